@@ -1,0 +1,33 @@
+"""Autoencoders as scikit-learn estimators, trained with torch.
+
+The names below are loaded at first use, so that ``import skae`` costs nothing and torch is
+imported only by those who fit.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import display, metrics
+    from .autoencoder import Autoencoder
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Autoencoder": ".autoencoder",
+}
+_ROOMS = ("display", "metrics")
+
+__all__ = ["Autoencoder", "display", "metrics"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

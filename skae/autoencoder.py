@@ -1,0 +1,325 @@
+"""The deterministic autoencoder: its module and its estimator."""
+
+from torch import nn
+
+from .base import BaseAutoencoder
+from .distributions import LIKELIHOODS
+from .networks import ACTIVATIONS
+
+
+class AutoencoderModule(nn.Module):
+    r"""An encoder f and a decoder g trained to give back their input.
+
+    .. math:: -\log p(x \mid g(f(x)))
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        f, (batch, n_features) to (batch, n_components), and g back.
+    likelihood : str
+        A key of `LIKELIHOODS`.
+    code_activation, output_activation : str
+        Keys of `ACTIVATIONS`, applied to what encoder and decoder return.
+    """
+
+    monitored = ("reconstruction",)
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        *,
+        likelihood="gaussian",
+        code_activation="identity",
+        output_activation="identity",
+    ):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.likelihood = LIKELIHOODS[likelihood]
+        self.code_activation = ACTIVATIONS[code_activation]
+        self.output_activation = ACTIVATIONS[output_activation]
+        own = [hasattr(network, "draw_masks") for network in (encoder, decoder)]
+        self.draws_globally = not all(own)  # networks of the user may
+
+    def start_linear(self, components):
+        """Start at a linear map onto orthonormal rows, (n_components, n_features), and back."""
+        self.encoder.start_linear(components)
+        if hasattr(self.decoder, "start_linear"):  # tied weights have started with the encoder
+            self.decoder.start_linear(components.T)
+
+    def undecayed_parameters(self):
+        """Return the parameters that weight decay leaves alone beside the biases."""
+        networks = [n for n in (self.encoder, self.decoder) if hasattr(n, "undecayed_parameters")]
+        return [p for network in networks for p in network.undecayed_parameters()]
+
+    def draw(self, n_rows, generators):
+        """Return the random inputs of one step: the dropout masks of encoder and decoder."""
+        if not self.training:
+            return ((), ())
+        networks = (self.encoder, self.decoder)
+        return tuple(
+            network.draw_masks(n_rows, generators["dropout"])
+            if hasattr(network, "draw_masks")
+            else ()
+            for network in networks
+        )
+
+    def encode(self, x, masks=()):
+        """Return the codes, (batch, n_components)."""
+        return self.code_activation(self.encoder(x, *masks))
+
+    def decode_parameters(self, z, masks=()):
+        """Return the parameters of p(x | z), (batch, n_features)."""
+        return self.output_activation(self.decoder(z, *masks))
+
+    def decode(self, z):
+        """Return E[x | z], (batch, n_features)."""
+        return self.likelihood.mean(self.decode_parameters(z))
+
+    def forward(self, x, encoder_masks=(), decoder_masks=()):
+        """Return the loss terms of each row."""
+        z = self.encode(x, encoder_masks)
+        p = self.decode_parameters(z, decoder_masks)
+        return {"reconstruction": self.likelihood.loss(p, x)}
+
+
+class Autoencoder(BaseAutoencoder):
+    r"""Autoencoder: a nonlinear relative of principal component analysis.
+
+    An encoder f maps each row to a code of `n_components` numbers, a decoder g maps the code back,
+    and both are trained to reproduce the row [1]_:
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_i -\log p(x_i \mid g(f(x_i)))
+
+    With the Gaussian likelihood this is the squared error summed over features, measured in units
+    of `scale_`. By default encoder and decoder carry a linear path beside the network, which
+    starts at the principal components: training starts at PCA's solution and the better of the
+    two is kept, so that the reconstruction of the training data is never worse than PCA's.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code.
+
+    hidden_layer_sizes : tuple of int, default=(128,)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    code_activation : str, default="identity"
+        Activation function on the code; same choice as for `activation`.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features,
+        n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
+        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
+        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+
+    alpha : float, default=0.0
+        Decoupled weight decay; never on biases and on the linear path.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.002
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int, default=10
+        Number of epochs without progress after which training ends.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear case, solved exactly.
+
+    References
+    ----------
+    .. [1] G. E. Hinton, R. R. Salakhutdinov, "Reducing the dimensionality of data with neural
+       networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import Autoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = Autoencoder(n_components=2, max_iter=20, random_state=0).fit(X)
+    >>> ae.transform(X).shape
+    (1797, 2)
+    >>> bool(ae.score(X) > PCA(2).fit(X).explained_variance_ratio_.sum())
+    True
+    """
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        code_activation="identity",
+        output_activation="identity",
+        likelihood="gaussian",
+        linear_path="auto",
+        tied_weights=False,
+        encoder=None,
+        decoder=None,
+        alpha=0.0,
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.002,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.likelihood = likelihood
+        self.linear_path = linear_path
+        self.tied_weights = tied_weights
+        self.encoder = encoder
+        self.decoder = decoder
+        self.alpha = alpha
+        self.dropout = dropout
+        self.scaling = scaling
+        self.optimizer = optimizer
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_module(self, n_features, generator):
+        encoder, decoder = self._make_networks(n_features, generator)
+        return AutoencoderModule(
+            encoder,
+            decoder,
+            likelihood=self.likelihood,
+            code_activation=self.code_activation,
+            output_activation=self.output_activation,
+        )

@@ -1,0 +1,694 @@
+"""What every estimator shares: scikit-learn's surface over a torch module."""
+
+import copy
+import math
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+from warnings import warn
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import check_array, check_scalar
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from .engine import OPTIMIZERS, SCHEDULES, Batches, Convergence, Engine
+from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
+from .randomness import (
+    draw_seed,
+    make_generators,
+    make_random_state,
+    seeded_global_generator,
+)
+from .rows import (
+    CHUNK,
+    Units,
+    chunk_to_tensor,
+    iter_chunks,
+    make_rows,
+    principal_components,
+    weighted_mean_and_variance,
+)
+from .threads import threads_for
+
+FLOATS = [np.float64, np.float32]
+N_STORED_CODES = 10000  # training codes kept for `sample`
+MIXTURE_SIZES = (1, 2, 5, 10, 20)
+
+
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base class of the autoencoders: validation, units, training, persistence.
+
+    A subclass stores its parameters in ``__init__`` and says in `_make_module` which module to
+    train; the module has ``encode``, ``decode`` and named loss terms (see `engine`).
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "code_activation": [StrOptions(set(ACTIVATIONS))],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "linear_path": ["boolean", StrOptions({"auto"})],
+        "tied_weights": ["boolean"],
+        "encoder": [None, callable],
+        "decoder": [None, callable],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "scaling": [StrOptions({"global", "standard"}), None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "callbacks": [list, None],
+        "device": [str, torch.device],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _make_module(self, n_features, generator):
+        """Return the module to train, with initial weights drawn from `generator`."""
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, sample_weight=None):
+        """Train the model on X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; a CSR matrix is made dense batch by batch.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss, in `mean_` and in `scale_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X holds NaN or infinity, fewer than two rows, values that the likelihood or the
+            output activation cannot reach, or if parameters contradict each other.
+        """
+        resume = self.warm_start and hasattr(self, "net_")
+        X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=2)
+        self._start(X, weights, resume=resume)
+        self._train(X, weights, n_epochs=self.max_iter)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Train for one pass over X, at the initial learning rate.
+
+        The first call fixes `mean_`, `scale_` and the start of the linear path.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; two rows at least in the first call.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            With ``early_stopping=True``: one pass has no validation rows.
+        """
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        resume = hasattr(self, "net_")
+        X, weights = self._validate(X, sample_weight, not resume, min_samples=1 if resume else 2)
+        self._start(X, weights, resume=resume, schedule="constant")
+        self._train(X, weights, n_epochs=1, watch=False)
+        return self
+
+    def _validate(self, X, sample_weight, reset, min_samples):
+        self._check_parameters()
+        X = self._validate_X(X, reset=reset, ensure_min_samples=min_samples)
+        self._check_reach(X)
+        if sample_weight is None:
+            return X, None
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return X, weights
+
+    def _validate_X(self, X, reset, **options):
+        return validate_data(
+            self, X, dtype=FLOATS, accept_sparse="csr", order="C", reset=reset, **options
+        )
+
+    def _check_parameters(self):
+        """Refuse parameters that contradict each other."""
+        own = self.encoder is None and self.decoder is None
+        if self.tied_weights and not own:
+            raise ValueError("tied_weights=True needs encoder=None and decoder=None.")
+        if self.linear_path is True and not own:
+            raise ValueError("linear_path=True needs encoder=None and decoder=None.")
+        if self.likelihood == "bernoulli" and self.output_activation != "identity":
+            raise ValueError(
+                "likelihood='bernoulli' has its own output, a sigmoid: output_activation must be "
+                f"'identity'. Got {self.output_activation!r} instead."
+            )
+        for size in self.hidden_layer_sizes:
+            if not isinstance(size, Integral) or size < 1:
+                raise ValueError(
+                    "hidden_layer_sizes must contain integers of at least 1. "
+                    f"Got {self.hidden_layer_sizes!r} instead."
+                )
+
+    def _reach(self):
+        """Return the range of the data that the model can produce, and the parameter's name."""
+        if self.likelihood == "bernoulli":
+            return (0.0, 1.0), "likelihood='bernoulli'"
+        bounds = RANGES.get(self.output_activation, (-math.inf, math.inf))
+        return bounds, f"output_activation={self.output_activation!r}"
+
+    def _check_reach(self, X):
+        (low, high), name = self._reach()
+        values = X.data if sparse.issparse(X) else X
+        if values.size and (values.min() < low or values.max() > high):
+            raise ValueError(
+                f"{name} needs X in [{low:g}, {high:g}]. Got values from {values.min():g} to "
+                f"{values.max():g}."
+            )
+
+    def _is_scaled(self):
+        return self.scaling is not None and self._reach()[0] == (-math.inf, math.inf)
+
+    def _has_linear_path(self):
+        if self.linear_path != "auto":
+            return self.linear_path
+        return self._linear_path_by_default()
+
+    def _linear_path_by_default(self):
+        plain = self.code_activation == self.output_activation == "identity"
+        own = self.encoder is None and self.decoder is None and not self.tied_weights
+        return self.likelihood == "gaussian" and plain and own
+
+    def _make_networks(self, n_features, generator):
+        """Return encoder and decoder, built here or by the user."""
+        k, sizes = self.n_components, list(self.hidden_layer_sizes)
+        encoder = self._make_network("encoder", n_features, sizes, k, generator)
+        if self.tied_weights:
+            return encoder, TiedMLP(encoder)
+        return encoder, self._make_network("decoder", k, sizes[::-1], n_features, generator)
+
+    def _make_network(self, name, n_in, hidden_layer_sizes, n_out, generator):
+        given = getattr(self, name)
+        if given is None:
+            return MLP(
+                n_in,
+                hidden_layer_sizes,
+                n_out,
+                activation=self.activation,
+                dropout=self.dropout,
+                linear_path=self._has_linear_path(),
+                generator=generator,
+            )
+        with seeded_global_generator(generator):
+            is_template = isinstance(given, nn.Module)
+            network = copy.deepcopy(given) if is_template else given(n_in, n_out)
+            _check_output_shape(name, network, n_in, n_out)
+        return network
+
+    def _start(self, X, weights, *, resume, schedule=None):
+        """Build the module and its engine, or take over those of the last fit."""
+        if resume:
+            state = self.net_.state()
+            module, generators = self.module_, self.net_.generators
+        else:
+            state = None
+            self.device_ = str(_check_device(self.device))
+            self._seed = draw_seed(self.random_state)
+            self._fitted_params = self._get_fitted_params()
+            self._learn_units(X, weights)
+            generators = make_generators(self._seed, self.device_)
+            module = self._make_module(X.shape[1], generators["initialisation"])
+            module.to(self.device_, getattr(torch, self.dtype))
+        self.net_ = self._make_engine(module, generators, schedule)
+        if state is not None:
+            self.net_.load_state(state)
+        self._is_resumed = resume
+
+    def _get_fitted_params(self):
+        """Return the parameters that rebuild the module: those of now, whatever is set later."""
+        params = self.get_params(deep=False)
+        return {name: value for name, value in params.items() if name != "callbacks"}
+
+    def _learn_units(self, X, weights):
+        uniform = np.ones(X.shape[0]) if weights is None else weights
+        self.mean_, variance = weighted_mean_and_variance(X, uniform)
+        if not self._is_scaled():
+            self.scale_ = 1.0
+        elif self.scaling == "global":
+            self.scale_ = float(np.sqrt(variance.mean())) or 1.0
+        else:
+            self.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
+        self._shifted = self._is_scaled()
+        self._units = self._make_units()
+
+    def _make_units(self):
+        return Units(self.mean_, self.scale_) if self._shifted else Units()
+
+    def _make_engine(self, module, generators, schedule=None):
+        convergence = Convergence(
+            monitor="valid" if self.early_stopping else "train",
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+            keep_best=self.early_stopping,
+        )
+        return Engine(
+            module,
+            optimizer=self.optimizer,
+            lr=self.learning_rate_init,
+            schedule=schedule or self.learning_rate,
+            alpha=self.alpha,
+            generators=generators,
+            convergence=convergence,
+            callbacks=copy.deepcopy(self.callbacks),
+            max_epochs=self.max_iter,
+            verbose=int(self.verbose),
+            device=self.device_,
+        ).initialize()
+
+    def _train(self, X, weights, n_epochs, watch=True):
+        """Run the engine over X; keep the start where it is the better model."""
+        net, n = self.net_, X.shape[0]
+        batch_size = self._get_batch_size(n)
+        n_parameters = net.flat_.numel()
+        with threads_for(batch_size * n_parameters):
+            rows = make_rows(X, self._units, net.flat_.dtype, torch.device(self.device_))
+            w = self._to_weights(weights)
+            start = None if self._is_resumed else self._start_linear(rows, w)
+            if not watch:
+                net.convergence.patience = 0
+            train, valid = self._split(rows, w, batch_size)
+            if net.convergence.keep_best and (start is not None or self._is_resumed):
+                net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
+            net.train(train, valid, n_epochs)
+            if start is not None and watch:
+                self._keep_the_better(start, rows, w)
+        if net.convergence.diverged_:
+            warn(
+                "The loss became NaN or infinite; training stopped and the last good weights "
+                "were kept. Try a smaller learning_rate_init or scaling='standard'.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self._store_codes(X)
+
+    def _get_batch_size(self, n_samples):
+        if self.batch_size == "auto":
+            return min(256, max(16, n_samples // 16))
+        return self.batch_size
+
+    def _to_weights(self, weights):
+        if weights is None:
+            return None
+        return torch.from_numpy(weights).to(self.device_, self.net_.flat_.dtype)
+
+    def _start_linear(self, rows, weights):
+        """Set the linear path to the principal components; return weights and loss there."""
+        if not self._has_linear_path():
+            return None
+        components, residual = principal_components(
+            rows, weights, self.n_components, self.net_.generators["initialisation"]
+        )
+        self.module_.start_linear(components)
+        return self.net_.weights(), residual
+
+    def _split(self, rows, weights, batch_size):
+        shuffling = self.net_.generators["shuffling"]
+        if not self.early_stopping:
+            return Batches(rows, weights, batch_size, generator=shuffling), None
+        n = len(rows)
+        n_valid = max(1, round(self.validation_fraction * n))
+        if n - n_valid < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves {n - n_valid} of "
+                f"{n} samples for training; at least 2 are needed."
+            )
+        order = torch.randperm(n, generator=self.net_.generators["split"]).to(rows.device)
+        train = Batches(rows, weights, batch_size, order[n_valid:].sort()[0], shuffling)
+        return train, Batches(rows, weights, CHUNK, order[:n_valid].sort()[0])
+
+    def _keep_the_better(self, start, rows, weights):
+        start_weights, start_loss = start
+        loss = self.net_.evaluate(Batches(rows, weights, CHUNK))["reconstruction"]
+        if not loss <= start_loss:  # a NaN is not better either
+            self.net_.set_weights(start_weights)
+
+    def _store_codes(self, X):
+        """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
+        chosen = make_random_state(self._seed, "sample").permutation(X.shape[0])[:N_STORED_CODES]
+        self._codes = self._encode(X[np.sort(chosen)])
+        self._code_mixture = None
+
+    # What a fitted model does
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes, in scaled units.
+        """
+        return self._encode(self._check_X(X))
+
+    def inverse_transform(self, X):
+        """Return the data that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=self)
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {Z.shape[1]} features, but {type(self).__name__}.inverse_transform is "
+                f"expecting {self._n_features_out} features as input."
+            )
+        return self._decode(Z)
+
+    def reconstruct(self, X):
+        """Return ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            In the units of X.
+        """
+        X = self._check_X(X)
+        return self._map_rows(X, X.dtype, self._reconstruct_batch)
+
+    def reconstruction_error(self, X):
+        """Return the squared error of each row, summed over features.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,)
+            In the squared units of X.
+        """
+        X = self._check_X(X)
+
+        def squared_error(module, x):
+            return (x - self._reconstruct_batch(module, x)).square().sum(dim=1)
+
+        return self._map_rows(X, X.dtype, squared_error)
+
+    def score_samples(self, X):
+        """Return minus the reconstruction error of each row; higher is more typical.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+        """
+        return -self.reconstruction_error(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        r"""Return the share of the variance that the reconstruction explains.
+
+        .. math:: 1 - \\sum_i |x_i - \\hat x_i|^2 / \\sum_i |x_i - \\bar x|^2
+
+        with the training mean. For PCA on its training data this is
+        ``explained_variance_ratio_.sum()``.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in both sums.
+
+        Returns
+        -------
+        score : float
+            1 is perfect; constant data score 1 if reproduced exactly, else 0.
+        """
+        X = self._check_X(X)
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+        mean = torch.from_numpy(self.mean_)
+
+        def deviation(module, x):
+            return (x - mean.to(x)).square().sum(dim=1)
+
+        residual = weights @ self.reconstruction_error(X)
+        total = weights @ self._map_rows(X, X.dtype, deviation)
+        if total == 0:
+            return float(residual == 0)
+        return float(1 - residual / total)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw new rows: codes from a Gaussian mixture fitted to the training codes, decoded.
+
+        The mixture is scikit-learn's, fitted at the first call to a random subset of at most
+        10000 training codes, its size chosen by the Bayesian information criterion.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        mixture = self._get_code_mixture()
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        mixture.random_state = make_random_state(seed, "sample")
+        Z, _ = mixture.sample(n_samples)
+        mixture.random_state.shuffle(Z)  # GaussianMixture sorts its draws by component
+        return self._decode(Z.astype(self._codes.dtype))
+
+    def _get_code_mixture(self):
+        if self._code_mixture is None:
+            Z = self._codes.astype(np.float64)
+            candidates = [
+                GaussianMixture(
+                    size,
+                    reg_covar=1e-6 * max(Z.var(axis=0).mean(), 1e-12),
+                    random_state=make_random_state(self._seed, "sample"),
+                ).fit(Z)
+                for size in MIXTURE_SIZES
+                if size == 1 or size * (Z.shape[1] + 1) <= len(Z)
+            ]
+            self._code_mixture = min(candidates, key=lambda mixture: mixture.bic(Z))
+        return self._code_mixture
+
+    def _check_X(self, X):
+        check_is_fitted(self)
+        return self._validate_X(X, reset=False)
+
+    def _encode(self, X):
+        def encode(module, x):
+            return module.encode(self._units.enter(x, x.dtype))
+
+        return self._map_rows(X, X.dtype, encode)
+
+    def _decode(self, Z):
+        return self._map_rows(Z, Z.dtype, lambda m, z: self._units.leave(m.decode(z)))
+
+    def _reconstruct_batch(self, module, x):
+        return self._units.leave(module.decode(module.encode(self._units.enter(x, x.dtype))))
+
+    def _map_rows(self, X, dtype, function):
+        """Return ``function(module, x)`` over batches x of X, computed in X's own precision."""
+        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
+        n_parameters = self.net_.flat_.numel()
+        out = None
+        with threads_for(min(X.shape[0], CHUNK) * n_parameters), torch.inference_mode():
+            for rows in iter_chunks(X.shape[0], size=2048):
+                values = function(module, chunk_to_tensor(X, rows).to(self.device_)).cpu().numpy()
+                if out is None:
+                    out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
+                out[rows] = values
+        return out
+
+    def _module_in(self, dtype):
+        """Return the module, or a copy of it, in the wanted precision."""
+        if self.net_.flat_.dtype == dtype:
+            return self.module_
+        return copy.deepcopy(self.module_).to(dtype)
+
+    # Fitted attributes that are views of the engine
+
+    @property
+    def module_(self):
+        return self.net_.module_
+
+    @property
+    def history_(self):
+        return self.net_.history
+
+    @property
+    def n_iter_(self):
+        return len(self.net_.history)
+
+    @property
+    def loss_curve_(self):
+        return [row["train_loss"] for row in self.net_.history]
+
+    @property
+    def validation_loss_curve_(self):
+        curve = [row["valid_loss"] for row in self.net_.history if "valid_loss" in row]
+        return curve or None
+
+    @property
+    def _n_features_out(self):
+        return self._fitted_params["n_components"]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_codes")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    # Persistence: arrays, strings and numbers only, whatever the device
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = _map_leaves(self.net_.state(), torch.Tensor, _to_array)
+            del state["_units"]
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        net_state = state.pop("net_", None)
+        super().__setstate__(state)
+        if net_state is None:
+            return
+        if not _is_available(self.device_):
+            self.device_ = "cpu"
+        self._units = self._make_units()
+        fitted = type(self)(**self._fitted_params)
+        fitted.device_ = self.device_
+        generators = make_generators(self._seed, self.device_)
+        module = fitted._make_module(self.n_features_in_, generators["initialisation"])
+        module.to(self.device_, getattr(torch, fitted.dtype))
+        self.net_ = fitted._make_engine(module, generators)
+        self.net_.load_state(_map_leaves(net_state, np.ndarray, torch.from_numpy))
+        self.net_._set_training(False)
+
+
+def _check_device(device):
+    """Return the torch device that `device` names, "auto" being CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
+        ) from error
+    if not _is_available(found):
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but torch finds no such device on this "
+            "machine. Use device='auto' or device='cpu'."
+        )
+    return found
+
+
+def _is_available(device):
+    device = torch.device(device)
+    if device.type == "cuda":
+        return (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu"
+
+
+def _check_output_shape(name, network, n_in, n_out):
+    """Refuse a user's network that does not map (2, n_in) to (2, n_out)."""
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"{name} must make an nn.Module. Got {type(network).__name__} instead.")
+    mode = network.training
+    with torch.no_grad():
+        parameter = next(network.parameters(), torch.empty(0))
+        shape = tuple(network.eval()(torch.zeros(2, n_in).to(parameter)).shape)
+    network.train(mode)
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out}). "
+            f"For n = 2 it returned the shape {shape}."
+        )
+
+
+def _map_leaves(tree, kind, function):
+    """Apply `function` to every leaf of a type in nested dicts and lists."""
+    if isinstance(tree, dict):
+        return {key: _map_leaves(value, kind, function) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_map_leaves(value, kind, function) for value in tree)
+    return function(tree) if isinstance(tree, kind) else tree
+
+
+def _to_array(tensor):
+    return tensor.detach().cpu().numpy().copy()

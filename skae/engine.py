@@ -1,0 +1,476 @@
+"""The engine: skorch's `NeuralNet`, fed with whole batches and asked for named loss terms.
+
+It knows one thing about a module: ``module(*batch)`` returns ``{name: (batch,) tensor}``, or a
+scalar for a term that exists for a whole batch only.
+"""
+
+import itertools
+import math
+from contextlib import nullcontext
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
+from torch import nn
+
+from .randomness import seeded_global_generator
+
+PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+
+# Optimizers that treat every number by itself, so that one flat vector is the same to them as
+# many matrices. Any other receives the parameters one by one.
+ELEMENTWISE = (
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.Adamax,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.SGD,
+    torch.optim.ASGD,
+    torch.optim.RMSprop,
+    torch.optim.Rprop,
+    torch.optim.Adagrad,
+    torch.optim.Adadelta,
+    torch.optim.LBFGS,
+)
+FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+# Learning rate at a share t of the training, relative to its initial value.
+SCHEDULES = {
+    "constant": lambda t: 1.0,
+    "linear": lambda t: 1.0 - t,
+    "cosine": lambda t: 0.5 * (1.0 + math.cos(math.pi * t)),
+}
+
+
+def weighted_mean(term, weights):
+    """Return sum(w l) / sum(w); a scalar term is returned as it is."""
+    if term.dim() == 0:
+        return term
+    if weights is None:
+        return term.mean()
+    return (weights * term).sum() / weights.sum().clamp_min(torch.finfo(term.dtype).tiny)
+
+
+class WeightedMeans(nn.Module):
+    """skorch's criterion: named terms and sample weights in, one number per term out."""
+
+    def forward(self, terms, weights):
+        """Return each term's mean over the rows of the batch; their sum is the loss."""
+        return [weighted_mean(term, weights) for term in terms.values()]
+
+
+class Batches:
+    """Batches of rows, as ``(x, weights)``; in a fresh order each time if there is a generator.
+
+    A last batch of a single row joins the one before it: statistics of one row do not exist.
+
+    Parameters
+    ----------
+    rows : ResidentRows or HostRows
+    weights : tensor of shape (n_samples,) or None
+    batch_size : int
+    index : tensor of int64 or None
+        Which rows to use; None for all.
+    generator : torch.Generator or None
+        Shuffles; None: the rows' own order.
+    """
+
+    def __init__(self, rows, weights, batch_size, index=None, generator=None):
+        self.rows, self.weights, self.index = rows, weights, index
+        self.batch_size, self.generator = batch_size, generator
+
+    def __len__(self):
+        return len(self.rows) if self.index is None else len(self.index)
+
+    def _spans(self):
+        n, size = len(self), self.batch_size
+        edges = list(range(0, n, size)) + [n]
+        if len(edges) > 2 and edges[-1] - edges[-2] == 1 and size > 1:
+            del edges[-2]
+        return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+    @property
+    def n_batches(self):
+        """Number of batches of one pass."""
+        return len(self._spans())
+
+    def _order(self):
+        if self.generator is None:
+            return self.index
+        device = self.rows.device
+        order = torch.randperm(len(self), generator=self.generator, device=device)
+        return order if self.index is None else self.index[order]
+
+    def __iter__(self):
+        order = self._order()
+        for span in self._spans():
+            if order is None:
+                x = self.rows.span(span)
+                w = None if self.weights is None else self.weights[span]
+            else:
+                x = self.rows.take(order[span])
+                w = None if self.weights is None else self.weights[order[span]]
+            yield x, w
+
+
+class Converged(KeyboardInterrupt):
+    """Raised by a callback to end the training, as skorch's own callbacks do."""
+
+
+class Convergence(Callback):
+    """Stop when the loss has stopped falling, keep the best weights, survive a NaN.
+
+    Parameters
+    ----------
+    monitor : str
+        ``"train"`` or ``"valid"``.
+    tol : float
+        An epoch counts as progress if it lowers the loss by more than this share of it.
+    patience : int
+        Number of epochs without progress that end the training; 0 for never.
+    keep_best : bool
+        Whether the weights of the best epoch are the ones that remain.
+    """
+
+    def __init__(self, monitor, tol, patience, keep_best):
+        self.monitor, self.tol, self.patience = monitor, tol, patience
+        self.keep_best = keep_best
+
+    def initialize(self):
+        self.best_, self.best_state_, self.n_waited_ = math.inf, None, 0
+        self.diverged_ = False
+        return self
+
+    def start(self, net, loss):
+        """Make the weights as they stand the first candidate."""
+        self.best_, self.best_state_ = loss, net.weights()
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.n_waited_, self.diverged_ = 0, False
+        self._last_finite = net.weights()
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        loss = net.monitored_loss(net.history[-1], f"{self.monitor}_")
+        if not math.isfinite(loss):
+            self.diverged_ = True
+            net.set_weights(self._last_finite if self.best_state_ is None else self.best_state_)
+            raise Converged
+        improved = self.best_ - loss > (self.tol * abs(self.best_) if self.best_ < math.inf else 0)
+        self.n_waited_ = 0 if improved else self.n_waited_ + 1
+        if loss < self.best_:
+            self.best_ = loss
+            if self.keep_best:
+                self.best_state_ = net.weights()
+        if self.patience and self.n_waited_ >= self.patience:
+            raise Converged
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        if self.keep_best and self.best_state_ is not None:
+            net.set_weights(self.best_state_)
+
+
+class Engine(NeuralNet):
+    """skorch's `NeuralNet` around a module that returns named loss terms.
+
+    Batches are slices of tensors that lie on the device already; losses are read back once an
+    epoch. All trainable parameters are views of one flat buffer, those with weight decay first,
+    and one optimizer works on it.
+
+    Parameters
+    ----------
+    module : nn.Module
+        On its device and in its precision.
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer
+    lr : float
+        Initial learning rate.
+    schedule : str
+        A key of `SCHEDULES`.
+    alpha : float
+        Decoupled weight decay.
+    generators : dict of torch.Generator
+        One for each purpose, see `randomness`.
+    convergence : Convergence or None
+    callbacks : list
+        skorch callbacks of the user; they are the caller's to copy.
+    max_epochs, verbose, device
+        As in skorch.
+    """
+
+    def __init__(
+        self,
+        module,
+        criterion=WeightedMeans,
+        *,
+        optimizer="adam",
+        lr=1e-3,
+        schedule="constant",
+        alpha=0.0,
+        generators=None,
+        convergence=None,
+        callbacks=None,
+        max_epochs=100,
+        verbose=0,
+        device="cpu",
+        **kwargs,
+    ):
+        self.schedule = schedule
+        self.alpha = alpha
+        self.generators = generators
+        self.convergence = convergence
+        super().__init__(
+            module,
+            criterion,
+            optimizer=OPTIMIZERS.get(optimizer, optimizer)
+            if isinstance(optimizer, str)
+            else optimizer,
+            lr=lr,
+            callbacks=callbacks,
+            max_epochs=max_epochs,
+            verbose=verbose,
+            device=device,
+            train_split=None,
+            **kwargs,
+        )
+
+    # What skorch asks for while it initialises itself
+
+    @property
+    def _default_callbacks(self):
+        callbacks = [("epoch_timer", EpochTimer())]
+        if self.convergence is not None:
+            callbacks.append(("convergence", self.convergence))
+        if self.verbose:
+            callbacks.append(("print_log", PrintLog()))
+        return callbacks
+
+    def initialize_module(self):
+        super().initialize_module()
+        self._flatten_parameters()
+        return self
+
+    def _flatten_parameters(self):
+        """Lay the trainable parameters side by side in one buffer, decayed ones first."""
+        trainable = [p for p in self.module_.parameters() if p.requires_grad]
+        exempt = {id(p) for p in getattr(self.module_, "undecayed_parameters", list)()}
+        decayed = [p.dim() > 1 and id(p) not in exempt for p in trainable]
+        parameters = [p for p, d in zip(trainable, decayed, strict=True) if d]
+        self.n_decayed_ = sum(p.numel() for p in parameters)
+        parameters += [p for p, d in zip(trainable, decayed, strict=True) if not d]
+
+        flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+        grad = torch.zeros_like(flat)
+        offset = 0
+        for p in parameters:
+            part = slice(offset, offset + p.numel())
+            p.data, p.grad = flat[part].view_as(p), grad[part].view_as(p)
+            offset += p.numel()
+        self.flat_, self.flat_grad_ = flat, grad
+
+    def initialize_optimizer(self, triggered_directly=None):
+        if issubclass(self.optimizer, ELEMENTWISE):
+            flat = nn.Parameter(self.flat_)  # a second name for the same memory
+            flat.grad = self.flat_grad_
+            parameters = [flat]
+        else:
+            parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        options = self.get_params_for("optimizer")
+        if self.optimizer in FUSED:
+            options.setdefault("fused", True)
+        self.optimizer_ = self.optimizer(parameters, lr=self.lr, **options)
+        return self
+
+    # What is learnt, as a whole
+
+    def state(self):
+        """Return all that a later `train` depends on, as tensors, numbers and strings."""
+        return {
+            "weights": self.weights(),
+            "optimizer": self.optimizer_.state_dict(),
+            "optimizer_name": self.optimizer.__name__,
+            "history": [dict(row) for row in self.history],
+            "generators": {name: g.get_state() for name, g in self.generators.items()},
+        }
+
+    def load_state(self, state):
+        """Go on from where `state` was taken; an optimizer of another kind starts afresh."""
+        self.set_weights(state["weights"])
+        self.history.extend(dict(row) for row in state["history"])
+        for name, generator_state in state["generators"].items():
+            if generator_state.numel() == self.generators[name].get_state().numel():
+                self.generators[name].set_state(generator_state)
+        if state["optimizer_name"] == self.optimizer.__name__:
+            self.optimizer_.load_state_dict(state["optimizer"])
+            for group in self.optimizer_.param_groups:
+                group["lr"] = self.lr
+        return self
+
+    def weights(self):
+        """Return a copy of everything that the module has learnt."""
+        return {name: value.clone() for name, value in self.module_.state_dict().items()}
+
+    def set_weights(self, weights):
+        """Put back what `weights` returned, in place."""
+        self.module_.load_state_dict(weights)
+
+    # Training
+
+    def train(self, batches, valid_batches=None, n_epochs=None):
+        """Run `n_epochs` epochs, or fewer if a callback or an interrupt ends them."""
+        epochs = self.max_epochs if n_epochs is None else n_epochs
+        callbacks = [callback for _, callback in self.callbacks_]
+        self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
+        # A scheduler that the user brings takes the place of ours.
+        own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
+        self._step, self._n_steps = 0, epochs * batches.n_batches if own_schedule else 0
+
+        self.notify("on_train_begin", X=batches, y=None)
+        try:
+            self.fit_loop((batches, valid_batches), epochs=epochs)
+        except KeyboardInterrupt:
+            self._drop_unfinished_epoch()
+        self.notify("on_train_end", X=batches, y=None)
+        self._set_training(False)
+        return self
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        return dataset
+
+    def _drop_unfinished_epoch(self):
+        if self.history and "train_loss" not in self.history[-1]:
+            del self.history[-1]
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Pass once over the batches; losses stay on the device until the end."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        if not training:
+            self._evaluation_generator = self._fresh_evaluation_generator()
+        sizes, values, names = [], [], None
+        for batch in iterator:
+            if self._per_batch_callbacks:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            x, weights = batch
+            names = list(step["y_pred"])
+            values.append(torch.stack(step["terms"]))
+            sizes.append(len(x) if weights is None else weights.sum())
+            if self._per_batch_callbacks:
+                self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
+                self.history.record_batch(f"{prefix}_batch_size", len(x))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._record_epoch(prefix, names, torch.stack(values), sizes)
+
+    def _record_epoch(self, prefix, names, values, sizes):
+        sizes = torch.as_tensor(sizes, dtype=torch.float64, device=values.device)
+        means = ((sizes @ values.double()) / sizes.sum()).tolist()
+        for name, mean in zip(names, means, strict=True):
+            self.history.record(f"{prefix}_{name}", mean)
+        loss = sum(means)
+        previous = [row[f"{prefix}_loss"] for row in self.history[:-1]]
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_loss_best", all(loss < before for before in previous))
+        self.history.record(f"{prefix}_batch_count", len(values))
+
+    def monitored_loss(self, terms, prefix=""):
+        """Return what stopping and best weights watch, from loss terms or a row of the history."""
+        names = getattr(self.module_, "monitored", ("loss",))
+        return sum(terms[prefix + name] for name in names)
+
+    def train_step(self, batch, **fit_params):
+        """Draw the step's noise, compute the gradient, let the optimizer take its step."""
+        self._apply_schedule()
+        with self._generator_for_users_networks():
+            draws = self._draw(len(batch[0]), self.generators)
+            steps = []
+
+            def closure():
+                self.flat_grad_.zero_()
+                step = self._forward(batch, draws)
+                step["loss"].backward()
+                if self._per_batch_callbacks:
+                    self.notify(
+                        "on_grad_computed",
+                        named_parameters=list(self.module_.named_parameters()),
+                        batch=batch,
+                        training=True,
+                    )
+                steps.append(step)
+                return step["loss"]
+
+            if isinstance(self.optimizer_, torch.optim.LBFGS):
+                self.optimizer_.step(closure)
+            else:
+                closure()
+                self.optimizer_.step()
+            self._decay_weights()
+        return steps[0]
+
+    def validation_step(self, batch, **fit_params):
+        """Return the loss terms of a batch, always under the same noise."""
+        generators = dict.fromkeys(self.generators, self._evaluation_generator)
+        with torch.no_grad():
+            return self._forward(batch, self._draw(len(batch[0]), generators))
+
+    def evaluate(self, batches):
+        """Return the loss terms over all rows, with the module in evaluation mode."""
+        self._set_training(False)
+        self._evaluation_generator = self._fresh_evaluation_generator()
+        total, size = {}, 0.0
+        for batch in batches:
+            x, weights = batch
+            n = len(x) if weights is None else float(weights.sum())
+            step = self.validation_step(batch)
+            for name, value in zip(step["y_pred"], step["terms"], strict=True):
+                total[name] = total.get(name, 0.0) + n * float(value)
+            size += n
+        terms = {name: value / size for name, value in total.items()}
+        return {**terms, "loss": sum(terms.values())}
+
+    def _draw(self, n_rows, generators):
+        draw = getattr(self.module_, "draw", None)
+        return () if draw is None else draw(n_rows, generators)
+
+    def _forward(self, batch, draws):
+        x, weights = batch
+        y_pred = self.module_(x, *draws)
+        terms = self.criterion_(y_pred, weights)
+        return {
+            "loss": sum(terms),
+            "terms": [term.detach() for term in terms],
+            "y_pred": y_pred,
+        }
+
+    def _apply_schedule(self):
+        if self._n_steps and self.schedule != "constant":
+            factor = SCHEDULES[self.schedule](self._step / self._n_steps)
+            for group in self.optimizer_.param_groups:
+                group["lr"] = self.lr * factor
+        self._step += 1
+
+    def _decay_weights(self):
+        if self.alpha:
+            rate = self.optimizer_.param_groups[0]["lr"]
+            self.flat_[: self.n_decayed_].mul_(1 - rate * self.alpha)
+
+    def _fresh_evaluation_generator(self):
+        generator = self.generators["evaluation"]
+        return generator.manual_seed(generator.initial_seed())
+
+    def _generator_for_users_networks(self):
+        if getattr(self.module_, "draws_globally", False):
+            return seeded_global_generator(self.generators["dropout"])
+        return nullcontext()
+
+
+def _has_batch_hook(callback):
+    return any(
+        getattr(type(callback), hook, None) is not getattr(Callback, hook)
+        for hook in PER_BATCH_HOOKS
+    )

@@ -1,0 +1,183 @@
+"""Networks: multi-layer perceptrons with an optional linear path, and their tied mirror."""
+
+import itertools
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def identity(x):
+    """Return the argument."""
+    return x
+
+
+ACTIVATIONS = {
+    "identity": identity,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "softplus": F.softplus,
+}
+
+# The values that an activation can reach, where that excludes data: a network with such an
+# output never reproduces anything else.
+RANGES = {
+    "relu": (0.0, math.inf),
+    "tanh": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "elu": (-1.0, math.inf),
+    "gelu": (-0.17, math.inf),
+    "silu": (-0.279, math.inf),
+    "softplus": (0.0, math.inf),
+}
+
+# He's gain for the rectifiers, Glorot's otherwise, as torch.nn.init.calculate_gain has them.
+GAINS = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.2, "tanh": 5 / 3}
+
+
+def dropout_masks(widths, p, n_rows, generator, like):
+    """Return a mask per hidden layer, (n_rows, width): 0 with probability p, else 1 / (1 - p)."""
+    if not p:
+        return ()
+    return tuple(
+        torch.empty(n_rows, width, device=like.device, dtype=like.dtype)
+        .bernoulli_(1 - p, generator=generator)
+        .div_(1 - p)
+        for width in widths
+    )
+
+
+class MLP(nn.Module):
+    r"""A multi-layer perceptron, with or without a linear path beside it.
+
+    .. math:: x \mapsto A x + W_L\,\phi(\dots \phi(W_1 x + b_1) \dots) + b_L
+
+    The weights are drawn uniformly with variance gain^2 / n_in (He et al., 2015), the biases
+    start at zero. With a linear path, :meth:`start_linear` sets A and silences the network
+    beside it, so that training starts at a linear map of our choice; a network without hidden
+    layers is its own linear path.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of inputs and outputs.
+    hidden_layer_sizes : sequence of int
+        Widths of the hidden layers.
+    activation : str, default="relu"
+        A key of `ACTIVATIONS`.
+    dropout : float, default=0
+        Probability with which each hidden unit is dropped in training.
+    linear_path : bool, default=False
+        Whether A exists.
+    generator : torch.Generator
+        Draws the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_in,
+        hidden_layer_sizes,
+        n_out,
+        *,
+        activation="relu",
+        dropout=0.0,
+        linear_path=False,
+        generator=None,
+    ):
+        super().__init__()
+        self.activation = activation
+        self.dropout = dropout
+        widths = [n_in, *hidden_layer_sizes, n_out]
+        self.layers = nn.ModuleList(
+            nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32)
+            for a, b in itertools.pairwise(widths)
+        )
+        self.path = None
+        if linear_path and hidden_layer_sizes:
+            self.path = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False, dtype=torch.float32)
+        self.has_linear_path = linear_path
+        self._initialise(generator)
+
+    @torch.no_grad()
+    def _initialise(self, generator):
+        for layer in self.layers:
+            last = layer is self.layers[-1]
+            gain = 1.0 if last else GAINS.get(self.activation, 1.0)
+            bound = gain * math.sqrt(3 / layer.in_features)
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.zero_()
+        if self.path is not None:
+            self.path.weight.zero_()
+
+    @torch.no_grad()
+    def start_linear(self, weight):
+        """Make the whole network the linear map `weight`, (n_out, n_in)."""
+        linear = self.layers[0] if self.path is None else self.path
+        self.layers[-1].weight.zero_()
+        linear.weight.copy_(weight)
+
+    def undecayed_parameters(self):
+        """Return the parameters that weight decay leaves alone beside the biases."""
+        if not self.has_linear_path:
+            return []
+        return [(self.layers[0] if self.path is None else self.path).weight]
+
+    def draw_masks(self, n_rows, generator):
+        """Return the dropout masks of one step."""
+        widths = [layer.out_features for layer in self.layers[:-1]]
+        return dropout_masks(widths, self.dropout, n_rows, generator, self.layers[0].weight)
+
+    def forward(self, x, *masks):
+        phi = ACTIVATIONS[self.activation]
+        h = x
+        for i, layer in enumerate(self.layers[:-1]):
+            h = phi(layer(h))
+            if masks:
+                h = h * masks[i]
+        h = self.layers[-1](h)
+        return h if self.path is None else h + self.path(x)
+
+
+class TiedMLP(nn.Module):
+    """The mirror of an `MLP`: its weights transposed, in reverse order, and biases of its own.
+
+    Parameters
+    ----------
+    encoder : MLP
+        The network to mirror. Its weights stay its own: they are not parameters of this module.
+    """
+
+    def __init__(self, encoder):
+        super().__init__()
+        self._encoder = (encoder,)  # in a tuple: torch must not register the weights twice
+        self.biases = nn.ParameterList(
+            torch.zeros(layer.in_features) for layer in reversed(encoder.layers)
+        )
+
+    def undecayed_parameters(self):
+        """Return no parameter: the biases are never decayed anyway."""
+        return []
+
+    def draw_masks(self, n_rows, generator):
+        """Return the dropout masks of one step."""
+        (encoder,) = self._encoder
+        widths = [layer.in_features for layer in reversed(encoder.layers[1:])]
+        return dropout_masks(widths, encoder.dropout, n_rows, generator, self.biases[0])
+
+    def forward(self, z, *masks):
+        (encoder,) = self._encoder
+        phi = ACTIVATIONS[encoder.activation]
+        layers = list(reversed(encoder.layers))
+        h = z
+        for i, layer in enumerate(layers[:-1]):
+            h = phi(F.linear(h, layer.weight.T, self.biases[i]))
+            if masks:
+                h = h * masks[i]
+        h = F.linear(h, layers[-1].weight.T, self.biases[-1])
+        return h if encoder.path is None else h + F.linear(z, encoder.path.weight.T)

@@ -1,0 +1,56 @@
+"""Random numbers of our own: one generator per purpose, the user's generators untouched."""
+
+import secrets
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+# The order is part of what a seed means: append, never reorder.
+PURPOSES = ("initialisation", "split", "shuffling", "dropout", "noise", "evaluation", "sample")
+
+# Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.
+HOST_PURPOSES = ("initialisation", "split")
+
+_global_generator_lock = threading.RLock()
+
+
+def draw_seed(random_state):
+    """Return an integer seed: from `random_state`, or from the system's entropy for None."""
+    if random_state is None:
+        return secrets.randbits(31)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def make_generator(seed, purpose, device="cpu"):
+    """Return the torch generator of one purpose; no two purposes share a stream."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+    generator = torch.Generator("cpu" if purpose in HOST_PURPOSES else device)
+    generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return generator
+
+
+def make_generators(seed, device="cpu"):
+    """Return a dict with the generator of every purpose."""
+    return {purpose: make_generator(seed, purpose, device) for purpose in PURPOSES}
+
+
+def make_random_state(seed, purpose):
+    """Return the numpy twin of `make_generator`, for what scikit-learn draws on our behalf."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+    return np.random.RandomState(sequence.generate_state(4))
+
+
+@contextmanager
+def seeded_global_generator(generator):
+    """Seed torch's global generator from ours for a while, then give it back as it was.
+
+    Networks that users bring draw from the global generator, which threads share: hence the lock.
+    """
+    devices = [generator.device] if generator.device.type == "cuda" else []
+    with _global_generator_lock, torch.random.fork_rng(devices):
+        draw = torch.randint(2**62, (), generator=generator, device=generator.device)
+        torch.manual_seed(int(draw))
+        yield

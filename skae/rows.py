@@ -1,0 +1,236 @@
+"""Rows of X on their way into a network: units, and two sources of batches.
+
+This file and `base` are the only ones in which arrays meet tensors.
+"""
+
+import numpy as np
+import torch
+from scipy import sparse
+
+CHUNK = 4096  # rows converted, decoded or summed at a time
+ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
+HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
+
+
+class Units:
+    """The affine map between the user's units and the network's: (x - shift) / scale.
+
+    Parameters
+    ----------
+    shift : ndarray of shape (n_features,) or None
+        None: the two units are the same.
+    scale : float or ndarray of shape (n_features,)
+    """
+
+    def __init__(self, shift=None, scale=1.0):
+        self.is_identity = shift is None
+        self.shift = torch.as_tensor(0.0 if shift is None else shift, dtype=torch.float64)
+        self.scale = torch.as_tensor(scale, dtype=torch.float64)
+        # Far from the origin, single precision would lose the data in its own offset.
+        self.is_far = bool((self.shift.abs() > 1024 * self.scale).any())
+        self._cast = {}
+
+    def _constants(self, x):
+        key = (x.dtype, x.device)
+        if key not in self._cast:
+            self._cast[key] = (self.shift.to(x.device, x.dtype), self.scale.to(x.device, x.dtype))
+        return self._cast[key]
+
+    def enter(self, x, dtype):
+        """Return the tensor x in the network's units and precision."""
+        if self.is_identity:
+            return x.to(dtype)
+        if self.is_far:
+            x = x.double()
+        shift, scale = self._constants(x)
+        return ((x - shift) / scale).to(dtype)
+
+    def leave(self, x):
+        """Return the tensor x, in the network's units, in the user's."""
+        if self.is_identity:
+            return x
+        shift, scale = self._constants(x)
+        return x * scale + shift
+
+
+def chunk_to_tensor(X, rows):
+    """Return the chosen rows of an array or CSR matrix as a dense tensor of the same precision."""
+    chunk = X[rows]
+    if sparse.issparse(chunk):
+        chunk = chunk.toarray()
+    elif not chunk.flags.writeable or not chunk.flags.c_contiguous:
+        chunk = chunk.copy()  # torch does not take read-only memory
+    return torch.from_numpy(chunk)
+
+
+def iter_chunks(n_rows, size=CHUNK):
+    """Yield slices that cover `n_rows` rows."""
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+class ResidentRows:
+    """Rows that lie on the device as one tensor.
+
+    Parameters
+    ----------
+    data : tensor of shape (n_samples, n_features)
+    units : Units or None
+        Applied to each batch; None: `data` are in the network's units already.
+    """
+
+    def __init__(self, data, units, dtype):
+        self.data, self.units, self.dtype = data, units, dtype
+
+    def __len__(self):
+        return len(self.data)
+
+    @property
+    def device(self):
+        """The device that batches lie on."""
+        return self.data.device
+
+    def _enter(self, x):
+        return x if self.units is None else self.units.enter(x, self.dtype)
+
+    def take(self, index):
+        """Return the rows named by a tensor of row numbers."""
+        return self._enter(self.data.index_select(0, index))
+
+    def span(self, rows):
+        """Return a slice of rows."""
+        return self._enter(self.data[rows])
+
+
+class HostRows:
+    """Rows that stay where they are, CSR or on disk, and are copied batch by batch.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+    units : Units
+    """
+
+    def __init__(self, X, units, dtype, device):
+        self.X, self.units, self.dtype, self.device = X, units, dtype, device
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def take(self, index):
+        """Return the rows named by a tensor of row numbers."""
+        return self.span(index.cpu().numpy())
+
+    def span(self, rows):
+        """Return a slice of rows."""
+        return self.units.enter(chunk_to_tensor(self.X, rows), self.dtype).to(self.device)
+
+
+def make_rows(X, units, dtype, device):
+    """Return the source of batches that suits X: where it lies, its size and its precision."""
+    if sparse.issparse(X) or (_is_on_disk(X) and X.nbytes >= HOST_BYTES) or _overflows(X, device):
+        return HostRows(X, units, dtype, device)
+    if device.type == "cpu" and _can_be_shared(X, units, dtype):
+        return ResidentRows(torch.from_numpy(X), units, dtype)
+    data = torch.empty(X.shape, dtype=dtype, device=device)
+    for rows in iter_chunks(len(X)):
+        data[rows] = units.enter(chunk_to_tensor(X, rows), dtype)
+    return ResidentRows(data, None, dtype)
+
+
+def _is_on_disk(X):
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return False
+
+
+def _overflows(X, device):
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return X.size * 4 > free // 2
+
+
+def _can_be_shared(X, units, dtype):
+    same = torch.from_numpy(np.empty(0, X.dtype)).dtype == dtype
+    plain = X.flags.writeable and X.flags.c_contiguous and not units.is_far
+    return same and plain and X.nbytes >= ZERO_COPY_BYTES
+
+
+# Weighted statistics, one pass over the rows each, accumulated in double precision.
+
+
+def weighted_mean_and_variance(X, weights):
+    """Return the mean and the variance of each column, as float64 arrays."""
+    total = sum(weights[rows].sum() for rows in iter_chunks(len(weights)))
+    mean = np.zeros(X.shape[1])
+    for rows in iter_chunks(X.shape[0]):
+        mean += np.asarray(weights[rows] @ X[rows]).ravel() / total
+    variance = np.zeros(X.shape[1])
+    for rows in iter_chunks(X.shape[0]):
+        centred = chunk_to_tensor(X, rows).numpy() - mean
+        variance += weights[rows] @ (centred * centred) / total
+    return mean, variance
+
+
+def principal_components(rows, weights, n_components, generator, n_iter=7, n_dense=2048):
+    """Return the leading principal directions of the rows in the network's units.
+
+    Up to `n_dense` features by the eigenvectors of the covariance, above that by randomised
+    subspace iteration (Halko, Martinsson and Tropp 2011). The sign of a component is such that
+    its largest entry is positive. Directions that the rows cannot have, beyond
+    min(n_samples, n_features), are zero.
+
+    Parameters
+    ----------
+    rows : ResidentRows or HostRows
+    weights : tensor of shape (n_samples,) or None
+    n_components : int
+    generator : torch.Generator
+        Starts the subspace iteration.
+
+    Returns
+    -------
+    components : tensor of shape (n_components, n_features), float64, on the CPU
+    residual : float
+        The variance that the components leave, summed over features.
+    """
+    d = rows.span(slice(0, 1)).shape[1]
+    k = min(n_components, d, len(rows))
+
+    if d <= n_dense:
+        covariance, total = _scatter(rows, weights, None)
+        values, vectors = torch.linalg.eigh(covariance)
+    else:
+        Q = torch.randn(d, k + 10, generator=generator, dtype=torch.float64)
+        for _ in range(n_iter):
+            Q, _ = torch.linalg.qr(Q)
+            image, total = _scatter(rows, weights, Q)
+            Q_before, Q = Q, image
+        values, vectors = torch.linalg.eigh(Q_before.T @ Q)
+        vectors = Q_before @ vectors
+
+    leading = vectors[:, -k:].flip(1).T  # (k, d)
+    signs = torch.sign(leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)))
+    components = torch.zeros(n_components, d, dtype=torch.float64)
+    components[:k] = leading * signs
+    return components, max(float(total - values[-k:].sum()), 0.0)
+
+
+def _scatter(rows, weights, Q):
+    """Return C Q (C for Q None) and trace C for the weighted second moment C of the rows."""
+    d = rows.span(slice(0, 1)).shape[1]
+    image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
+    trace = torch.zeros((), dtype=torch.float64)
+    sum_of_weights = 0.0
+    for span in iter_chunks(len(rows)):
+        x = rows.span(span)
+        w = x.new_ones(len(x)) if weights is None else weights[span]
+        wx = x * w[:, None]
+        moment = wx.T @ (x if Q is None else x @ Q.to(x))
+        image += moment.double().cpu()
+        trace += (wx * x).sum(dtype=torch.float64).cpu()
+        sum_of_weights += float(w.sum(dtype=torch.float64))
+    return image / sum_of_weights, trace / sum_of_weights
