@@ -4,7 +4,7 @@ from torch import nn
 
 from .base import BaseAutoencoder
 from .distributions import LIKELIHOODS
-from .networks import ACTIVATIONS
+from .networks import ACTIVATIONS, INVERSES, identity
 
 
 class AutoencoderModule(nn.Module):
@@ -38,12 +38,20 @@ class AutoencoderModule(nn.Module):
         self.likelihood = LIKELIHOODS[likelihood]
         self.code_activation = ACTIVATIONS[code_activation]
         self.output_activation = ACTIVATIONS[output_activation]
+        link = "sigmoid" if likelihood == "bernoulli" else output_activation
+        self.to_parameters = INVERSES.get(link, identity)
         own = [hasattr(network, "draw_masks") for network in (encoder, decoder)]
         self.draws_globally = not all(own)  # networks of the user may
 
-    def start_linear(self, components):
-        """Start at a linear map onto orthonormal rows, (n_components, n_features), and back."""
+    def start_output(self, mean):
+        """Let the mean of p(x | z), (n_features,), start near the mean of the data."""
+        if hasattr(self.decoder, "start_bias"):
+            self.decoder.start_bias(self.to_parameters(mean))
+
+    def start_linear(self, components, mean):
+        """Start at the projection onto orthonormal rows, (n_components, n_features), and back."""
         self.encoder.start_linear(components)
+        self.encoder.start_bias(-components @ mean)
         if hasattr(self.decoder, "start_linear"):  # tied weights have started with the encoder
             self.decoder.start_linear(components.T)
 
@@ -135,8 +143,10 @@ class Autoencoder(BaseAutoencoder):
         copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
         level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
 
-    alpha : float, default=0.0
-        Decoupled weight decay; never on biases and on the linear path.
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
 
     dropout : float, default=0.0
         Probability with which each hidden unit is dropped in training.
@@ -266,7 +276,7 @@ class Autoencoder(BaseAutoencoder):
         tied_weights=False,
         encoder=None,
         decoder=None,
-        alpha=0.0,
+        alpha="auto",
         dropout=0.0,
         scaling="global",
         optimizer="adam",

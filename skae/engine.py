@@ -6,12 +6,13 @@ scalar for a term that exists for a whole batch only.
 
 import itertools
 import math
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .randomness import seeded_global_generator
 
@@ -223,9 +224,7 @@ class Engine(NeuralNet):
         super().__init__(
             module,
             criterion,
-            optimizer=OPTIMIZERS.get(optimizer, optimizer)
-            if isinstance(optimizer, str)
-            else optimizer,
+            optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
             lr=lr,
             callbacks=callbacks,
             max_epochs=max_epochs,
@@ -270,14 +269,15 @@ class Engine(NeuralNet):
         self.flat_, self.flat_grad_ = flat, grad
 
     def initialize_optimizer(self, triggered_directly=None):
-        if issubclass(self.optimizer, ELEMENTWISE):
+        kind = getattr(self.optimizer, "func", self.optimizer)  # of a functools.partial
+        if isinstance(kind, type) and issubclass(kind, ELEMENTWISE):
             flat = nn.Parameter(self.flat_)  # a second name for the same memory
             flat.grad = self.flat_grad_
             parameters = [flat]
         else:
             parameters = [p for p in self.module_.parameters() if p.requires_grad]
         options = self.get_params_for("optimizer")
-        if self.optimizer in FUSED:
+        if kind in FUSED:
             options.setdefault("fused", True)
         self.optimizer_ = self.optimizer(parameters, lr=self.lr, **options)
         return self
@@ -289,7 +289,7 @@ class Engine(NeuralNet):
         return {
             "weights": self.weights(),
             "optimizer": self.optimizer_.state_dict(),
-            "optimizer_name": self.optimizer.__name__,
+            "optimizer_name": type(self.optimizer_).__name__,
             "history": [dict(row) for row in self.history],
             "generators": {name: g.get_state() for name, g in self.generators.items()},
         }
@@ -301,7 +301,7 @@ class Engine(NeuralNet):
         for name, generator_state in state["generators"].items():
             if generator_state.numel() == self.generators[name].get_state().numel():
                 self.generators[name].set_state(generator_state)
-        if state["optimizer_name"] == self.optimizer.__name__:
+        if state["optimizer_name"] == type(self.optimizer_).__name__:
             self.optimizer_.load_state_dict(state["optimizer"])
             for group in self.optimizer_.param_groups:
                 group["lr"] = self.lr
@@ -362,9 +362,11 @@ class Engine(NeuralNet):
             values.append(torch.stack(step["terms"]))
             sizes.append(len(x) if weights is None else weights.sum())
             if self._per_batch_callbacks:
-                self.history.record_batch(f"{prefix}_loss", float(step["loss"]))
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(x))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
+        if not self._per_batch_callbacks:
+            self.history.new_batch()  # skorch's Checkpoint reads the last batch of an epoch
         self._record_epoch(prefix, names, torch.stack(values), sizes)
 
     def _record_epoch(self, prefix, names, values, sizes):
@@ -386,7 +388,7 @@ class Engine(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Draw the step's noise, compute the gradient, let the optimizer take its step."""
         self._apply_schedule()
-        with self._generator_for_users_networks():
+        with self._generator_for_users_networks(), self._batch_norm_for(len(batch[0])):
             draws = self._draw(len(batch[0]), self.generators)
             steps = []
 
@@ -457,11 +459,21 @@ class Engine(NeuralNet):
     def _decay_weights(self):
         if self.alpha:
             rate = self.optimizer_.param_groups[0]["lr"]
-            self.flat_[: self.n_decayed_].mul_(1 - rate * self.alpha)
+            self.flat_[: self.n_decayed_].mul_(max(0.0, 1 - rate * self.alpha))
 
     def _fresh_evaluation_generator(self):
         generator = self.generators["evaluation"]
         return generator.manual_seed(generator.initial_seed())
+
+    @contextmanager
+    def _batch_norm_for(self, n_rows):
+        """Let batch normalisation use its running statistics where one row is all there is."""
+        layers = [m for m in self.module_.modules() if isinstance(m, _BatchNorm)] * (n_rows == 1)
+        for layer in layers:
+            layer.eval()
+        yield
+        for layer in layers:
+            layer.train()
 
     def _generator_for_users_networks(self):
         if getattr(self.module_, "draws_globally", False):

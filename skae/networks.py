@@ -25,6 +25,13 @@ ACTIVATIONS = {
     "softplus": F.softplus,
 }
 
+# Where an activation takes a given value, away from its ends: the start of an output's bias.
+INVERSES = {
+    "sigmoid": lambda y: torch.logit(y, eps=0.01),
+    "tanh": lambda y: torch.atanh(y.clamp(-0.99, 0.99)),
+    "softplus": lambda y: y.clamp_min(0.01).expm1().log(),
+}
+
 # The values that an activation can reach, where that excludes data: a network with such an
 # output never reproduces anything else.
 RANGES = {
@@ -122,6 +129,11 @@ class MLP(nn.Module):
         self.layers[-1].weight.zero_()
         linear.weight.copy_(weight)
 
+    @torch.no_grad()
+    def start_bias(self, bias):
+        """Set the bias of the last layer, (n_out,)."""
+        self.layers[-1].bias.copy_(bias)
+
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
         if not self.has_linear_path:
@@ -159,6 +171,11 @@ class TiedMLP(nn.Module):
         self.biases = nn.ParameterList(
             torch.zeros(layer.in_features) for layer in reversed(encoder.layers)
         )
+
+    @torch.no_grad()
+    def start_bias(self, bias):
+        """Set the bias of the last layer, (n_out,)."""
+        self.biases[-1].copy_(bias)
 
     def undecayed_parameters(self):
         """Return no parameter: the biases are never decayed anyway."""

@@ -175,7 +175,7 @@ def weighted_mean_and_variance(X, weights):
     return mean, variance
 
 
-def principal_components(rows, weights, n_components, generator, n_iter=7, n_dense=2048):
+def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=2048):
     """Return the leading principal directions of the rows in the network's units.
 
     Up to `n_dense` features by the eigenvectors of the covariance, above that by randomised
@@ -187,6 +187,8 @@ def principal_components(rows, weights, n_components, generator, n_iter=7, n_den
     ----------
     rows : ResidentRows or HostRows
     weights : tensor of shape (n_samples,) or None
+    mean : tensor of shape (n_features,)
+        Of the rows, in the network's units.
     n_components : int
     generator : torch.Generator
         Starts the subspace iteration.
@@ -201,13 +203,13 @@ def principal_components(rows, weights, n_components, generator, n_iter=7, n_den
     k = min(n_components, d, len(rows))
 
     if d <= n_dense:
-        covariance, total = _scatter(rows, weights, None)
+        covariance, total = _scatter(rows, weights, mean, None)
         values, vectors = torch.linalg.eigh(covariance)
     else:
         Q = torch.randn(d, k + 10, generator=generator, dtype=torch.float64)
         for _ in range(n_iter):
             Q, _ = torch.linalg.qr(Q)
-            image, total = _scatter(rows, weights, Q)
+            image, total = _scatter(rows, weights, mean, Q)
             Q_before, Q = Q, image
         values, vectors = torch.linalg.eigh(Q_before.T @ Q)
         vectors = Q_before @ vectors
@@ -219,14 +221,15 @@ def principal_components(rows, weights, n_components, generator, n_iter=7, n_den
     return components, max(float(total - values[-k:].sum()), 0.0)
 
 
-def _scatter(rows, weights, Q):
-    """Return C Q (C for Q None) and trace C for the weighted second moment C of the rows."""
+def _scatter(rows, weights, mean, Q):
+    """Return C Q (C for Q None) and trace C for the weighted covariance C of the rows."""
     d = rows.span(slice(0, 1)).shape[1]
     image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
     trace = torch.zeros((), dtype=torch.float64)
     sum_of_weights = 0.0
     for span in iter_chunks(len(rows)):
         x = rows.span(span)
+        x = x - mean.to(x)
         w = x.new_ones(len(x)) if weights is None else weights[span]
         wx = x * w[:, None]
         moment = wx.T @ (x if Q is None else x @ Q.to(x))

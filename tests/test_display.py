@@ -1,0 +1,100 @@
+"""Displays: what is drawn is the data, and where it was asked for."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+
+from skae import Autoencoder
+from skae.display import LatentDisplay, LossCurveDisplay, ReconstructionDisplay
+
+X, y = load_iris(return_X_y=True)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def ae():
+    return Autoencoder(2, max_iter=5, early_stopping=True, random_state=0).fit(X)
+
+
+def test_loss_curves(ae):
+    display = LossCurveDisplay.from_estimator(ae, linewidth=3)
+    train, valid = display.lines_
+    np.testing.assert_array_equal(train.get_ydata(), ae.loss_curve_)
+    np.testing.assert_array_equal(valid.get_ydata(), ae.validation_loss_curve_)
+    assert train.get_linewidth() == 3
+    assert display.figure_ is display.ax_.figure
+
+
+def test_every_term_is_drawn_where_there_are_several():
+    display = LossCurveDisplay([3, 2], terms={"reconstruction": [2, 1], "kl": [1, 1]}).plot()
+    labels = [line.get_label() for line in display.lines_]
+    assert labels == ["training", "reconstruction", "kl"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ae, ax: LossCurveDisplay.from_estimator(ae, ax=ax),
+        lambda ae, ax: LatentDisplay.from_estimator(ae, X, y, ax=ax),
+        lambda ae, ax: ReconstructionDisplay.from_estimator(ae, X[:3], image_shape=(1, 4), ax=ax),
+    ],
+)
+def test_given_axes_are_used(ae, draw):
+    _, ax = plt.subplots()
+    display = draw(ae, ax)
+    assert display.ax_ is ax
+    assert len(plt.get_fignums()) == 1
+    assert display.plot().ax_ is not ax
+
+
+def test_reconstructions():
+    digits = load_digits().data
+    pca = PCA(9).fit(digits)
+    display = ReconstructionDisplay.from_estimator({"nine": pca}, digits[:6])
+    assert display.row_names == ["original", "nine"]
+    picture = display.image_.get_array()
+    assert picture.shape == (17, 53)
+    np.testing.assert_array_equal(picture[:8, 9:17], digits[1].reshape(8, 8))
+    back = pca.inverse_transform(pca.transform(digits[5:6])).reshape(8, 8)
+    np.testing.assert_allclose(picture[9:, 45:], back, rtol=1e-6)
+
+
+def test_images_that_are_no_squares_need_a_shape(ae):
+    with pytest.raises(ValueError, match="5 features make no square image"):
+        ReconstructionDisplay.from_estimator(PCA(2).fit(np.eye(5)), np.eye(5))
+
+
+def test_codes_by_class_by_number_and_alone(ae):
+    Z = ae.transform(X)
+    by_class = LatentDisplay.from_estimator(ae, X, np.array(["a", "b", "c"])[y])
+    groups = by_class.ax_.collections
+    assert [g.get_label() for g in groups] == ["a", "b", "c"]
+    np.testing.assert_allclose(groups[1].get_offsets(), Z[y == 1])
+    by_number = LatentDisplay.from_estimator(ae, X, X[:, 0])
+    np.testing.assert_array_equal(by_number.ax_.collections[0].get_array(), X[:, 0])
+    assert len(by_number.figure_.axes) == 2  # with a colour bar
+    alone = LatentDisplay.from_estimator(ae, X)
+    assert len(alone.ax_.collections) == 1
+
+
+def test_codes_of_one_number_are_a_histogram():
+    pca = PCA(1).fit(X)
+    display = LatentDisplay.from_estimator(pca, X, y)
+    assert sum(patch.get_height() for patch in display.ax_.patches) >= 150
+    assert LatentDisplay.from_estimator(pca, X).ax_.get_ylabel() == "rows"
+
+
+def test_other_components(ae):
+    display = LatentDisplay.from_estimator(PCA(4).fit(X), X, components=(1, 3))
+    assert display.ax_.get_ylabel() == "code 3"

@@ -1,0 +1,81 @@
+"""What the documents promise: the README runs, docstrings agree, imports are light."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from estimators import DEFAULTS
+
+import skae
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readme_s_code_runs_and_its_figures_hold(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    namespace = {}
+    for block in blocks:
+        exec(block, namespace)
+    printed = capsys.readouterr().out.split()
+    promised = re.findall(r"print\(explained.*# ([0-9.]+)", "".join(blocks))
+    assert len(promised) == 2
+    np.testing.assert_allclose([float(v) for v in printed[:2]], np.float64(promised), atol=0.01)
+    assert namespace["Z"].shape == (450, 8)
+    assert namespace["new"].shape == (5, 64)
+
+
+def parameters_of(cls):
+    """Return {name: description} of the Parameters section of a class."""
+    section = cls.__doc__.split("Parameters\n    ----------\n")[1].split("\n    Attributes\n")[0]
+    entries = re.split(r"\n(?=    \w)", "\n" + section.rstrip())
+    found = {}
+    for entry in entries:
+        if " : " in entry:
+            names, description = entry.strip().split(" : ", 1)
+            for name in names.split(", "):
+                found[name] = " ".join(description.split())
+    return found
+
+
+@pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+def test_every_parameter_is_described_with_its_default(estimator):
+    described = parameters_of(type(estimator))
+    defaults = type(estimator)().get_params()
+    assert sorted(described) == sorted(defaults)
+    for name, default in defaults.items():
+        shown = re.search(r"default=(\(.*?\)|[^\s,]+)", described[name])
+        text = shown.group(1).replace("default=", "").rstrip(".")
+        expected = f'"{default}"' if isinstance(default, str) else repr(default)
+        # what follows the default is the description, which starts with a capital or a quote
+        assert text == expected or float(text) == default, name
+
+
+def test_shared_parameters_are_described_in_the_same_words():
+    reference = parameters_of(skae.Autoencoder)
+    for estimator in DEFAULTS.values():
+        for name, description in parameters_of(type(estimator)).items():
+            if name in reference and name not in getattr(estimator, "_OWN_WORDS", ()):
+                without_default = re.sub(r"default=\S+", "", description)
+                assert without_default == re.sub(r"default=\S+", "", reference[name]), name
+
+
+def test_public_names():
+    assert set(skae.__all__) <= set(dir(skae))
+    for name in skae.__all__:
+        assert getattr(skae, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = skae.Nothing
+
+
+def test_importing_skae_loads_no_torch():
+    code = "import sys, skae; assert not {'torch', 'sklearn', 'skorch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_documents_link_to_files_that_exist():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), (document.name, target)

@@ -1,0 +1,244 @@
+"""The engine: its losses, its callbacks, its buffer."""
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits, load_iris
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+)
+
+from skae import Autoencoder
+from skae.engine import Batches
+from skae.randomness import make_generator
+from skae.rows import ResidentRows
+
+X = load_iris().data
+
+
+def batches(n, size, generator=None, index=None):
+    rows = ResidentRows(torch.arange(float(n))[:, None], None, torch.float32)
+    return Batches(rows, None, size, index, generator)
+
+
+@pytest.mark.parametrize(("n", "size"), [(10, 3), (10, 10), (10, 100), (7, 3), (5, 1), (2, 1)])
+def test_batches_hold_every_row_once(n, size):
+    for generator in (None, torch.Generator()):
+        seen = [x[:, 0] for x, _ in batches(n, size, generator)]
+        assert sorted(torch.cat(seen).tolist()) == list(range(n))
+        assert len(seen) == batches(n, size).n_batches
+    if size > 1:
+        assert min(len(x) for x in seen) > 1
+
+
+def bare_loop(ae, X, n_epochs):
+    """The textbook loop, written from the documentation: same weights, same order, same losses."""
+    x = torch.from_numpy((X - ae.mean_) / ae.scale_).float()
+    fresh = copy.deepcopy(ae)
+    generator = make_generator(ae._seed, "initialisation")
+    module = fresh._make_module(X.shape[1], generator)
+    shuffling = make_generator(ae._seed, "shuffling")
+    optimizer = torch.optim.Adam(module.parameters(), lr=ae.learning_rate_init)
+    size = max(16, len(x) // 16)
+    n_steps, step, losses = n_epochs * -(-len(x) // size), 0, []
+    for _ in range(n_epochs):
+        order, total = torch.randperm(len(x), generator=shuffling), 0.0
+        for start in range(0, len(x), size):
+            batch = x[order[start : start + size]]
+            for group in optimizer.param_groups:
+                group["lr"] = ae.learning_rate_init * (1 + np.cos(np.pi * step / n_steps)) / 2
+            optimizer.zero_grad()
+            error = (module.decoder(module.encoder(batch)) - batch).square().sum(dim=1)
+            error.mean().backward()
+            optimizer.step()
+            total += error.sum().item()
+            step += 1
+        losses.append(total / len(x))
+    return losses
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (16,), (16, 8)])
+def test_losses_equal_a_bare_torch_loop_s(hidden_layer_sizes):
+    data = load_digits().data[:203]
+    ae = Autoencoder(
+        2,
+        hidden_layer_sizes=hidden_layer_sizes,
+        linear_path=False,
+        max_iter=5,
+        random_state=3,
+    ).fit(data)
+    np.testing.assert_allclose(ae.loss_curve_, bare_loop(ae, data, 5), rtol=1e-5)
+
+
+class Recorder(Callback):
+    """Keep what each hook is given."""
+
+    def __init__(self):
+        self.epochs = []
+        self.n_batches = 0
+        self.gradients = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs.append(net.history[-1]["train_loss"])
+
+    def on_batch_end(self, net, batch, loss, training, **kwargs):
+        self.n_batches += training
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.gradients.append(sum(float(p.grad.norm()) for _, p in named_parameters))
+
+
+def test_callbacks_are_copied_and_called():
+    recorder = Recorder()
+    ae = Autoencoder(max_iter=3, batch_size=50, callbacks=[recorder], random_state=0).fit(X)
+    assert recorder.epochs == []
+    (mine,) = [c for _, c in ae.net_.callbacks_ if isinstance(c, Recorder)]
+    assert mine.epochs == ae.loss_curve_
+    assert mine.n_batches == 9
+    assert min(mine.gradients) > 0
+
+
+def test_watching_changes_nothing():
+    plain = Autoencoder(max_iter=3, random_state=0).fit(X)
+    watched = Autoencoder(max_iter=3, callbacks=[("r", Recorder())], random_state=0).fit(X)
+    assert watched.loss_curve_ == plain.loss_curve_
+    assert watched.history_[0]["batches"][0]["train_batch_size"] == 16
+
+
+def test_skorch_early_stopping():
+    stop = EarlyStopping(patience=2, monitor="train_loss", threshold=0.5, load_best=True)
+    ae = Autoencoder(max_iter=50, callbacks=[stop], random_state=0).fit(X)
+    assert ae.n_iter_ < 50
+
+
+def test_skorch_checkpoint(tmp_path):
+    checkpoint = Checkpoint(dirname=str(tmp_path), monitor="train_loss_best", f_pickle=None)
+    ae = Autoencoder(max_iter=5, callbacks=[checkpoint], random_state=0).fit(X)
+    saved = torch.load(tmp_path / "params.pt")
+    assert set(saved) == set(ae.module_.state_dict())
+    ae.net_.load_params(checkpoint=checkpoint)
+
+
+def test_skorch_checkpoint_of_the_validation_loss(tmp_path):
+    checkpoint = Checkpoint(dirname=str(tmp_path), f_pickle=None)  # watches valid_loss_best
+    Autoencoder(max_iter=5, early_stopping=True, callbacks=[checkpoint], random_state=0).fit(X)
+    assert (tmp_path / "params.pt").exists()
+
+
+def test_skorch_learning_rate_scheduler_takes_the_schedule_s_place():
+    scheduler = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    ae = Autoencoder(max_iter=3, callbacks=[scheduler], random_state=0).fit(X)
+    rates = [row["event_lr"] for row in ae.history_]
+    np.testing.assert_allclose(rates, ae.learning_rate_init * 0.5 ** np.arange(3))
+
+
+def test_skorch_gradient_clipping():
+    recorder = Recorder()
+    clip = GradientNormClipping(1e-3)
+    ae = Autoencoder(max_iter=2, callbacks=[clip, recorder], random_state=0).fit(X)
+    (mine,) = [c for _, c in ae.net_.callbacks_ if isinstance(c, Recorder)]
+    n_parameters = len(list(ae.module_.parameters()))
+    assert max(mine.gradients) <= 1e-3 * n_parameters
+
+
+def test_skorch_epoch_scoring():
+    def spread(net, batches, y=None):
+        return float(torch.cat([net.module_.encode(x).detach() for x, _ in batches]).std())
+
+    scoring = EpochScoring(spread, name="spread", on_train=True, use_caching=False)
+    ae = Autoencoder(max_iter=2, callbacks=[scoring], random_state=0).fit(X)
+    assert all(row["spread"] > 0 for row in ae.history_)
+
+
+def test_parameters_are_views_of_one_buffer():
+    ae = Autoencoder(max_iter=1, alpha=0.1).fit(X)
+    net = ae.net_
+    parameters = list(ae.module_.parameters())
+    assert net.flat_.numel() == sum(p.numel() for p in parameters)
+    start, end = net.flat_.data_ptr(), net.flat_.data_ptr() + 4 * net.flat_.numel()
+    assert all(start <= p.data_ptr() < end for p in parameters)
+    decayed = [p for p in parameters if p.data_ptr() < start + 4 * net.n_decayed_]
+    layers = [*ae.module_.encoder.layers, *ae.module_.decoder.layers]
+    assert {id(p) for p in decayed} == {id(layer.weight) for layer in layers}
+
+
+def test_weight_decay_is_decoupled():
+    """Without a gradient the weights shrink by the product of 1 - rate * alpha, biases do not."""
+    ae = Autoencoder(
+        linear_path=False, alpha=0.5, max_iter=1, optimizer="sgd", learning_rate_init=1e-30
+    )
+    ae.fit(X)
+    module, net = ae.module_, ae.net_
+    net.lr, net.schedule = 0.1, "constant"
+    for group in net.optimizer_.param_groups:
+        group["lr"] = 0.1
+    net.flat_grad_.zero_()
+    before = module.encoder.layers[0].weight.clone()
+    net._decay_weights()
+    torch.testing.assert_close(module.encoder.layers[0].weight, before * 0.95)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        torch.optim.AdamW,
+        functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+        torch.optim.Adafactor,
+        "rmsprop",
+    ],
+)
+def test_optimizers_of_the_user(optimizer):
+    settings = dict(learning_rate_init=1e-3, max_iter=10, random_state=0, linear_path=False)
+    ae = Autoencoder(optimizer=optimizer, **settings).fit(X)
+    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+
+
+def test_a_flat_optimizer_equals_one_of_many_matrices():
+    class Separate(torch.optim.Adam):
+        """Not known to be elementwise: receives the parameters one by one."""
+
+    Separate.__name__ = "Separate"
+    settings = dict(max_iter=5, random_state=0, linear_path=False)
+    flat = Autoencoder(**settings).fit(X)
+    separate = Autoencoder(
+        optimizer=lambda parameters, lr: Separate(parameters, lr=lr), **settings
+    ).fit(X)
+    assert len(separate.net_.optimizer_.param_groups[0]["params"]) == 8
+    np.testing.assert_allclose(flat.loss_curve_, separate.loss_curve_, rtol=1e-5)
+
+
+def test_tol_ends_training_and_n_iter_no_change_waits():
+    ae = Autoencoder(tol=0.9, n_iter_no_change=3, max_iter=50, random_state=0).fit(X)
+    assert ae.n_iter_ == 4
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    ae = Autoencoder(
+        3, early_stopping=True, max_iter=30, linear_path=False, random_state=0, tol=0
+    ).fit(X)
+    net = ae.net_
+    order = torch.randperm(150, generator=make_generator(ae._seed, "split"))
+    valid = X[order[:15].numpy()]
+    error = ae.reconstruction_error(valid).mean() / ae.scale_**2
+    np.testing.assert_allclose(error, min(ae.validation_loss_curve_), rtol=1e-4)
+    assert net.convergence.best_ <= min(ae.validation_loss_curve_)
+
+
+def test_verbose_prints_a_table(capsys):
+    Autoencoder(max_iter=2, verbose=1).fit(X)
+    assert "train_loss" in capsys.readouterr().out
+
+
+def test_dropout_acts_in_training_only():
+    ae = Autoencoder(dropout=0.5, max_iter=3, random_state=0).fit(X)
+    plain = Autoencoder(max_iter=3, random_state=0).fit(X)
+    assert ae.loss_curve_ != plain.loss_curve_
+    np.testing.assert_array_equal(ae.transform(X), ae.transform(X))

@@ -1,0 +1,163 @@
+"""scikit-learn's own checks, and its tools around every estimator."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from estimators import DEFAULTS, VARIANTS, all_estimators
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import Autoencoder
+
+X, y = load_iris(return_X_y=True)
+
+# float32 and shuffled batches make weight 2 differ from a row given twice; a double precision,
+# full-batch, noise-free model must not (`exact` below, without exceptions).
+WEIGHT_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": "float32 and batches: rounding differs",
+    "check_sample_weight_equivalence_on_sparse_data": "float32 and batches: rounding differs",
+}
+exact = Autoencoder(max_iter=4, dtype="float64", batch_size=10000, random_state=0)
+# a template has a fixed number of inputs, the checks have many
+CHECKED = [e for name, e in {**DEFAULTS, **VARIANTS}.items() if name != "own template"]
+
+
+def expected_failures(estimator):
+    return {} if estimator is exact else WEIGHT_CHECKS
+
+
+@parametrize_with_checks(
+    [exact, *CHECKED], expected_failed_checks=expected_failures, xfail_strict=False
+)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@all_estimators()
+def test_pipeline_classifies(estimator):
+    pipeline = Pipeline([("ae", clone(estimator)), ("clf", LogisticRegression())])
+    assert pipeline.fit(X, y).score(X, y) > 0.5
+
+
+@all_estimators()
+def test_string_labels_pass_through(estimator):
+    names = np.array(["a", "b", "c"])[y]
+    pipeline = make_pipeline(clone(estimator), LogisticRegression()).fit(X, names)
+    assert set(pipeline.predict(X)) <= {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("with_y", [True, False])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_the_size_of_the_code(with_y, n_jobs):
+    if with_y:
+        model = Pipeline([("ae", Autoencoder(max_iter=3)), ("clf", LogisticRegression())])
+        grid = {"ae__n_components": [1, 3]}
+    else:
+        model, grid = Autoencoder(max_iter=3), {"n_components": [1, 3]}
+    search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y if with_y else None)
+    assert next(iter(search.best_params_.values())) == 3
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_grid_search_takes_pca_and_autoencoder_for_the_same_step():
+    pipeline = Pipeline([("reduce", PCA(2)), ("clf", LogisticRegression())])
+    grid = {"reduce": [PCA(2), Autoencoder(2, max_iter=3, random_state=0)]}
+    assert len(GridSearchCV(pipeline, grid, cv=2).fit(X, y).cv_results_["params"]) == 2
+
+
+def test_cross_val_score_union_and_columns():
+    ae = Autoencoder(2, max_iter=3, random_state=0)
+    union = FeatureUnion([("pca", PCA(2)), ("ae", ae)])
+    assert union.fit_transform(X).shape == (150, 4)
+    columns = ColumnTransformer([("ae", ae, [0, 1, 2])], remainder="passthrough")
+    assert columns.fit_transform(X).shape == (150, 3)
+    assert cross_val_score(make_pipeline(union, LogisticRegression()), X, y, cv=3).mean() > 0.8
+
+
+def test_pipeline_score_under_metadata_routing():
+    with config_context(enable_metadata_routing=True):
+        ae = Autoencoder(2, max_iter=3, random_state=0)
+        ae.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, ae).fit(X, sample_weight=np.ones(150))
+        assert pipeline.score(X, sample_weight=np.ones(150)) > 0.9
+
+
+@pytest.mark.parametrize(("output", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+@all_estimators()
+def test_set_output(estimator, output, frame):
+    ae = clone(estimator).set_output(transform=output)
+    table = frame(X, **{"columns" if output == "pandas" else "schema": list("abcd")})
+    Z = ae.fit_transform(table)
+    assert isinstance(Z, frame)
+    assert list(Z.columns) == list(ae.get_feature_names_out())
+    assert list(ae.feature_names_in_) == list("abcd")
+    prefix = type(estimator).__name__.lower()
+    assert list(Z.columns) == [f"{prefix}{j}" for j in range(estimator.n_components)]
+
+
+def test_other_column_names_are_refused():
+    ae = Autoencoder(max_iter=1).fit(pd.DataFrame(X, columns=list("abcd")))
+    with pytest.raises(ValueError, match="feature names"):
+        ae.transform(pd.DataFrame(X, columns=list("abce")))
+
+
+@all_estimators()
+def test_pickle_and_clone(estimator):
+    ae = clone(estimator).fit(X)
+    copy = pickle.loads(pickle.dumps(ae))
+    np.testing.assert_array_equal(copy.transform(X), ae.transform(X))
+    np.testing.assert_array_equal(copy.sample(5), ae.sample(5))
+    assert copy.loss_curve_ == ae.loss_curve_
+    assert not hasattr(clone(ae), "net_")
+
+
+def test_fitted_state_is_arrays_strings_and_numbers():
+    def leaves(tree):
+        if isinstance(tree, dict):
+            return [leaf for value in tree.values() for leaf in leaves(value)]
+        if isinstance(tree, (list, tuple)):
+            return [leaf for value in tree for leaf in leaves(value)]
+        return [tree]
+
+    state = Autoencoder(max_iter=2, early_stopping=True).fit(X).__getstate__()
+    allowed = (np.ndarray, np.generic, str, int, float, bool, type(None))
+    assert [type(leaf) for leaf in leaves(state) if not isinstance(leaf, allowed)] == []
+
+
+def test_a_model_fitted_on_cuda_unpickles_without():
+    ae = Autoencoder(max_iter=2, random_state=0).fit(X)
+    state = ae.__getstate__()
+    state["device_"] = "cuda:0"
+    copy = Autoencoder.__new__(Autoencoder)
+    copy.__setstate__(state)
+    np.testing.assert_array_equal(copy.transform(X), ae.transform(X))
+    assert copy.partial_fit(X).device_ in ("cpu", "cuda:0")
+
+
+def test_parameters_set_after_fit_do_not_break_the_pickle():
+    ae = Autoencoder(2, max_iter=2, random_state=0).fit(X).set_params(n_components=3)
+    copy = pickle.loads(pickle.dumps(ae))
+    np.testing.assert_array_equal(copy.transform(X), ae.transform(X))
+    assert copy.n_components == 3
+
+
+def test_digits_features_are_worth_more_than_pca_s():
+    X, y = load_digits(return_X_y=True)
+    train, test = slice(0, 1200), slice(1200, None)
+    accuracy = []
+    for reducer in (PCA(2), Autoencoder(2, random_state=0)):
+        model = make_pipeline(reducer, StandardScaler(), LogisticRegression(max_iter=1000))
+        accuracy.append(model.fit(X[train], y[train]).score(X[test], y[test]))
+    assert accuracy[1] > accuracy[0] + 0.1
