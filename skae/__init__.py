@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import display, metrics
     from .autoencoder import Autoencoder
+    from .contractive import ContractiveAutoencoder
+    from .denoising import DenoisingAutoencoder
+    from .sparse import SparseAutoencoder
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Autoencoder": ".autoencoder",
+    "ContractiveAutoencoder": ".contractive",
+    "DenoisingAutoencoder": ".denoising",
+    "SparseAutoencoder": ".sparse",
 }
 _ROOMS = ("display", "metrics")
 
-__all__ = ["Autoencoder", "display", "metrics"]
+__all__ = [
+    "Autoencoder",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "SparseAutoencoder",
+    "display",
+    "metrics",
+]
 
 
 def __getattr__(name):

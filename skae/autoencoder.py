@@ -44,12 +44,19 @@ class AutoencoderModule(nn.Module):
         self.draws_globally = not all(own)  # networks of the user may
 
     def start_output(self, mean):
-        """Let the mean of p(x | z), (n_features,), start near the mean of the data."""
-        if hasattr(self.decoder, "start_bias"):
-            self.decoder.start_bias(self.to_parameters(mean))
+        """Let the mean of p(x | z), (n_features,), start near the mean of the data.
 
-    def start_linear(self, components, mean):
-        """Start at the projection onto orthonormal rows, (n_components, n_features), and back."""
+        An output activation is entered where it bends, and not where a rectifier is dead.
+        """
+        if hasattr(self.decoder, "start_bias"):
+            gain = 1.0 if self.output_activation is identity else 0.1
+            self.decoder.start_bias(self.to_parameters(mean), gain)
+
+    def start_linear(self, components, variances, mean):
+        """Start at the projection onto principal components, (n_components, n_features), and back.
+
+        The variances of the data along the components, (n_components,), are of no use here.
+        """
         self.encoder.start_linear(components)
         self.encoder.start_bias(-components @ mean)
         if hasattr(self.decoder, "start_linear"):  # tied weights have started with the encoder
@@ -109,7 +116,7 @@ class Autoencoder(BaseAutoencoder):
     n_components : int, default=2
         Size of the code.
 
-    hidden_layer_sizes : tuple of int, default=(128,)
+    hidden_layer_sizes : tuple of int, default=(128, 64)
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
@@ -159,7 +166,7 @@ class Autoencoder(BaseAutoencoder):
     optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
         Optimizer; further settings of a class are bound with :func:`functools.partial`.
 
-    learning_rate_init : float, default=0.002
+    learning_rate_init : float, default=0.005
         Learning rate at the start.
 
     learning_rate : {"constant", "linear", "cosine"}, default="cosine"
@@ -175,12 +182,13 @@ class Autoencoder(BaseAutoencoder):
     tol : float, default=1e-4
         An epoch that lowers the monitored loss by less than this share of it is no progress.
 
-    n_iter_no_change : int, default=10
-        Number of epochs without progress after which training ends.
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
 
     early_stopping : bool, default=False
         Whether to set aside validation rows, to watch their loss instead of the training loss,
-        and to keep the weights of the best epoch.
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
 
     validation_fraction : float, default=0.1
         Share of the rows set aside with `early_stopping`.
@@ -267,7 +275,7 @@ class Autoencoder(BaseAutoencoder):
         self,
         n_components=2,
         *,
-        hidden_layer_sizes=(128,),
+        hidden_layer_sizes=(128, 64),
         activation="relu",
         code_activation="identity",
         output_activation="identity",
@@ -280,12 +288,12 @@ class Autoencoder(BaseAutoencoder):
         dropout=0.0,
         scaling="global",
         optimizer="adam",
-        learning_rate_init=0.002,
+        learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
         max_iter=100,
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change=None,
         early_stopping=False,
         validation_fraction=0.1,
         callbacks=None,
@@ -295,41 +303,8 @@ class Autoencoder(BaseAutoencoder):
         random_state=None,
         verbose=0,
     ):
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.code_activation = code_activation
-        self.output_activation = output_activation
-        self.likelihood = likelihood
-        self.linear_path = linear_path
-        self.tied_weights = tied_weights
-        self.encoder = encoder
-        self.decoder = decoder
-        self.alpha = alpha
-        self.dropout = dropout
-        self.scaling = scaling
-        self.optimizer = optimizer
-        self.learning_rate_init = learning_rate_init
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.callbacks = callbacks
-        self.device = device
-        self.dtype = dtype
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+        self._store(locals())
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
-        return AutoencoderModule(
-            encoder,
-            decoder,
-            likelihood=self.likelihood,
-            code_activation=self.code_activation,
-            output_activation=self.output_activation,
-        )
+        return AutoencoderModule(encoder, decoder, **self._module_options())

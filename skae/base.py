@@ -39,6 +39,7 @@ from .threads import threads_for
 
 FLOATS = [np.float64, np.float32]
 N_STORED_CODES = 10000  # training codes kept for `sample`
+INFERENCE_ROWS = 2048  # rows encoded or decoded at a time
 MIXTURE_SIZES = (1, 2, 5, 10, 20)
 
 
@@ -77,7 +78,7 @@ class BaseAutoencoder(
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "callbacks": [list, None],
@@ -88,9 +89,37 @@ class BaseAutoencoder(
         "verbose": ["verbose"],
     }
 
+    def _store(self, arguments):
+        """Keep the constructor's arguments, given as ``locals()``, untouched."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
+    # What a subclass says of itself
+
     @abstractmethod
     def _make_module(self, n_features, generator):
         """Return the module to train, with initial weights drawn from `generator`."""
+
+    def _auto_n_components(self, n_features):
+        """Return the size of the code for ``n_components="auto"``, where a class has that."""
+        raise NotImplementedError
+
+    def _make_callbacks(self):
+        """Return copies of the user's callbacks, after those that the method itself needs."""
+        return copy.deepcopy(self.callbacks or [])
+
+    def _linear_path_by_default(self):
+        """Return what ``linear_path="auto"`` means."""
+        plain = self._get_code_activation() == self.output_activation == "identity"
+        own = self.encoder is None and self.decoder is None and not self.tied_weights
+        return self.likelihood == "gaussian" and plain and own
+
+    def _get_code_activation(self):
+        return self.code_activation
+
+    def _start_loss(self, residual, rows, weights):
+        """Return the reconstruction loss of the linear start, which leaves `residual`."""
+        return residual
 
     # Fitting
 
@@ -219,14 +248,21 @@ class BaseAutoencoder(
             return self.linear_path
         return self._linear_path_by_default()
 
-    def _linear_path_by_default(self):
-        plain = self.code_activation == self.output_activation == "identity"
-        own = self.encoder is None and self.decoder is None and not self.tied_weights
-        return self.likelihood == "gaussian" and plain and own
+    def _get_n_components(self, n_features):
+        auto = self.n_components == "auto"
+        return self._auto_n_components(n_features) if auto else self.n_components
+
+    def _module_options(self):
+        """Return the options that the modules of all deterministic estimators share."""
+        return {
+            "likelihood": self.likelihood,
+            "code_activation": self._get_code_activation(),
+            "output_activation": self.output_activation,
+        }
 
     def _make_networks(self, n_features, generator):
         """Return encoder and decoder, built here or by the user."""
-        k, sizes = self.n_components, list(self.hidden_layer_sizes)
+        k, sizes = self._get_n_components(n_features), list(self.hidden_layer_sizes)
         encoder = self._make_network("encoder", n_features, sizes, k, generator)
         if self.tied_weights:
             return encoder, TiedMLP(encoder)
@@ -260,6 +296,7 @@ class BaseAutoencoder(
             self.device_ = str(_check_device(self.device))
             self._seed = draw_seed(self.random_state)
             self._fitted_params = self._get_fitted_params()
+            self._n_features_out = self._get_n_components(X.shape[1])
             self._learn_units(X, weights)
             generators = make_generators(self._seed, self.device_)
             module = self._make_module(X.shape[1], generators["initialisation"])
@@ -304,7 +341,7 @@ class BaseAutoencoder(
             alpha=self._get_alpha(None if one_pass else n_samples),
             generators=generators,
             convergence=convergence,
-            callbacks=copy.deepcopy(self.callbacks),
+            callbacks=self._make_callbacks(),
             max_epochs=self.max_iter,
             verbose=int(self.verbose),
             device=self.device_,
@@ -320,7 +357,7 @@ class BaseAutoencoder(
             w = self._to_weights(weights)
             start = None if self._is_resumed else self._start_at_pca(rows, w)
             if not watch:
-                net.convergence.patience = 0
+                net.convergence.patience = None
             train, valid = self._split(rows, w, batch_size)
             if net.convergence.keep_best and (start is not None or self._is_resumed):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
@@ -334,7 +371,8 @@ class BaseAutoencoder(
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self._store_codes(X)
+        self._remember(X)
+        self._is_fitted = True
 
     def _get_batch_size(self, n_samples):
         if self.batch_size == "auto":
@@ -365,11 +403,11 @@ class BaseAutoencoder(
         self.module_.start_output(mean)
         if not self._has_linear_path():
             return None
-        components, residual = principal_components(
-            rows, weights, mean, self.n_components, self.net_.generators["initialisation"]
+        components, variances, residual = principal_components(
+            rows, weights, mean, self._n_features_out, self.net_.generators["initialisation"]
         )
-        self.module_.start_linear(components, mean)
-        return self.net_.weights(), residual
+        self.module_.start_linear(components, variances, mean)
+        return self.net_.weights(), self._start_loss(residual, rows, weights)
 
     def _split(self, rows, weights, batch_size):
         shuffling = self.net_.generators["shuffling"]
@@ -392,7 +430,7 @@ class BaseAutoencoder(
         if not loss <= start_loss:  # a NaN is not better either
             self.net_.set_weights(start_weights)
 
-    def _store_codes(self, X):
+    def _remember(self, X):
         """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
         chosen = make_random_state(self._seed, "sample").permutation(X.shape[0])[:N_STORED_CODES]
         self._codes = self._encode(X[np.sort(chosen)])
@@ -540,12 +578,15 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        mixture = self._get_code_mixture()
         seed = self._seed if random_state is None else draw_seed(random_state)
-        mixture.random_state = make_random_state(seed, "sample")
-        Z, _ = mixture.sample(n_samples)
-        mixture.random_state.shuffle(Z)  # GaussianMixture sorts its draws by component
+        Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
         return self._decode(Z.astype(self._codes.dtype))
+
+    def _draw_codes(self, n_samples, random_state):
+        mixture = self._get_code_mixture().set_params(random_state=random_state)
+        Z, _ = mixture.sample(n_samples)
+        random_state.shuffle(Z)  # GaussianMixture sorts its draws by component
+        return Z
 
     def _get_code_mixture(self):
         if self._code_mixture is None:
@@ -580,16 +621,22 @@ class BaseAutoencoder(
 
     def _map_rows(self, X, dtype, function):
         """Return ``function(module, x)`` over batches x of X, computed in X's own precision."""
-        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
-        n_parameters = self.net_.flat_.numel()
         out = None
-        with threads_for(min(X.shape[0], CHUNK) * n_parameters), torch.inference_mode():
-            for rows in iter_chunks(X.shape[0], size=2048):
-                values = function(module, chunk_to_tensor(X, rows).to(self.device_)).cpu().numpy()
-                if out is None:
-                    out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
-                out[rows] = values
+        for rows, values in self._iter_batches(X, dtype, function):
+            if out is None:
+                out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
+            out[rows] = values
         return out
+
+    def _iter_batches(self, X, dtype, function):
+        """Yield the rows of each batch and ``function(module, x)`` as an array."""
+        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
+        work = min(X.shape[0], INFERENCE_ROWS) * self.net_.flat_.numel()
+        for rows in iter_chunks(X.shape[0], INFERENCE_ROWS):
+            with threads_for(work), torch.inference_mode():
+                x = chunk_to_tensor(X, rows).to(self.device_)
+                values = function(module, x).cpu().numpy()
+            yield rows, values
 
     def _module_in(self, dtype):
         """Return the module, or a copy of it, in the wanted precision."""
@@ -620,12 +667,8 @@ class BaseAutoencoder(
         curve = [row["valid_loss"] for row in self.net_.history if "valid_loss" in row]
         return curve or None
 
-    @property
-    def _n_features_out(self):
-        return self._fitted_params["n_components"]
-
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "_codes")
+        return hasattr(self, "_is_fitted")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,7 +6,7 @@ scalar for a term that exists for a whole batch only.
 
 import itertools
 import math
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from skorch import NeuralNet
@@ -14,7 +14,7 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .randomness import seeded_global_generator
+from .randomness import global_generator_for
 
 PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -130,8 +130,8 @@ class Convergence(Callback):
         ``"train"`` or ``"valid"``.
     tol : float
         An epoch counts as progress if it lowers the loss by more than this share of it.
-    patience : int
-        Number of epochs without progress that end the training; 0 for never.
+    patience : int or None
+        Number of epochs without progress that end the training; None for never.
     keep_best : bool
         Whether the weights of the best epoch are the ones that remain.
     """
@@ -315,6 +315,18 @@ class Engine(NeuralNet):
         """Put back what `weights` returned, in place."""
         self.module_.load_state_dict(weights)
 
+    def forget(self, parameter, index):
+        """Erase what the optimizer remembers of some entries of a parameter."""
+        part = slice(parameter.storage_offset(), parameter.storage_offset() + parameter.numel())
+        for owner, state in self.optimizer_.state.items():
+            for value in state.values():
+                if not torch.is_tensor(value) or value.shape != owner.shape:
+                    continue
+                if owner is parameter:
+                    value[index] = 0
+                elif owner.shape == self.flat_.shape:
+                    value[part].view_as(parameter)[index] = 0
+
     # Training
 
     def train(self, batches, valid_batches=None, n_epochs=None):
@@ -388,7 +400,8 @@ class Engine(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Draw the step's noise, compute the gradient, let the optimizer take its step."""
         self._apply_schedule()
-        with self._generator_for_users_networks(), self._batch_norm_for(len(batch[0])):
+        generator = self.generators["dropout"]
+        with global_generator_for(self.module_, generator), self._batch_norm_for(len(batch[0])):
             draws = self._draw(len(batch[0]), self.generators)
             steps = []
 
@@ -416,8 +429,9 @@ class Engine(NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         """Return the loss terms of a batch, always under the same noise."""
-        generators = dict.fromkeys(self.generators, self._evaluation_generator)
-        with torch.no_grad():
+        generator = self._evaluation_generator
+        generators = dict.fromkeys(self.generators, generator)
+        with torch.no_grad(), global_generator_for(self.module_, generator):
             return self._forward(batch, self._draw(len(batch[0]), generators))
 
     def evaluate(self, batches):
@@ -474,11 +488,6 @@ class Engine(NeuralNet):
         yield
         for layer in layers:
             layer.train()
-
-    def _generator_for_users_networks(self):
-        if getattr(self.module_, "draws_globally", False):
-            return seeded_global_generator(self.generators["dropout"])
-        return nullcontext()
 
 
 def _has_batch_hook(callback):

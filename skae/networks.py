@@ -82,6 +82,8 @@ class MLP(nn.Module):
         Probability with which each hidden unit is dropped in training.
     linear_path : bool, default=False
         Whether A exists.
+    unit_norm : bool, default=False
+        Whether the columns of W_1 are divided by their norm.
     generator : torch.Generator
         Draws the initial weights.
     """
@@ -95,11 +97,13 @@ class MLP(nn.Module):
         activation="relu",
         dropout=0.0,
         linear_path=False,
+        unit_norm=False,
         generator=None,
     ):
         super().__init__()
         self.activation = activation
         self.dropout = dropout
+        self.unit_norm = unit_norm
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32)
@@ -130,9 +134,10 @@ class MLP(nn.Module):
         linear.weight.copy_(weight)
 
     @torch.no_grad()
-    def start_bias(self, bias):
-        """Set the bias of the last layer, (n_out,)."""
+    def start_bias(self, bias, gain=1.0):
+        """Set the bias of the last layer, (n_out,), and scale its weights."""
         self.layers[-1].bias.copy_(bias)
+        self.layers[-1].weight.mul_(gain)
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
@@ -145,14 +150,19 @@ class MLP(nn.Module):
         widths = [layer.out_features for layer in self.layers[:-1]]
         return dropout_masks(widths, self.dropout, n_rows, generator, self.layers[0].weight)
 
+    def first_weight(self):
+        """Return W_1 as it is applied."""
+        weight = self.layers[0].weight
+        return F.normalize(weight, dim=0) if self.unit_norm else weight
+
     def forward(self, x, *masks):
         phi = ACTIVATIONS[self.activation]
-        h = x
-        for i, layer in enumerate(self.layers[:-1]):
-            h = phi(layer(h))
+        h = F.linear(x, self.first_weight(), self.layers[0].bias)
+        for i, layer in enumerate(self.layers[1:]):
+            h = phi(h)
             if masks:
                 h = h * masks[i]
-        h = self.layers[-1](h)
+            h = layer(h)
         return h if self.path is None else h + self.path(x)
 
 
@@ -173,8 +183,8 @@ class TiedMLP(nn.Module):
         )
 
     @torch.no_grad()
-    def start_bias(self, bias):
-        """Set the bias of the last layer, (n_out,)."""
+    def start_bias(self, bias, gain=1.0):
+        """Set the bias of the last layer, (n_out,); its weights belong to the encoder."""
         self.biases[-1].copy_(bias)
 
     def undecayed_parameters(self):

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -54,3 +54,9 @@ def seeded_global_generator(generator):
         draw = torch.randint(2**62, (), generator=generator, device=generator.device)
         torch.manual_seed(int(draw))
         yield
+
+
+def global_generator_for(module, generator):
+    """Seed the global generator from ours if the module may draw from it, else do nothing."""
+    draws = getattr(module, "draws_globally", False)
+    return seeded_global_generator(generator) if draws else nullcontext()

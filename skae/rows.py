@@ -196,6 +196,8 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
     Returns
     -------
     components : tensor of shape (n_components, n_features), float64, on the CPU
+    variances : tensor of shape (n_components,), float64, on the CPU
+        Of the rows along each component.
     residual : float
         The variance that the components leave, summed over features.
     """
@@ -218,7 +220,9 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
     signs = torch.sign(leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)))
     components = torch.zeros(n_components, d, dtype=torch.float64)
     components[:k] = leading * signs
-    return components, max(float(total - values[-k:].sum()), 0.0)
+    variances = torch.zeros(n_components, dtype=torch.float64)
+    variances[:k] = values[-k:].flip(0).clamp_min(0)
+    return components, variances, max(float(total - variances.sum()), 0.0)
 
 
 def _scatter(rows, weights, mean, Q):

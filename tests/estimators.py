@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skae import Autoencoder
+from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 
 QUICK = {"max_iter": 4, "random_state": 0}
 
@@ -25,9 +25,22 @@ class SmallDecoder(nn.Sequential):
         super().__init__(nn.Linear(n_in, 8), nn.ReLU(), nn.Linear(8, n_out))
 
 
+def jitter(x):
+    """Corrupt with torch's global generator, as a user would."""
+    return x + 0.1 * torch.randn_like(x)
+
+
+def code_size(estimator):
+    """Return the size of the code of a fitted estimator."""
+    return len(estimator.get_feature_names_out())
+
+
 # One of each public class: a new estimator is one line here.
 DEFAULTS = {
     "Autoencoder": Autoencoder(**QUICK),
+    "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
+    "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
+    "SparseAutoencoder": SparseAutoencoder(**QUICK),
 }
 
 VARIANTS = {
@@ -44,6 +57,19 @@ VARIANTS = {
         optimizer=torch.optim.LBFGS, learning_rate_init=0.1, batch_size=1000, **QUICK
     ),
     "own networks": Autoencoder(encoder=SmallEncoder, decoder=SmallDecoder, **QUICK),
+    "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
+    "salt and pepper": DenoisingAutoencoder(corruption="salt_and_pepper", **QUICK),
+    "swap": DenoisingAutoencoder(corruption="swap", early_stopping=True, **QUICK),
+    "own corruption": DenoisingAutoencoder(corruption=jitter, linear_path=False, **QUICK),
+    "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
+    "kl": SparseAutoencoder(9, sparsity="kl", tied_weights=True, **QUICK),
+    "batch top k": SparseAutoencoder(sparsity="batch_topk", hidden_layer_sizes=(7,), **QUICK),
+    "jumprelu": SparseAutoencoder(sparsity="jumprelu", penalty=0.1, **QUICK),
+    "wide": SparseAutoencoder(300, n_nonzero_coefs=2, **QUICK),
+    "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
+    "contractive estimate": ContractiveAutoencoder(
+        3, hidden_layer_sizes=(8,), penalty_estimate="stochastic", dropout=0.1, **QUICK
+    ),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 

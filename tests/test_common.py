@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from estimators import DEFAULTS, all_estimators
+from estimators import DEFAULTS, all_estimators, code_size
 from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import clone
@@ -36,7 +36,7 @@ def smaller_than_float32(values):
 def test_shapes_and_dtypes(estimator, dtype):
     data = X.astype(dtype)
     ae = clone(estimator).fit(data)
-    k = estimator.n_components
+    k = code_size(ae)
     Z = ae.transform(data)
     for array, shape in [
         (Z, (150, k)),
@@ -97,7 +97,7 @@ def test_history(estimator):
 
 @all_estimators()
 def test_samples_look_like_the_data(estimator):
-    ae = clone(estimator).fit(X)
+    ae = clone(estimator).set_params(max_iter=40).fit(X)
     S = ae.sample(200)
     np.testing.assert_array_equal(S, ae.sample(200))
     np.testing.assert_array_equal(ae.sample(9, random_state=1), ae.sample(9, random_state=1))
@@ -161,7 +161,7 @@ def test_another_default_dtype_changes_nothing(estimator):
 # Training in parts
 
 
-@all_estimators(exclude=["early stopping"])
+@all_estimators(exclude=["early stopping", "swap"])
 def test_partial_fit_goes_on(estimator):
     ae = clone(estimator)
     for _ in range(3):
@@ -185,6 +185,8 @@ def test_warm_start_is_one_long_fit(estimator, pickled):
     steady = clone(estimator).set_params(
         learning_rate="constant", linear_path=False, early_stopping=False
     )
+    if "revive" in steady.get_params():  # units are revived in the first part of each fit
+        steady.set_params(revive=False)
     long = clone(steady).set_params(max_iter=4).fit(X)
     short = clone(steady).set_params(max_iter=2, warm_start=True).fit(X)
     if pickled:
@@ -232,7 +234,7 @@ def test_data_of_every_kind(estimator, data):
     assert np.isfinite(ae.transform(data)).all()
     assert np.isfinite(ae.reconstruct(data)).all()
     assert np.isfinite(ae.score(data))
-    assert ae.transform(data[:1]).shape == (1, estimator.n_components)
+    assert ae.transform(data[:1]).shape == (1, code_size(ae))
 
 
 @all_estimators(exclude=["lbfgs"])
@@ -255,7 +257,7 @@ def test_more_components_than_features_or_rows(estimator):
 def test_memmaps(estimator, tmp_path, mode, dtype):
     data = memmap(X.astype(dtype), tmp_path, mode)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("error", message=".*not writable")
         np.testing.assert_array_equal(
             codes_of_a_fit(estimator, data), codes_of_a_fit(estimator, X.astype(dtype))
         )

@@ -1,0 +1,390 @@
+"""The contractive autoencoder: a code that moves little when the row does."""
+
+from numbers import Integral, Real
+
+import torch
+from sklearn.utils import check_scalar
+from torch.func import vjp, vmap
+
+from ._sklearn import Interval, StrOptions
+from .autoencoder import AutoencoderModule
+from .base import BaseAutoencoder
+
+# Codes up to this size have their Jacobian computed in full, larger ones along random directions.
+EXACT_COMPONENTS = 256
+
+
+class ContractiveModule(AutoencoderModule):
+    r"""An encoder f and a decoder g, with a penalty on the Jacobian of f.
+
+    .. math:: -\log p(x \mid g(f(x))) + \lambda \lVert \partial f(x) / \partial x \rVert_F^2
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+    penalty : float
+        lambda.
+    estimate : {"exact", "stochastic"}
+    n_components : int
+    **options : dict
+        As in `AutoencoderModule`.
+    """
+
+    def __init__(self, encoder, decoder, *, penalty, estimate, n_components, **options):
+        super().__init__(encoder, decoder, **options)
+        self.penalty, self.estimate, self.n_components = penalty, estimate, n_components
+        layers = getattr(encoder, "layers", ())
+        self.is_single_layer = len(layers) == 1 and encoder.path is None
+
+    def draw(self, n_rows, generators):
+        """Return the random inputs of one step: dropout masks, and signs for the estimate."""
+        masks = super().draw(n_rows, generators)
+        if self.estimate == "exact" or self.is_single_layer or not self.penalty:
+            return (*masks, None)
+        parameter = next(self.parameters())
+        signs = torch.empty(
+            n_rows, self.n_components, device=parameter.device, dtype=parameter.dtype
+        )
+        return *masks, signs.bernoulli_(0.5, generator=generators["noise"]).mul_(2).sub_(1)
+
+    def squared_norm(self, x, masks=(), signs=None):
+        """Return the squared Frobenius norm of the Jacobian at each row, or an estimate of it.
+
+        With one layer it is sum_j s'(u_j)^2 |W_j|^2. Otherwise it is summed over the rows of the
+        Jacobian, one vector-Jacobian product for each number of the code, all at once; or, with
+        random signs v, |v^T J|^2, whose expectation it is.
+        """
+        if self.is_single_layer:
+            u = self.encoder(x)
+            slope = vjp(self.code_activation, u)[1](torch.ones_like(u))[0]
+            return slope.square() @ self.encoder.layers[0].weight.square().sum(dim=1)
+        z, pull_back = vjp(lambda rows: self.encode(rows, masks), x)
+        if signs is not None:
+            return pull_back(signs)[0].square().sum(dim=1)
+        return _rows_of_the_jacobian(z, pull_back).square().sum(dim=(0, 2))
+
+    def forward(self, x, encoder_masks=(), decoder_masks=(), signs=None):
+        """Return the loss terms of each row."""
+        terms = super().forward(x, encoder_masks, decoder_masks)
+        if self.penalty:
+            norm = self.squared_norm(x, encoder_masks, signs)
+            terms["contraction"] = self.penalty * norm
+        return terms
+
+    def jacobian(self, x):
+        """Return dz/dx, (batch, n_components, n_features)."""
+        z, pull_back = vjp(self.encode, x)
+        return _rows_of_the_jacobian(z, pull_back).transpose(0, 1)
+
+
+def _rows_of_the_jacobian(z, pull_back):
+    """Return one vector-Jacobian product per number of the code, (n_components, batch, d)."""
+    units = torch.eye(z.shape[1], device=z.device, dtype=z.dtype)
+    return vmap(lambda unit: pull_back(unit.expand_as(z))[0])(units)
+
+
+class ContractiveAutoencoder(BaseAutoencoder):
+    r"""Contractive autoencoder: the code is told to ignore small changes of the row.
+
+    The reconstruction makes the code follow the directions in which data vary, the penalty on the
+    Jacobian of the encoder makes it deaf to all others [1]_:
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_i -\log p(x_i \mid g(f(x_i)))
+              + \lambda \left\lVert \frac{\partial f(x_i)}{\partial x} \right\rVert_F^2
+
+    What is left of the Jacobian are the directions of real variation at each row:
+    `tangent_directions` [2]_. Tied weights and a sigmoid code are the default: with an untied
+    linear code the penalty is escaped by shrinking the code and growing the decoder.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is twice the number of features: it is the penalty that keeps the
+        model from copying, not the code.
+
+    penalty : float, default=3.0
+        lambda, for Jacobian and loss in scaled units.
+
+    penalty_estimate : {"auto", "exact", "stochastic"}, default="auto"
+        How the penalty is computed where the encoder has hidden layers: from the whole Jacobian,
+        or without bias from its product with one random vector of signs for each row. "auto":
+        exact for codes of up to 256 numbers. Without hidden layers it is exact at no cost.
+
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    code_activation : str, default="sigmoid"
+        Activation function on the code; same choice as for `activation`.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    tied_weights : bool, default=True
+        Whether the decoder's weights are the encoder's, transposed.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features,
+        n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
+        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
+        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.005
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    DenoisingAutoencoder : Robust by noise instead.
+
+    References
+    ----------
+    .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot, Y. Bengio, "Contractive auto-encoders:
+       explicit invariance during feature extraction", ICML 2011.
+    .. [2] S. Rifai, Y. Dauphin, P. Vincent, Y. Bengio, X. Muller, "The manifold tangent
+       classifier", NIPS 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> cae = ContractiveAutoencoder(32, max_iter=5, random_state=0).fit(X)
+    >>> cae.jacobian(X[:3]).shape
+    (3, 32, 64)
+    >>> directions, values = cae.tangent_directions(X[:3], 2)
+    >>> directions.shape, values.shape
+    ((3, 2, 64), (3, 2))
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "penalty_estimate": [StrOptions({"auto", "exact", "stochastic"})],
+    }
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        penalty=3.0,
+        penalty_estimate="auto",
+        hidden_layer_sizes=(),
+        activation="relu",
+        code_activation="sigmoid",
+        output_activation="identity",
+        likelihood="gaussian",
+        linear_path="auto",
+        tied_weights=True,
+        encoder=None,
+        decoder=None,
+        alpha="auto",
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.005,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _auto_n_components(self, n_features):
+        return 2 * n_features
+
+    def _linear_path_by_default(self):
+        return False
+
+    def _make_module(self, n_features, generator):
+        encoder, decoder = self._make_networks(n_features, generator)
+        n_components = self._get_n_components(n_features)
+        estimate = self.penalty_estimate
+        if estimate == "auto":
+            estimate = "exact" if n_components <= EXACT_COMPONENTS else "stochastic"
+        return ContractiveModule(
+            encoder,
+            decoder,
+            penalty=self.penalty,
+            estimate=estimate,
+            n_components=n_components,
+            **self._module_options(),
+        )
+
+    def jacobian(self, X):
+        """Return the Jacobian of the encoder at each row, dz/dx.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        J : ndarray of shape (n_samples, n_components, n_features)
+            Code per unit of X.
+        """
+        X = self._check_X(X)
+        return self._map_rows(X, X.dtype, self._jacobian_batch)
+
+    def _jacobian_batch(self, module, x):
+        with torch.inference_mode(False):  # under which nothing is differentiated
+            x = self._units.enter(x.clone(), x.dtype)
+            scale = torch.as_tensor(self.scale_).to(x)
+            return module.jacobian(x).detach() / scale
+
+    def tangent_directions(self, X, n_directions=1):
+        """Return the directions at each row in which the code changes most.
+
+        They are the leading right singular vectors of the Jacobian: where the model has learnt
+        the data, the directions in which the data vary.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        n_directions : int, default=1
+            How many, at most min(n_components, n_features).
+
+        Returns
+        -------
+        directions : ndarray of shape (n_samples, n_directions, n_features)
+            Orthonormal, in the units of X.
+
+        singular_values : ndarray of shape (n_samples, n_directions)
+            Length of the change of the code per unit of X, descending.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer directions than asked for.
+        """
+        X = self._check_X(X)
+        most = min(self._n_features_out, X.shape[1])
+        check_scalar(n_directions, "n_directions", Integral, min_val=1, max_val=most)
+
+        def right_singular_vectors(module, x):
+            _, s, Vh = torch.linalg.svd(self._jacobian_batch(module, x), full_matrices=False)
+            return torch.cat([Vh[:, :n_directions], s[:, :n_directions, None]], dim=2)
+
+        both = self._map_rows(X, X.dtype, right_singular_vectors)
+        return both[:, :, :-1], both[:, :, -1]

@@ -1,0 +1,498 @@
+"""The denoising autoencoder: it restores clean rows from corrupted ones."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from ._sklearn import Interval, StrOptions
+from .autoencoder import AutoencoderModule
+from .base import BaseAutoencoder
+from .engine import Batches
+from .randomness import draw_seed, global_generator_for, make_random_state
+from .rows import CHUNK, chunk_to_tensor
+
+N_STORED_ROWS = 1000  # training rows kept for the start of `sample`
+
+# Corruptions C(x~ | x). Each takes x, (batch, n_features), the level, and the draws of one step:
+# noise, standard normal, and u and v, uniform in [0, 1), all of the shape of x.
+
+
+def add_gaussian(x, level, noise):
+    """Return x + s e."""
+    return x + level * noise
+
+
+def mask(x, level, u):
+    """Set features to 0, the mean of centred data."""
+    return torch.where(u < level, torch.zeros_like(x), x)
+
+
+def salt_and_pepper(x, level, u, v, low, high):
+    """Set features to their smallest or largest value, with equal odds."""
+    return torch.where(u < level, torch.where(v < 0.5, low, high), x)
+
+
+def swap(x, level, u, v, pool):
+    """Take features from other rows, those of the pool."""
+    other = (v * len(pool)).long()
+    return torch.where(u < level, pool.gather(0, other), x)
+
+
+class DenoisingModule(AutoencoderModule):
+    r"""An encoder f and a decoder g trained to undo a corruption C.
+
+    .. math:: -\log p(x \mid g(f(\tilde x))), \qquad \tilde x \sim C(\tilde x \mid x)
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+    corruption : str or callable
+    level : float
+    n_features : int
+    **options : dict
+        As in `AutoencoderModule`.
+    """
+
+    def __init__(self, encoder, decoder, *, corruption, level, n_features, **options):
+        super().__init__(encoder, decoder, **options)
+        self.corruption, self.level = corruption, level
+        self.register_buffer("low", torch.zeros(n_features))
+        self.register_buffer("high", torch.zeros(n_features))
+        self.draws_globally |= callable(corruption)
+
+    def start_linear(self, components, variances, mean):
+        """Start at the best linear map: for Gaussian noise, the Wiener filter on components.
+
+        Along a component of variance l it is l / (l + s^2) times the input.
+        """
+        super().start_linear(components, variances, mean)
+        if self.corruption == "gaussian" and hasattr(self.decoder, "start_linear"):
+            noise = self.level**2
+            gains = variances / (variances + noise) if noise else torch.ones_like(variances)
+            self.decoder.start_linear((gains[:, None] * components).T)
+
+    def draw(self, n_rows, generators):
+        """Return the random inputs of one step: dropout masks, and what the corruption needs."""
+        generator, shape = generators["noise"], (n_rows, len(self.low))
+        like = {"device": self.low.device, "dtype": self.low.dtype}
+        if callable(self.corruption):
+            noise = ()
+        elif self.corruption == "gaussian":
+            noise = (torch.randn(shape, generator=generator, **like),)
+        else:
+            n_draws = 1 if self.corruption == "masking" else 2
+            noise = torch.rand((n_draws, *shape), generator=generator, **like).unbind()
+        return *super().draw(n_rows, generators), noise
+
+    def corrupt(self, x, noise, pool=None):
+        """Return x~; features are swapped with the rows of the pool, by default those of x."""
+        if callable(self.corruption):
+            return self.corruption(x)
+        if self.corruption == "gaussian":
+            return add_gaussian(x, self.level, *noise)
+        if self.corruption == "masking":
+            return mask(x, self.level, *noise)
+        if self.corruption == "swap":
+            return swap(x, self.level, *noise, x if pool is None else pool)
+        return salt_and_pepper(x, self.level, *noise, self.low, self.high)
+
+    def forward(self, x, encoder_masks, decoder_masks, noise):
+        """Return the loss terms of each row: the target is the clean x."""
+        z = self.encode(self.corrupt(x, noise), encoder_masks)
+        p = self.decode_parameters(z, decoder_masks)
+        return {"reconstruction": self.likelihood.loss(p, x)}
+
+
+def _knows_the_score(estimator):
+    if estimator.corruption != "gaussian" or estimator.likelihood != "gaussian":
+        raise AttributeError(
+            "score_field and the Markov chain of sample need corruption='gaussian' and "
+            "likelihood='gaussian'."
+        )
+    return True
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    r"""Denoising autoencoder: gives back the clean row when shown a corrupted one.
+
+    At every step each row is corrupted afresh, and encoder and decoder learn to restore it [1]_:
+
+    .. math:: \min_{f, g} \frac{1}{n} \sum_i E_{\tilde x \sim C(\tilde x \mid x_i)}
+              \bigl[-\log p(x_i \mid g(f(\tilde x)))\bigr]
+
+    With Gaussian noise of standard deviation s and squared error the optimum is the mean of the
+    clean row given the noisy one, so that :math:`(g(f(x)) - x) / s^2` is the gradient of the log
+    density of the noisy data [2]_: `score_field`. `reconstruct` denoises; for the noise of your
+    data, set `corruption_level` to its standard deviation divided by `scale_`. By default training
+    starts at the linear optimum, the Wiener filter on the principal components.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is the number of features: it is the noise that keeps the model
+        from copying, not the code.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
+            default="gaussian"
+        What is done to each row: Gaussian noise; features set to their mean (to 0 where the data
+        are not centred); features set to their smallest or largest value; features taken from
+        another row. A callable maps a tensor of scaled rows, (batch, n_features), to corrupted
+        ones.
+
+    corruption_level : float, default=0.3
+        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
+        feature otherwise. Of no effect for a callable.
+
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    code_activation : str, default="identity"
+        Activation function on the code; same choice as for `activation`.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features,
+        n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
+        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
+        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.005
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    corruption_scale_ : float or ndarray of shape (n_features,)
+        Standard deviation of the Gaussian noise in the units of X.
+
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    Autoencoder : Without the noise.
+    ContractiveAutoencoder : Robust by a penalty instead.
+
+    References
+    ----------
+    .. [1] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol, "Stacked denoising
+       autoencoders", JMLR 11, 2010.
+    .. [2] G. Alain, Y. Bengio, "What regularized auto-encoders learn from the data-generating
+       distribution", JMLR 15, 2014, theorem 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> noisy = X + np.random.default_rng(0).normal(scale=4, size=X.shape)
+    >>> dae = DenoisingAutoencoder(corruption_level=4 / 4.3, max_iter=20, random_state=0).fit(X)
+    >>> bool(((dae.reconstruct(noisy) - X) ** 2).mean() < 0.5 * ((noisy - X) ** 2).mean())
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "corruption": [
+            StrOptions({"gaussian", "masking", "salt_and_pepper", "swap"}),
+            callable,
+        ],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        corruption="gaussian",
+        corruption_level=0.3,
+        hidden_layer_sizes=(128, 64),
+        activation="relu",
+        code_activation="identity",
+        output_activation="identity",
+        likelihood="gaussian",
+        linear_path="auto",
+        tied_weights=False,
+        encoder=None,
+        decoder=None,
+        alpha="auto",
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.005,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _auto_n_components(self, n_features):
+        return n_features
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.corruption in ("masking", "salt_and_pepper", "swap") and self.corruption_level > 1:
+            raise ValueError(
+                f"corruption_level is a probability for corruption={self.corruption!r}. "
+                f"Got {self.corruption_level!r} instead."
+            )
+
+    def _make_module(self, n_features, generator):
+        encoder, decoder = self._make_networks(n_features, generator)
+        return DenoisingModule(
+            encoder,
+            decoder,
+            corruption=self.corruption,
+            level=self.corruption_level,
+            n_features=n_features,
+            **self._module_options(),
+        )
+
+    def _start_at_pca(self, rows, weights):
+        spans = [rows.span(slice(i, i + CHUNK)) for i in range(0, len(rows), CHUNK)]
+        self.module_.low.copy_(torch.stack([x.amin(dim=0) for x in spans]).amin(dim=0))
+        self.module_.high.copy_(torch.stack([x.amax(dim=0) for x in spans]).amax(dim=0))
+        return super()._start_at_pca(rows, weights)
+
+    def _start_loss(self, residual, rows, weights):
+        """Return the loss of the linear start under the noise, as the end's is measured."""
+        return self.net_.evaluate(Batches(rows, weights, CHUNK))["reconstruction"]
+
+    def _remember(self, X):
+        """Keep some training rows: the Markov chain of `sample` starts from their moments."""
+        random_state = make_random_state(self._seed, "sample")
+        chosen = np.sort(random_state.permutation(X.shape[0])[:N_STORED_ROWS])
+        self._rows = chunk_to_tensor(X, chosen).numpy()
+
+    @property
+    def corruption_scale_(self):
+        return self._fitted_params["corruption_level"] * self.scale_
+
+    @available_if(_knows_the_score)
+    def score_field(self, X):
+        r"""Return the gradient of the log density of the data, smoothed by the noise.
+
+        .. math:: \nabla_x \log (p * N(0, s^2 I))(x) \approx (g(f(x)) - x) / s^2
+
+        with s = `corruption_scale_`. It points to where data are, and vanishes at maxima and at
+        minima of the density.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples, n_features)
+            Per unit of X.
+
+        Raises
+        ------
+        AttributeError
+            Unless corruption and likelihood are Gaussian.
+        ValueError
+            If `corruption_level` is 0.
+        """
+        X = self._check_X(X)
+        scale = self._positive_scale()
+
+        def field(module, x):
+            return (self._reconstruct_batch(module, x) - x) / scale.to(x).square()
+
+        return self._map_rows(X, X.dtype, field)
+
+    def _positive_scale(self):
+        check_is_fitted(self)
+        if not np.all(self.corruption_scale_):
+            raise ValueError("The score needs corruption_level > 0: noise-free data have none.")
+        return torch.as_tensor(self.corruption_scale_)
+
+    def sample(self, n_samples=1, *, n_steps=100, random_state=None):
+        r"""Draw new rows by a Markov chain of corruption and denoising.
+
+        With Gaussian corruption the chain is Langevin's on the smoothed density, with steps of
+        the noise's size, :math:`x \leftarrow x + (g(f(x)) - x) / 2 + s \epsilon`; with any other
+        it corrupts and restores in turn. It starts from a Gaussian with the mean and covariance of
+        training rows, stays within their range plus three standard deviations of the noise, and
+        ends with one denoising step.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, each the end of a chain of its own.
+
+        n_steps : int, default=100
+            Length of the chains.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        generator = torch.Generator(self.device_).manual_seed(seed)
+        start = self._draw_start(n_samples, make_random_state(seed, "sample"))
+        pool = torch.from_numpy(self._rows).to(self.device_)
+
+        def run(module, x):
+            x, rows = (self._units.enter(rows, rows.dtype) for rows in (x, pool))
+            with global_generator_for(module, generator):
+                for _ in range(n_steps):
+                    *_, noise = module.draw(len(x), {"noise": generator})
+                    x = _step_of_the_chain(module, x, noise, rows)
+            return self._units.leave(module.decode(module.encode(x)))
+
+        return self._map_rows(start, start.dtype, run)
+
+    def _draw_start(self, n_samples, random_state):
+        """Return Gaussian rows with the mean and covariance of the stored ones."""
+        mean = self._rows.mean(axis=0)
+        mix = random_state.normal(size=(n_samples, len(self._rows)))
+        start = mean + mix @ (self._rows - mean) / math.sqrt(len(self._rows))
+        low, high = self._reach()[0]
+        return np.clip(start, low, high).astype(self._rows.dtype)
+
+
+def _step_of_the_chain(module, x, noise, rows):
+    """Return the next state: Langevin's for Gaussian noise, else corrupted and restored."""
+    margin = 0.0
+    if module.corruption == "gaussian":
+        x = module.corrupt(x + (module.decode(module.encode(x)) - x) / 2, noise)
+        margin = 3 * module.level
+    else:
+        x = module.decode(module.encode(module.corrupt(x, noise, rows)))
+    return x.clamp(module.low - margin, module.high + margin)

@@ -1,0 +1,630 @@
+"""The sparse autoencoder: many units, few of them active, and a dictionary to read them by."""
+
+import math
+from numbers import Integral, Real
+from warnings import warn
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.callbacks import Callback
+from torch.nn import functional as F
+
+from ._sklearn import Interval, StrOptions
+from .autoencoder import AutoencoderModule
+from .base import N_STORED_CODES, BaseAutoencoder
+from .networks import ACTIVATIONS
+from .randomness import make_random_state
+
+# The activation on the code that suits each kind of sparsity.
+CODE_ACTIVATIONS = {
+    "l1": "relu",
+    "kl": "sigmoid",
+    "topk": "identity",
+    "batch_topk": "identity",
+    "jumprelu": "relu",
+}
+N_COEFS_KINDS = ("topk", "batch_topk")
+
+# From this ratio of units to active units on, only what is active is multiplied
+# (tests/benchmarks/wide_codes.py).
+WIDE = 128
+BANDWIDTH = 0.2  # of the jump's pseudo-derivative, in units of the code
+
+
+class Jump(torch.autograd.Function):
+    r"""The step H(z - theta), with a pseudo-derivative for theta.
+
+    A rectangle of width epsilon around the threshold stands for the derivative of the step
+    (Rajamanoharan et al. 2024, eq. 11). z itself gets none.
+    """
+
+    @staticmethod
+    def forward(ctx, z, theta):
+        ctx.save_for_backward(z, theta)
+        return (z > theta).to(z.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        z, theta = ctx.saved_tensors
+        near = ((z - theta).abs() < BANDWIDTH / 2).to(z.dtype) / BANDWIDTH
+        return None, -(near * grad).sum(dim=0)
+
+
+def keep_largest(z, n_kept):
+    """Return z with all but the `n_kept` largest values of each row set to zero."""
+    values, index = z.topk(min(n_kept, z.shape[1]), dim=1)
+    return torch.zeros_like(z).scatter(1, index, values)
+
+
+class SparseModule(AutoencoderModule):
+    r"""An encoder f and a decoder g whose code h = f(x) is sparse.
+
+    .. math:: -\log p(x \mid g(h)) + \lambda \sum_j |h_j|
+
+    or another penalty in the place of the sum, or a code of which all but K values are zero.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+    sparsity : str
+    penalty : float
+        lambda.
+    n_active : int
+        K.
+    rho : float
+        Mean activation that "kl" aims at.
+    n_components : int
+    **options : dict
+        As in `AutoencoderModule`.
+    """
+
+    def __init__(
+        self, encoder, decoder, *, sparsity, penalty, n_active, rho, n_components, **options
+    ):
+        super().__init__(encoder, decoder, **options)
+        self.sparsity, self.penalty, self.n_active, self.rho = sparsity, penalty, n_active, rho
+        self.is_wide = (
+            sparsity == "topk"
+            and n_components >= WIDE * n_active
+            and len(getattr(encoder, "layers", ())) == 1
+            and len(getattr(decoder, "layers", ())) == 1
+            and encoder.path is None
+        )
+        self.register_buffer("n_firings", torch.zeros(n_components))  # since it was last cleared
+        if sparsity == "batch_topk":
+            self.register_buffer("threshold", torch.zeros(()))
+        if sparsity == "jumprelu":
+            self.log_threshold = torch.nn.Parameter(torch.full((n_components,), math.log(0.1)))
+
+    def undecayed_parameters(self):
+        """Return the parameters that weight decay leaves alone, a dictionary of atoms included."""
+        unit_norm = getattr(self.decoder, "unit_norm", False)
+        atoms = [self.decoder.layers[0].weight] if unit_norm else []
+        return [*super().undecayed_parameters(), *atoms]
+
+    def sparsify(self, z):
+        """Return the sparse code h of the dense code z."""
+        if self.sparsity == "topk":
+            return keep_largest(z, self.n_active)
+        if self.sparsity == "batch_topk":
+            return self._keep_largest_of_the_batch(z)
+        if self.sparsity == "jumprelu":
+            return z * Jump.apply(z, self.log_threshold.exp())
+        return z
+
+    def _keep_largest_of_the_batch(self, z):
+        """Keep K values a row on average; a threshold learnt on the way serves single rows."""
+        if not self.training:
+            return torch.where(z > self.threshold, z, torch.zeros_like(z))
+        n_kept = min(self.n_active * len(z), z.numel())
+        values, index = z.flatten().topk(n_kept)
+        least = values[-1].detach()
+        rate = torch.where(self.threshold == 0, 1.0, 0.01).to(least)
+        self.threshold.lerp_(least, rate)
+        return torch.zeros_like(z).flatten().scatter(0, index, values).view_as(z)
+
+    def encode(self, x, masks=()):
+        """Return the sparse codes, (batch, n_components)."""
+        return self.sparsify(super().encode(x, masks))
+
+    def forward(self, x, encoder_masks=(), decoder_masks=()):
+        """Return the loss terms of each row."""
+        if self.is_wide:
+            index, values = self._encode_active(x)
+            p = self.output_activation(self._decode_active(index, values))
+            self._count(torch.zeros_like(self.n_firings).index_fill_(0, index.flatten(), 1.0))
+            return {"reconstruction": self.likelihood.loss(p, x)}
+        z = AutoencoderModule.encode(self, x, encoder_masks)
+        h = self.sparsify(z)
+        self._count(self.is_active(h).sum(dim=0))
+        p = self.decode_parameters(h, decoder_masks)
+        return {"reconstruction": self.likelihood.loss(p, x), **self.penalty_terms(z, h)}
+
+    def _encode_active(self, x):
+        """Return numbers and values of the K largest units, (batch, K) each.
+
+        Which they are needs every unit, but no gradient; the gradient needs only those that are.
+        """
+        layer = self.encoder.layers[0]
+        with torch.no_grad():
+            index = layer(x).topk(self.n_active, dim=1)[1]
+        weights = F.embedding(index, layer.weight)  # (batch, K, n_features)
+        values = torch.bmm(weights, x[:, :, None])[:, :, 0] + layer.bias[index]
+        return index, self.code_activation(values)
+
+    def _decode_active(self, index, values):
+        atoms = self.decoder.first_weight().T.contiguous()  # (n_components, n_features)
+        p = F.embedding_bag(index, atoms, per_sample_weights=values, mode="sum")
+        return p + self.decoder.layers[0].bias
+
+    def is_active(self, h):
+        """Return where units count as active; a sigmoid is never zero, but may stay below rho."""
+        return h > self.rho if self.sparsity == "kl" else h != 0
+
+    def _count(self, n_firings):
+        if self.training:
+            self.n_firings += n_firings.detach()
+
+    def penalty_terms(self, z, h):
+        """Return the penalty by its name; none for a fixed number of active units."""
+        if self.penalty == 0 or self.sparsity in N_COEFS_KINDS:
+            return {}
+        if self.sparsity == "l1":
+            return {"l1": self.penalty * h.abs().sum(dim=1)}
+        if self.sparsity == "kl":
+            return {"kl": self.penalty * self.divergence_from_rho(h)}
+        return {"l0": self.penalty * Jump.apply(z, self.log_threshold.exp()).sum(dim=1)}
+
+    def divergence_from_rho(self, h):
+        """Return sum_j KL(rho || mean of h_j), Bernoulli, over the batch: a scalar."""
+        rho, rho_hat = self.rho, h.mean(dim=0).clamp(1e-6, 1 - 1e-6)
+        kl = rho * (rho / rho_hat).log() + (1 - rho) * ((1 - rho) / (1 - rho_hat)).log()
+        return kl.sum()
+
+
+class Revival(Callback):
+    """Count the units that were silent for an epoch; give them work while there is time.
+
+    A silent unit takes the direction of what a badly reconstructed row lacks (after Bricken et al.
+    2023), and the optimizer's memory of it is erased.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Nothing is revived in the last quarter of them.
+    revive : bool
+    """
+
+    def __init__(self, n_epochs, revive):
+        self.n_epochs, self.revive = n_epochs, revive
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        net.module_.n_firings.zero_()
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        silent = (net.module_.n_firings == 0).nonzero()[:, 0]
+        net.history.record("n_dead_units", len(silent))
+        epoch = net.history[-1]["epoch"]
+        built_in = hasattr(net.module_.encoder, "layers")
+        if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
+            with torch.no_grad():
+                self._revive(net, silent, dataset_train)
+
+    def _revive(self, net, silent, batches):
+        module, generator = net.module_, net.generators["noise"]
+        x, residual = self._badly_reconstructed(module, batches, len(silent), generator)
+        encoder, units = module.encoder.layers[-1], [module.encoder.layers[-1].weight]
+        if hasattr(module.decoder, "layers"):
+            units.append(module.decoder.layers[0].weight.T)
+        for weight in units:  # (n_components, width)
+            direction = residual
+            if weight.shape[1] != residual.shape[1]:  # behind hidden layers: anywhere
+                shape = (len(silent), weight.shape[1])
+                direction = torch.randn(shape, generator=generator, device=weight.device)
+            weight[silent] = F.normalize(direction.to(weight), dim=1)
+        encoder.bias[silent] = 0.0
+        if encoder.weight.shape[1] == x.shape[1]:  # active at its row, by the right amount
+            encoder.bias[silent] = ((residual - x) * F.normalize(residual, dim=1)).sum(dim=1)
+        net.forget(encoder.weight, silent)
+        net.forget(encoder.bias, silent)
+        if len(units) > 1:
+            net.forget(module.decoder.layers[0].weight, (slice(None), silent))
+
+    def _badly_reconstructed(self, module, batches, n_rows, generator):
+        """Return rows drawn with odds of their squared error, and what a new unit would add.
+
+        With a fixed number of active units a new one takes the place of the weakest.
+        """
+        device = batches.rows.device
+        drawn = torch.randint(
+            len(batches), (max(1024, 2 * n_rows),), generator=generator, device=device
+        )
+        x = batches.rows.take(drawn if batches.index is None else batches.index[drawn])
+        module.eval()
+        h = module.encode(x)
+        odds = (x - module.decode(h)).square().sum(dim=1) + torch.finfo(x.dtype).tiny
+        if module.sparsity in N_COEFS_KINDS:
+            h = keep_largest(h, module.n_active - 1)
+        chosen = torch.multinomial(odds, n_rows, generator=generator)
+        return x[chosen], (x - module.decode(h))[chosen]
+
+
+class SparseAutoencoder(BaseAutoencoder):
+    r"""Sparse autoencoder: each row is made of a few of many atoms.
+
+    The code h = f(x) has more numbers than the data, as a rule, and few of them are different from
+    zero. With a linear decoder, the default, x is a sum of a few atoms, the rows of `components_`:
+    a dictionary, learnt together with a network that finds the code in one pass.
+
+    .. math:: \min_{f, g} rac{1}{n} \sum_i -\log p(x_i \mid g(h_i)) + \lambda \sum_j |h_{ij}|
+
+    for ``sparsity="l1"``, maximum likelihood of (x, h) under a Laplace prior. The other kinds: see
+    `sparsity`. Atoms have unit norm: else a penalty is escaped by shrinking h and growing g. Units
+    that were silent for a whole epoch are counted, and revived while there is time.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Size of the code; "auto" is twice the number of features.
+
+    sparsity : {"topk", "batch_topk", "l1", "kl", "jumprelu"}, default="topk"
+        How few units are active [1]_. "topk": the `n_nonzero_coefs` largest of each row, by value;
+        "batch_topk": so many on average [2]_; "l1": by `penalty` times the sum of the absolute
+        code; "kl": sigmoid units, by `penalty` times the divergence of their mean activation from
+        `rho`; "jumprelu": units above thresholds that are learnt, by `penalty` times the number of
+        active ones [3]_.
+
+    penalty : float, default=1.0
+        lambda, for "l1", "kl" and "jumprelu".
+
+    n_nonzero_coefs : int or None, default=None
+        Active units per row for "topk" and "batch_topk"; None is a tenth of the number of
+        features.
+
+    rho : float, default=0.05
+        Mean activation of each unit that "kl" aims at.
+
+    unit_norm : bool, default=True
+        Whether the columns of the decoder's first layer, with a linear decoder its atoms, have
+        unit norm. It needs a built-in decoder with weights of its own.
+
+    revive : bool, default=True
+        Whether silent units are given a new direction, that of a badly reconstructed row.
+
+    sparse_output : bool, default=False
+        Whether `transform` returns a CSR matrix.
+
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    code_activation : str, default="auto"
+        Activation function on the code before it is made sparse; same choice as for `activation`.
+        "auto" suits `sparsity`: "relu" for "l1" and "jumprelu", "sigmoid" for "kl", "identity"
+        for "topk" and "batch_topk", whose codes may be negative.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features,
+        n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
+        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
+        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.005
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The dictionary: atoms in scaled units. With a linear decoder only.
+
+    n_dead_units_ : int
+        Number of units that no training row activates.
+
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    sklearn.decomposition.MiniBatchDictionaryLearning : Codes by optimisation for each row.
+
+    References
+    ----------
+    .. [1] A. Makhzani, B. Frey, "k-sparse autoencoders", ICLR 2014; L. Gao et al., "Scaling and
+       evaluating sparse autoencoders", 2024.
+    .. [2] B. Bussmann, P. Leask, N. Nanda, "BatchTopK sparse autoencoders", 2024.
+    .. [3] S. Rajamanoharan et al., "Jumping ahead: improving reconstruction fidelity with JumpReLU
+       sparse autoencoders", 2024.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import SparseAutoencoder
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> sae = SparseAutoencoder(100, n_nonzero_coefs=5, max_iter=20, random_state=0).fit(X)
+    >>> (sae.transform(X) != 0).sum(axis=1)
+    array([5, 5, 5, ..., 5, 5, 5])
+    >>> sae.components_.shape
+    (100, 64)
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "sparsity": [StrOptions(set(CODE_ACTIVATIONS))],
+        "penalty": [Interval(Real, 0, None, closed="left")],
+        "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
+        "rho": [Interval(Real, 0, 1, closed="neither")],
+        "unit_norm": ["boolean"],
+        "revive": ["boolean"],
+        "sparse_output": ["boolean"],
+        "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
+    }
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        sparsity="topk",
+        penalty=1.0,
+        n_nonzero_coefs=None,
+        rho=0.05,
+        unit_norm=True,
+        revive=True,
+        sparse_output=False,
+        hidden_layer_sizes=(),
+        activation="relu",
+        code_activation="auto",
+        output_activation="identity",
+        likelihood="gaussian",
+        linear_path="auto",
+        tied_weights=False,
+        encoder=None,
+        decoder=None,
+        alpha="auto",
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.005,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _auto_n_components(self, n_features):
+        return 2 * n_features
+
+    def _get_code_activation(self):
+        if self.code_activation == "auto":
+            return CODE_ACTIVATIONS[self.sparsity]
+        return self.code_activation
+
+    def _linear_path_by_default(self):
+        return False
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.sparsity == "kl" and self._get_code_activation() != "sigmoid":
+            raise ValueError(
+                "sparsity='kl' needs code_activation='sigmoid': activations in (0, 1). "
+                f"Got {self.code_activation!r} instead."
+            )
+
+    def _make_module(self, n_features, generator):
+        encoder, decoder = self._make_networks(n_features, generator)
+        if self.unit_norm and hasattr(decoder, "unit_norm"):
+            decoder.unit_norm = True
+        n_components = self._get_n_components(n_features)
+        n_active = self.n_nonzero_coefs or max(1, n_features // 10)
+        return SparseModule(
+            encoder,
+            decoder,
+            sparsity=self.sparsity,
+            penalty=self.penalty,
+            n_active=min(n_active, n_components),
+            rho=self.rho,
+            n_components=n_components,
+            **self._module_options(),
+        )
+
+    def _make_callbacks(self):
+        return [("revival", Revival(self.max_iter, self.revive)), *super()._make_callbacks()]
+
+    def _remember(self, X):
+        """Count dead units, and keep codes of some training rows for `sample`."""
+        active = np.zeros(self._n_features_out, dtype=bool)
+        order = make_random_state(self._seed, "sample").permutation(X.shape[0])
+        chosen = order < N_STORED_CODES  # a random subset, as a mask
+        kept = []
+        for rows, h in self._iter_codes(X):
+            active |= self.module_.is_active(torch.from_numpy(h)).any(dim=0).numpy()
+            kept.append(sparse.csr_matrix(h[chosen[rows]]))
+        self._codes = sparse.vstack(kept, format="csc")
+        self.n_dead_units_ = int((~active).sum())
+        if self.n_dead_units_ > 0.1 * len(active):
+            warn(
+                f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
+                "them. Try fewer components, a smaller penalty or more epochs.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _iter_codes(self, X):
+        def encode(module, x):
+            return module.encode(self._units.enter(x, x.dtype))
+
+        return self._iter_batches(X, X.dtype, encode)
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : {ndarray, CSR matrix} of shape (n_samples, n_components)
+            Codes, in scaled units; a CSR matrix with ``sparse_output=True``.
+        """
+        if not self.sparse_output:
+            return super().transform(X)
+        X = self._check_X(X)
+        return sparse.vstack([sparse.csr_matrix(h) for _, h in self._iter_codes(X)], format="csr")
+
+    @property
+    def components_(self):
+        if len(getattr(self.module_.decoder, "layers", ())) != 1:
+            raise AttributeError("components_ exists for a built-in, linear decoder only.")
+        return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw new rows: each unit from its own distribution over the training codes, decoded.
+
+        Units are independent of each other, as the penalty's prior has them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        return super().sample(n_samples, random_state=random_state)
+
+    def _draw_codes(self, n_samples, random_state):
+        n_rows, n_components = self._codes.shape
+        Z = np.empty((n_samples, n_components))
+        for j in range(n_components):
+            values = self._codes[:, [j]].toarray()[:, 0]
+            Z[:, j] = values[random_state.randint(n_rows, size=n_samples)]
+        return Z
