@@ -233,6 +233,8 @@ class BaseAutoencoder(
 
     def _check_reach(self, X):
         (low, high), name = self._reach()
+        if (low, high) == (-math.inf, math.inf):
+            return
         values = X.data if sparse.issparse(X) else X
         if values.size and (values.min() < low or values.max() > high):
             raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["LatentDisplay", "LossCurveDisplay", "ReconstructionDisplay"]
+__all__ = ["DictionaryDisplay", "LatentDisplay", "LossCurveDisplay", "ReconstructionDisplay"]
 
 # Colours told apart by colour-blind readers too (Okabe and Ito 2008), then matplotlib's own.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -231,6 +231,99 @@ def _tile(images, background):
         top, left = i * (height + 1), j * (width + 1)
         picture[top : top + height, left : left + width] = images[i, j]
     return picture
+
+
+class DictionaryDisplay:
+    """The rows of `components_` as images, each on its own scale around zero.
+
+    Create it with :meth:`from_estimator`; the parameters are stored as attributes.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_components, height, width)
+    n_columns : int, default=16
+    estimator_name : str, default=None
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    image_ : matplotlib AxesImage
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.display import DictionaryDisplay
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> display = DictionaryDisplay.from_estimator(PCA(32).fit(X))
+    >>> display.images.shape
+    (32, 8, 8)
+    """
+
+    def __init__(self, images, *, n_columns=16, estimator_name=None):
+        self.images = images
+        self.n_columns = n_columns
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, image_shape=None, n_columns=16, ax=None, **kwargs):
+        """Draw the dictionary of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : fitted estimator with ``components_``
+        image_shape : tuple (height, width) or None, default=None
+            None for square images.
+        n_columns : int, default=16
+            Number of images in a row of the picture.
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : DictionaryDisplay
+
+        Raises
+        ------
+        ValueError
+            If `image_shape` is not given and the number of features is not a square.
+        """
+        atoms = np.asarray(estimator.components_)
+        images = atoms.reshape(-1, *_image_shape(atoms.shape[1], image_shape))
+        display = cls(images, n_columns=n_columns, estimator_name=type(estimator).__name__)
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : DictionaryDisplay
+        """
+        n_rows = -(-len(self.images) // self.n_columns)
+        size = (0.5 * self.n_columns, 0.5 * n_rows + 0.3)
+        self.ax_, self.figure_ = _axes(ax, figsize=size)
+        largest = np.abs(self.images).max(axis=(1, 2), keepdims=True)
+        scaled = self.images / np.where(largest > 0, largest, 1)
+        grid = np.full((n_rows * self.n_columns, *scaled.shape[1:]), np.nan)
+        grid[: len(scaled)] = scaled
+        picture = _tile(grid.reshape(n_rows, -1, *scaled.shape[1:]), background=np.nan)
+        style = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, **kwargs}
+        self.image_ = self.ax_.imshow(picture, **style)
+        self.ax_.set_axis_off()
+        if self.estimator_name:
+            self.ax_.set_title(self.estimator_name)
+        return self
 
 
 class LatentDisplay:

@@ -382,14 +382,17 @@ class Engine(NeuralNet):
         self._record_epoch(prefix, names, torch.stack(values), sizes)
 
     def _record_epoch(self, prefix, names, values, sizes):
-        sizes = torch.as_tensor(sizes, dtype=torch.float64, device=values.device)
+        if torch.is_tensor(sizes[0]):
+            sizes = torch.stack(sizes).double()
+        else:
+            sizes = torch.tensor(sizes, dtype=torch.float64, device=values.device)
         means = ((sizes @ values.double()) / sizes.sum()).tolist()
         for name, mean in zip(names, means, strict=True):
             self.history.record(f"{prefix}_{name}", mean)
         loss = sum(means)
-        previous = [row[f"{prefix}_loss"] for row in self.history[:-1]]
+        best = min((row.get(f"{prefix}_loss", math.inf) for row in self.history), default=math.inf)
         self.history.record(f"{prefix}_loss", loss)
-        self.history.record(f"{prefix}_loss_best", all(loss < before for before in previous))
+        self.history.record(f"{prefix}_loss_best", loss < best)
         self.history.record(f"{prefix}_batch_count", len(values))
 
     def monitored_loss(self, terms, prefix=""):

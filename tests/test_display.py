@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 
 from skae import Autoencoder
-from skae.display import LatentDisplay, LossCurveDisplay, ReconstructionDisplay
+from skae.display import DictionaryDisplay, LatentDisplay, LossCurveDisplay, ReconstructionDisplay
 
 X, y = load_iris(return_X_y=True)
 
@@ -68,6 +68,16 @@ def test_reconstructions():
     np.testing.assert_array_equal(picture[:8, 9:17], digits[1].reshape(8, 8))
     back = pca.inverse_transform(pca.transform(digits[5:6])).reshape(8, 8)
     np.testing.assert_allclose(picture[9:, 45:], back, rtol=1e-6)
+
+
+def test_a_dictionary():
+    pca = PCA(18).fit(load_digits().data)
+    display = DictionaryDisplay.from_estimator(pca, n_columns=16)
+    picture = np.ma.filled(display.image_.get_array(), np.nan)
+    assert picture.shape == (17, 143)
+    atom = pca.components_[17].reshape(8, 8)
+    np.testing.assert_allclose(picture[9:, 9:17], atom / np.abs(atom).max())
+    assert np.isnan(picture[9:, 18:]).all()
 
 
 def test_images_that_are_no_squares_need_a_shape(ae):

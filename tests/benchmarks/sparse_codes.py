@@ -1,4 +1,4 @@
-"""Sparse codes: top-k against L1 at equal activity on MNIST; against dictionary learning on digits.
+"""Sparse codes: top-k against L1 on MNIST, and against dictionary learning on digits.
 
     python tests/benchmarks/sparse_codes.py --data mnist.npz [--rows 10000] [--epochs 15]
 
