@@ -29,6 +29,7 @@ N_COEFS_KINDS = ("topk", "batch_topk")
 # From this ratio of units to active units on, only what is active is multiplied
 # (tests/benchmarks/wide_codes.py).
 WIDE = 128
+REVIVED_AT_ONCE = 0.05  # share of the units: more of them would disturb the ones at work
 BANDWIDTH = 0.2  # of the jump's pseudo-derivative, in units of the code
 
 
@@ -208,12 +209,13 @@ class Revival(Callback):
         epoch = net.history[-1]["epoch"]
         built_in = hasattr(net.module_.encoder, "layers")
         if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
+            few = silent[: max(1, int(REVIVED_AT_ONCE * len(net.module_.n_firings)))]
             with torch.no_grad():
-                self._revive(net, silent, dataset_train)
+                self._revive(net, few, dataset_train)
 
     def _revive(self, net, silent, batches):
         module, generator = net.module_, net.generators["noise"]
-        x, residual = self._badly_reconstructed(module, batches, len(silent), generator)
+        residual = self._badly_reconstructed(module, batches, len(silent), generator)
         encoder, units = module.encoder.layers[-1], [module.encoder.layers[-1].weight]
         if hasattr(module.decoder, "layers"):
             units.append(module.decoder.layers[0].weight.T)
@@ -223,16 +225,14 @@ class Revival(Callback):
                 shape = (len(silent), weight.shape[1])
                 direction = torch.randn(shape, generator=generator, device=weight.device)
             weight[silent] = F.normalize(direction.to(weight), dim=1)
-        encoder.bias[silent] = 0.0
-        if encoder.weight.shape[1] == x.shape[1]:  # active at its row, by the right amount
-            encoder.bias[silent] = ((residual - x) * F.normalize(residual, dim=1)).sum(dim=1)
+        encoder.bias[silent] = 0.0  # an offset would make it fire where it does not belong
         net.forget(encoder.weight, silent)
         net.forget(encoder.bias, silent)
         if len(units) > 1:
             net.forget(module.decoder.layers[0].weight, (slice(None), silent))
 
     def _badly_reconstructed(self, module, batches, n_rows, generator):
-        """Return rows drawn with odds of their squared error, and what a new unit would add.
+        """Return what rows lack, drawn with odds of their squared error.
 
         With a fixed number of active units a new one takes the place of the weakest.
         """
@@ -247,7 +247,7 @@ class Revival(Callback):
         if module.sparsity in N_COEFS_KINDS:
             h = keep_largest(h, module.n_active - 1)
         chosen = torch.multinomial(odds, n_rows, generator=generator)
-        return x[chosen], (x - module.decode(h))[chosen]
+        return (x - module.decode(h))[chosen]
 
 
 class SparseAutoencoder(BaseAutoencoder):
@@ -602,9 +602,10 @@ class SparseAutoencoder(BaseAutoencoder):
         return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
 
     def sample(self, n_samples=1, *, random_state=None):
-        """Draw new rows: each unit from its own distribution over the training codes, decoded.
+        """Draw new rows from the distribution of the training codes, decoded.
 
-        Units are independent of each other, as the penalty's prior has them.
+        Which units are active is taken from a training row, how much from each unit's own
+        distribution over the rows that activate it.
 
         Parameters
         ----------
@@ -622,9 +623,9 @@ class SparseAutoencoder(BaseAutoencoder):
         return super().sample(n_samples, random_state=random_state)
 
     def _draw_codes(self, n_samples, random_state):
-        n_rows, n_components = self._codes.shape
-        Z = np.empty((n_samples, n_components))
-        for j in range(n_components):
-            values = self._codes[:, [j]].toarray()[:, 0]
-            Z[:, j] = values[random_state.randint(n_rows, size=n_samples)]
+        rows = random_state.randint(self._codes.shape[0], size=n_samples)
+        Z = self._codes[rows].tocsr()
+        first, last = self._codes.indptr[Z.indices], self._codes.indptr[Z.indices + 1]
+        drawn = (random_state.uniform(size=Z.nnz) * (last - first)).astype(int)
+        Z.data = self._codes.data[first + drawn]
         return Z

@@ -1,5 +1,7 @@
 """The estimators that the common tests run over: every public one, small, and main variants."""
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -50,11 +52,16 @@ VARIANTS = {
     "tied": Autoencoder(tied_weights=True, code_activation="sigmoid", **QUICK),
     "regularised": Autoencoder(alpha=0.1, dropout=0.2, **QUICK),
     "early stopping": Autoencoder(early_stopping=True, **QUICK),
-    "standardised": Autoencoder(scaling="standard", optimizer="sgd", **QUICK),
+    "standardised": Autoencoder(
+        scaling="standard", optimizer="sgd", learning_rate_init=1e-3, **QUICK
+    ),
     "unscaled": Autoencoder(scaling=None, learning_rate="constant", **QUICK),
     "double": Autoencoder(dtype="float64", **QUICK),
     "lbfgs": Autoencoder(
-        optimizer=torch.optim.LBFGS, learning_rate_init=0.1, batch_size=1000, **QUICK
+        optimizer=functools.partial(torch.optim.LBFGS, line_search_fn="strong_wolfe"),
+        learning_rate_init=1.0,
+        batch_size=1000,
+        **QUICK,
     ),
     "own networks": Autoencoder(encoder=SmallEncoder, decoder=SmallDecoder, **QUICK),
     "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
@@ -74,9 +81,22 @@ VARIANTS = {
 }
 
 
-def all_estimators(exclude=()):
-    """Parametrise a test over every estimator and variant."""
-    named = {**DEFAULTS, **VARIANTS}
+# The variants that scikit-learn's checks and every kind of data run over, besides the defaults:
+# one for each path through the code.
+MAIN = ("linear", "tied", "early stopping", "own networks", "masking", "l1", "contractive deep")
+
+
+def _parametrize(named, exclude):
     return pytest.mark.parametrize(
         "estimator", [pytest.param(e, id=name) for name, e in named.items() if name not in exclude]
     )
+
+
+def main_estimators(exclude=()):
+    """Parametrise a test over every estimator and the main variants."""
+    return _parametrize({**DEFAULTS, **{name: VARIANTS[name] for name in MAIN}}, exclude)
+
+
+def all_estimators(exclude=()):
+    """Parametrise a test over every estimator and variant."""
+    return _parametrize({**DEFAULTS, **VARIANTS}, exclude)

@@ -207,7 +207,7 @@ def test_sparse_output():
 def test_samples_have_the_codes_own_distribution():
     ae = fitted(sparsity="l1", penalty=1.0, max_iter=10)
     Z = ae.transform(X)
-    S = ae._draw_codes(4000, np.random.RandomState(0))
+    S = ae._draw_codes(4000, np.random.RandomState(0)).toarray()
     np.testing.assert_allclose((S != 0).mean(axis=0), (Z != 0).mean(axis=0), atol=0.05)
     np.testing.assert_allclose(S.mean(axis=0), Z.mean(axis=0), atol=0.1 * Z.std() + 0.05)
 
