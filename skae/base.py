@@ -367,6 +367,7 @@ class BaseAutoencoder(
             if start is not None and watch:
                 self._keep_the_better(start, rows, w)
         if net.convergence.diverged_:
+            net._initialize_optimizer()  # its averages are not finite either
             warn(
                 "The loss became NaN or infinite; training stopped and the last good weights "
                 "were kept. Try a smaller learning_rate_init or scaling='standard'.",

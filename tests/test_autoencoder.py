@@ -246,6 +246,9 @@ def test_nan_ends_training_with_a_warning_and_finite_weights():
     with pytest.warns(UserWarning, match="NaN or infinite"):
         ae.fit(X)
     assert np.isfinite(ae.reconstruct(X)).all()
+    ae.set_params(learning_rate_init=1e-3).partial_fit(X)
+    assert np.isfinite(ae.loss_curve_[-1])
+    assert np.isfinite(ae.reconstruct(X)).all()
 
 
 def test_a_missing_matplotlib_is_named(monkeypatch):
