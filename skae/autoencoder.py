@@ -116,7 +116,7 @@ class Autoencoder(BaseAutoencoder):
     n_components : int, default=2
         Size of the code.
 
-    hidden_layer_sizes : tuple of int, default=(128, 64)
+    hidden_layer_sizes : int or tuple of int, default=(128, 64)
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 

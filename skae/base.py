@@ -60,7 +60,7 @@ class BaseAutoencoder(
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "code_activation": [StrOptions(set(ACTIVATIONS))],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
@@ -217,7 +217,7 @@ class BaseAutoencoder(
                 "likelihood='bernoulli' has its own output, a sigmoid: output_activation must be "
                 f"'identity'. Got {self.output_activation!r} instead."
             )
-        for size in self.hidden_layer_sizes:
+        for size in self._get_hidden_layer_sizes():
             if not isinstance(size, Integral) or size < 1:
                 raise ValueError(
                     "hidden_layer_sizes must contain integers of at least 1. "
@@ -254,6 +254,10 @@ class BaseAutoencoder(
         auto = self.n_components == "auto"
         return self._auto_n_components(n_features) if auto else self.n_components
 
+    def _get_hidden_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
     def _module_options(self):
         """Return the options that the modules of all deterministic estimators share."""
         return {
@@ -264,7 +268,7 @@ class BaseAutoencoder(
 
     def _make_networks(self, n_features, generator):
         """Return encoder and decoder, built here or by the user."""
-        k, sizes = self._get_n_components(n_features), list(self.hidden_layer_sizes)
+        k, sizes = self._get_n_components(n_features), self._get_hidden_layer_sizes()
         encoder = self._make_network("encoder", n_features, sizes, k, generator)
         if self.tied_weights:
             return encoder, TiedMLP(encoder)

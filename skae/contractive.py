@@ -110,7 +110,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         or without bias from its product with one random vector of signs for each row. "auto":
         exact for codes of up to 256 numbers. Without hidden layers it is exact at no cost.
 
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 

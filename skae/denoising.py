@@ -148,7 +148,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
         feature otherwise. Of no effect for a callable.
 
-    hidden_layer_sizes : tuple of int, default=(128, 64)
+    hidden_layer_sizes : int or tuple of int, default=(128, 64)
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 

@@ -209,7 +209,8 @@ class Revival(Callback):
         epoch = net.history[-1]["epoch"]
         built_in = hasattr(net.module_.encoder, "layers")
         if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
-            few = silent[: max(1, int(REVIVED_AT_ONCE * len(net.module_.n_firings)))]
+            share = max(REVIVED_AT_ONCE, 3 / self.n_epochs)  # a short training must hurry
+            few = silent[: max(1, int(share * len(net.module_.n_firings)))]
             with torch.no_grad():
                 self._revive(net, few, dataset_train)
 
@@ -295,7 +296,7 @@ class SparseAutoencoder(BaseAutoencoder):
     sparse_output : bool, default=False
         Whether `transform` returns a CSR matrix.
 
-    hidden_layer_sizes : tuple of int, default=()
+    hidden_layer_sizes : int or tuple of int, default=()
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
@@ -454,8 +455,8 @@ class SparseAutoencoder(BaseAutoencoder):
     >>> from skae import SparseAutoencoder
     >>> X, _ = load_digits(return_X_y=True)
     >>> sae = SparseAutoencoder(100, n_nonzero_coefs=5, max_iter=20, random_state=0).fit(X)
-    >>> (sae.transform(X) != 0).sum(axis=1)
-    array([5, 5, 5, ..., 5, 5, 5])
+    >>> set((sae.transform(X) != 0).sum(axis=1).tolist())
+    {5}
     >>> sae.components_.shape
     (100, 64)
     """

@@ -182,6 +182,15 @@ def test_tied_weights_are_one():
     assert shapes == [(3,), (3, 7), (4,), (7,), (7,), (7, 4)]
 
 
+def test_one_hidden_layer_may_be_a_number():
+    X = load_iris().data
+    one, many = (
+        Autoencoder(hidden_layer_sizes=sizes, max_iter=2, random_state=0).fit(X).transform(X)
+        for sizes in (7, (7,))
+    )
+    np.testing.assert_array_equal(one, many)
+
+
 def test_contradictions_are_refused():
     X = load_iris().data
     for settings, words in [
