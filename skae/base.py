@@ -615,16 +615,16 @@ class BaseAutoencoder(
         return self._validate_X(X, reset=False)
 
     def _encode(self, X):
-        def encode(module, x):
-            return module.encode(self._units.enter(x, x.dtype))
+        return self._map_rows(X, X.dtype, self._encode_batch)
 
-        return self._map_rows(X, X.dtype, encode)
+    def _encode_batch(self, module, x):
+        return module.encode(self._units.enter(x, x.dtype))
 
     def _decode(self, Z):
         return self._map_rows(Z, Z.dtype, lambda m, z: self._units.leave(m.decode(z)))
 
     def _reconstruct_batch(self, module, x):
-        return self._units.leave(module.decode(module.encode(self._units.enter(x, x.dtype))))
+        return self._units.leave(module.decode(self._encode_batch(module, x)))
 
     def _map_rows(self, X, dtype, function):
         """Return ``function(module, x)`` over batches x of X, computed in X's own precision."""

@@ -258,7 +258,7 @@ class SparseAutoencoder(BaseAutoencoder):
     zero. With a linear decoder, the default, x is a sum of a few atoms, the rows of `components_`:
     a dictionary, learnt together with a network that finds the code in one pass.
 
-    .. math:: \min_{f, g} rac{1}{n} \sum_i -\log p(x_i \mid g(h_i)) + \lambda \sum_j |h_{ij}|
+    .. math:: \min_{f, g} \frac{1}{n} \sum_i -\log p(x_i \mid g(h_i)) + \lambda \sum_j |h_{ij}|
 
     for ``sparsity="l1"``, maximum likelihood of (x, h) under a Laplace prior. The other kinds: see
     `sparsity`. Atoms have unit norm: else a penalty is escaped by shrinking h and growing g. Units
@@ -574,10 +574,7 @@ class SparseAutoencoder(BaseAutoencoder):
             )
 
     def _iter_codes(self, X):
-        def encode(module, x):
-            return module.encode(self._units.enter(x, x.dtype))
-
-        return self._iter_batches(X, X.dtype, encode)
+        return self._iter_batches(X, X.dtype, self._encode_batch)
 
     def transform(self, X):
         """Return the codes of X.

@@ -86,3 +86,10 @@ def test_documents_link_to_files_that_exist():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), (document.name, target)
+
+
+def test_formulas_have_kept_their_backslashes():
+    """A backslash lost to an escape sequence leaves a control character behind."""
+    for source in (ROOT / "skae").glob("*.py"):
+        found = re.findall(r"[\x00-\x08\x0b-\x1f]", source.read_text())
+        assert not found, source.name
