@@ -118,8 +118,12 @@ class BaseAutoencoder(
         return self.code_activation
 
     def _start_loss(self, residual, rows, weights):
-        """Return the reconstruction loss of the linear start, which leaves `residual`."""
+        """Return the monitored loss of the linear start, which leaves `residual`."""
         return residual
+
+    def _n_unjudged_epochs(self):
+        """Return how many epochs, at first, say nothing about the final objective."""
+        return 0
 
     # Fitting
 
@@ -338,6 +342,7 @@ class BaseAutoencoder(
             tol=self.tol,
             patience=self.n_iter_no_change,
             keep_best=self.early_stopping,
+            n_unjudged=self._n_unjudged_epochs(),
         )
         return Engine(
             module,
@@ -404,9 +409,7 @@ class BaseAutoencoder(
 
         Without a linear path the output starts at the mean, and there is nothing to return.
         """
-        mean = torch.zeros(len(self.mean_), dtype=torch.float64)
-        if not self._shifted:
-            mean += torch.from_numpy(self.mean_)
+        mean = self._get_start_mean()
         self.module_.start_output(mean)
         if not self._has_linear_path():
             return None
@@ -415,6 +418,11 @@ class BaseAutoencoder(
         )
         self.module_.start_linear(components, variances, mean)
         return self.net_.weights(), self._start_loss(residual, rows, weights)
+
+    def _get_start_mean(self):
+        """Return the mean of the training data in the network's units."""
+        mean = torch.from_numpy(self.mean_)
+        return torch.zeros_like(mean) if self._shifted else mean
 
     def _split(self, rows, weights, batch_size):
         shuffling = self.net_.generators["shuffling"]
@@ -433,9 +441,12 @@ class BaseAutoencoder(
 
     def _keep_the_better(self, start, rows, weights):
         start_weights, start_loss = start
-        loss = self.net_.evaluate(Batches(rows, weights, CHUNK))["reconstruction"]
+        loss = self._loss_over(rows, weights)
         if not loss <= start_loss:  # a NaN is not better either
             self.net_.set_weights(start_weights)
+
+    def _loss_over(self, rows, weights):
+        return self.net_.monitored_loss(self.net_.evaluate(Batches(rows, weights, CHUNK)))
 
     def _remember(self, X):
         """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
@@ -626,24 +637,27 @@ class BaseAutoencoder(
     def _reconstruct_batch(self, module, x):
         return self._units.leave(module.decode(self._encode_batch(module, x)))
 
-    def _map_rows(self, X, dtype, function):
-        """Return ``function(module, x)`` over batches x of X, computed in X's own precision."""
+    def _map_rows(self, X, dtype, function, *others):
+        """Return ``function(module, x)`` over batches x of X, computed in X's own precision.
+
+        `others` are tensors with a row for each row of X, handed to the function batch by batch.
+        """
         out = None
-        for rows, values in self._iter_batches(X, dtype, function):
+        for rows, values in self._iter_batches(X, dtype, function, *others):
             if out is None:
                 out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
             out[rows] = values
         return out
 
-    def _iter_batches(self, X, dtype, function):
+    def _iter_batches(self, X, dtype, function, *others):
         """Yield the rows of each batch and ``function(module, x)`` as an array."""
         module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
         work = min(X.shape[0], INFERENCE_ROWS) * self.net_.flat_.numel()
         for rows in iter_chunks(X.shape[0], INFERENCE_ROWS):
             with threads_for(work), torch.inference_mode():
                 x = chunk_to_tensor(X, rows).to(self.device_)
-                values = function(module, x).cpu().numpy()
-            yield rows, values
+                values = function(module, x, *(other[rows].to(x) for other in others))
+            yield rows, values.cpu().numpy()
 
     def _module_in(self, dtype):
         """Return the module, or a copy of it, in the wanted precision."""

@@ -12,35 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .engine import Batches
+from .corruption import CORRUPTIONS, PROBABILITIES, Corruption
 from .randomness import draw_seed, global_generator_for, make_random_state
-from .rows import CHUNK, chunk_to_tensor
+from .rows import chunk_to_tensor, iter_chunks
 
 N_STORED_ROWS = 1000  # training rows kept for the start of `sample`
-
-# Corruptions C(x~ | x). Each takes x, (batch, n_features), the level, and the draws of one step:
-# noise, standard normal, and u and v, uniform in [0, 1), all of the shape of x.
-
-
-def add_gaussian(x, level, noise):
-    """Return x + s e."""
-    return x + level * noise
-
-
-def mask(x, level, u):
-    """Set features to 0, the mean of centred data."""
-    return torch.where(u < level, torch.zeros_like(x), x)
-
-
-def salt_and_pepper(x, level, u, v, low, high):
-    """Set features to their smallest or largest value, with equal odds."""
-    return torch.where(u < level, torch.where(v < 0.5, low, high), x)
-
-
-def swap(x, level, u, v, pool):
-    """Take features from other rows, those of the pool."""
-    other = (v * len(pool)).long()
-    return torch.where(u < level, pool.gather(0, other), x)
 
 
 class DenoisingModule(AutoencoderModule):
@@ -60,9 +36,7 @@ class DenoisingModule(AutoencoderModule):
 
     def __init__(self, encoder, decoder, *, corruption, level, n_features, **options):
         super().__init__(encoder, decoder, **options)
-        self.corruption, self.level = corruption, level
-        self.register_buffer("low", torch.zeros(n_features))
-        self.register_buffer("high", torch.zeros(n_features))
+        self.corruption = Corruption(corruption, level, n_features)
         self.draws_globally |= callable(corruption)
 
     def start_linear(self, components, variances, mean):
@@ -71,39 +45,19 @@ class DenoisingModule(AutoencoderModule):
         Along a component of variance l it is l / (l + s^2) times the input.
         """
         super().start_linear(components, variances, mean)
-        if self.corruption == "gaussian" and hasattr(self.decoder, "start_linear"):
-            noise = self.level**2
+        if self.corruption.kind == "gaussian" and hasattr(self.decoder, "start_linear"):
+            noise = self.corruption.level**2
             gains = variances / (variances + noise) if noise else torch.ones_like(variances)
             self.decoder.start_linear((gains[:, None] * components).T)
 
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: dropout masks, and what the corruption needs."""
-        generator, shape = generators["noise"], (n_rows, len(self.low))
-        like = {"device": self.low.device, "dtype": self.low.dtype}
-        if callable(self.corruption):
-            noise = ()
-        elif self.corruption == "gaussian":
-            noise = (torch.randn(shape, generator=generator, **like),)
-        else:
-            n_draws = 1 if self.corruption == "masking" else 2
-            noise = torch.rand((n_draws, *shape), generator=generator, **like).unbind()
+        noise = self.corruption.draw(n_rows, generators["noise"])
         return *super().draw(n_rows, generators), noise
-
-    def corrupt(self, x, noise, pool=None):
-        """Return x~; features are swapped with the rows of the pool, by default those of x."""
-        if callable(self.corruption):
-            return self.corruption(x)
-        if self.corruption == "gaussian":
-            return add_gaussian(x, self.level, *noise)
-        if self.corruption == "masking":
-            return mask(x, self.level, *noise)
-        if self.corruption == "swap":
-            return swap(x, self.level, *noise, x if pool is None else pool)
-        return salt_and_pepper(x, self.level, *noise, self.low, self.high)
 
     def forward(self, x, encoder_masks, decoder_masks, noise):
         """Return the loss terms of each row: the target is the clean x."""
-        z = self.encode(self.corrupt(x, noise), encoder_masks)
+        z = self.encode(self.corruption(x, noise), encoder_masks)
         p = self.decode_parameters(z, decoder_masks)
         return {"reconstruction": self.likelihood.loss(p, x)}
 
@@ -312,7 +266,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "corruption": [
-            StrOptions({"gaussian", "masking", "salt_and_pepper", "swap"}),
+            StrOptions(set(CORRUPTIONS)),
             callable,
         ],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
@@ -359,7 +313,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.corruption in ("masking", "salt_and_pepper", "swap") and self.corruption_level > 1:
+        if self.corruption in PROBABILITIES and self.corruption_level > 1:
             raise ValueError(
                 f"corruption_level is a probability for corruption={self.corruption!r}. "
                 f"Got {self.corruption_level!r} instead."
@@ -377,14 +331,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         )
 
     def _start_at_pca(self, rows, weights):
-        spans = [rows.span(slice(i, i + CHUNK)) for i in range(0, len(rows), CHUNK)]
-        self.module_.low.copy_(torch.stack([x.amin(dim=0) for x in spans]).amin(dim=0))
-        self.module_.high.copy_(torch.stack([x.amax(dim=0) for x in spans]).amax(dim=0))
+        self.module_.corruption.start(rows.span(span) for span in iter_chunks(len(rows)))
         return super()._start_at_pca(rows, weights)
 
     def _start_loss(self, residual, rows, weights):
         """Return the loss of the linear start under the noise, as the end's is measured."""
-        return self.net_.evaluate(Batches(rows, weights, CHUNK))["reconstruction"]
+        return self._loss_over(rows, weights)
 
     def _remember(self, X):
         """Keep some training rows: the Markov chain of `sample` starts from their moments."""
@@ -489,10 +441,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
 def _step_of_the_chain(module, x, noise, rows):
     """Return the next state: Langevin's for Gaussian noise, else corrupted and restored."""
-    margin = 0.0
-    if module.corruption == "gaussian":
-        x = module.corrupt(x + (module.decode(module.encode(x)) - x) / 2, noise)
-        margin = 3 * module.level
+    corruption, margin = module.corruption, 0.0
+    if corruption.kind == "gaussian":
+        x = corruption(x + (module.decode(module.encode(x)) - x) / 2, noise)
+        margin = 3 * corruption.level
     else:
-        x = module.decode(module.encode(module.corrupt(x, noise, rows)))
-    return x.clamp(module.low - margin, module.high + margin)
+        x = module.decode(module.encode(corruption(x, noise, rows)))
+    return x.clamp(corruption.low - margin, corruption.high + margin)

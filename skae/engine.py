@@ -134,11 +134,14 @@ class Convergence(Callback):
         Number of epochs without progress that end the training; None for never.
     keep_best : bool
         Whether the weights of the best epoch are the ones that remain.
+    n_unjudged : int, default=0
+        Number of epochs, counted over the whole history, that are neither compared nor kept:
+        their objective is not the final one.
     """
 
-    def __init__(self, monitor, tol, patience, keep_best):
+    def __init__(self, monitor, tol, patience, keep_best, n_unjudged=0):
         self.monitor, self.tol, self.patience = monitor, tol, patience
-        self.keep_best = keep_best
+        self.keep_best, self.n_unjudged = keep_best, n_unjudged
 
     def initialize(self):
         self.best_, self.best_state_, self.n_waited_ = math.inf, None, 0
@@ -159,6 +162,8 @@ class Convergence(Callback):
             self.diverged_ = True
             net.set_weights(self._last_finite if self.best_state_ is None else self.best_state_)
             raise Converged
+        if len(net.history) <= self.n_unjudged:
+            return
         improved = self.best_ - loss > (self.tol * abs(self.best_) if self.best_ < math.inf else 0)
         self.n_waited_ = 0 if improved else self.n_waited_ + 1
         if loss < self.best_:

@@ -1,0 +1,78 @@
+"""Corruptions C(x~ | x): what is done to a row before a model restores it."""
+
+import torch
+from torch import nn
+
+CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper", "swap")
+PROBABILITIES = ("masking", "salt_and_pepper", "swap")  # those whose level is one
+
+# Each takes x, (batch, n_features), the level, and the draws of one step: noise, standard normal,
+# and u and v, uniform in [0, 1), all of the shape of x.
+
+
+def add_gaussian(x, level, noise):
+    """Return x + s e."""
+    return x + level * noise
+
+
+def mask(x, level, u):
+    """Set features to 0, the mean of centred data."""
+    return torch.where(u < level, torch.zeros_like(x), x)
+
+
+def salt_and_pepper(x, level, u, v, low, high):
+    """Set features to their smallest or largest value, with equal odds."""
+    return torch.where(u < level, torch.where(v < 0.5, low, high), x)
+
+
+def swap(x, level, u, v, pool):
+    """Take features from other rows, those of the pool."""
+    other = (v * len(pool)).long()
+    return torch.where(u < level, pool.gather(0, other), x)
+
+
+class Corruption(nn.Module):
+    """One of `CORRUPTIONS`, or a callable of the user, at a level.
+
+    Parameters
+    ----------
+    kind : str or callable
+    level : float
+    n_features : int
+    """
+
+    def __init__(self, kind, level, n_features):
+        super().__init__()
+        self.kind, self.level = kind, level
+        self.register_buffer("low", torch.zeros(n_features))
+        self.register_buffer("high", torch.zeros(n_features))
+
+    @torch.no_grad()
+    def start(self, spans):
+        """Learn each feature's range from batches of rows."""
+        ranges = [(x.amin(dim=0), x.amax(dim=0)) for x in spans]
+        self.low.copy_(torch.stack([low for low, _ in ranges]).amin(dim=0))
+        self.high.copy_(torch.stack([high for _, high in ranges]).amax(dim=0))
+
+    def draw(self, n_rows, generator):
+        """Return the random inputs of one step, a tuple of tensors (n_rows, n_features)."""
+        shape = (n_rows, len(self.low))
+        like = {"device": self.low.device, "dtype": self.low.dtype}
+        if callable(self.kind):
+            return ()
+        if self.kind == "gaussian":
+            return (torch.randn(shape, generator=generator, **like),)
+        n_draws = 1 if self.kind == "masking" else 2
+        return torch.rand((n_draws, *shape), generator=generator, **like).unbind()
+
+    def forward(self, x, noise, pool=None):
+        """Return x~; features are swapped with the rows of the pool, by default those of x."""
+        if callable(self.kind):
+            return self.kind(x)
+        if self.kind == "gaussian":
+            return add_gaussian(x, self.level, *noise)
+        if self.kind == "masking":
+            return mask(x, self.level, *noise)
+        if self.kind == "swap":
+            return swap(x, self.level, *noise, x if pool is None else pool)
+        return salt_and_pepper(x, self.level, *noise, self.low, self.high)
