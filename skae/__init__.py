@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .contractive import ContractiveAutoencoder
     from .denoising import DenoisingAutoencoder
     from .sparse import SparseAutoencoder
+    from .vae import VAE
 
 __version__ = "0.1.0"
 
@@ -21,10 +22,12 @@ _HOMES = {
     "ContractiveAutoencoder": ".contractive",
     "DenoisingAutoencoder": ".denoising",
     "SparseAutoencoder": ".sparse",
+    "VAE": ".vae",
 }
 _ROOMS = ("display", "metrics")
 
 __all__ = [
+    "VAE",
     "Autoencoder",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",

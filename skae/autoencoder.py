@@ -4,7 +4,7 @@ from torch import nn
 
 from .base import BaseAutoencoder
 from .distributions import LIKELIHOODS
-from .networks import ACTIVATIONS, INVERSES, identity
+from .networks import ACTIVATIONS, INVERSES, draw_masks, identity
 
 
 class AutoencoderModule(nn.Module):
@@ -72,12 +72,7 @@ class AutoencoderModule(nn.Module):
         if not self.training:
             return ((), ())
         networks = (self.encoder, self.decoder)
-        return tuple(
-            network.draw_masks(n_rows, generators["dropout"])
-            if hasattr(network, "draw_masks")
-            else ()
-            for network in networks
-        )
+        return tuple(draw_masks(network, n_rows, generators["dropout"]) for network in networks)
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components)."""

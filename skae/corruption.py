@@ -31,6 +31,14 @@ def swap(x, level, u, v, pool):
     return torch.where(u < level, pool.gather(0, other), x)
 
 
+def check_level(kind, level):
+    """Refuse a level that is no probability where it has to be one."""
+    if kind in PROBABILITIES and level > 1:
+        raise ValueError(
+            f"corruption_level is a probability for corruption={kind!r}. Got {level!r} instead."
+        )
+
+
 class Corruption(nn.Module):
     """One of `CORRUPTIONS`, or a callable of the user, at a level.
 

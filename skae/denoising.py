@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .corruption import CORRUPTIONS, PROBABILITIES, Corruption
+from .corruption import CORRUPTIONS, Corruption, check_level
 from .randomness import draw_seed, global_generator_for, make_random_state
 from .rows import chunk_to_tensor, iter_chunks
 
@@ -313,11 +313,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.corruption in PROBABILITIES and self.corruption_level > 1:
-            raise ValueError(
-                f"corruption_level is a probability for corruption={self.corruption!r}. "
-                f"Got {self.corruption_level!r} instead."
-            )
+        check_level(self.corruption, self.corruption_level)
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)

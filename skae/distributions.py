@@ -1,13 +1,17 @@
-"""Distributions of the data given the code: p(x | z)."""
+"""Distributions: of the data given the code, p(x | z); of the code, q(z | x) and p(z)."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
+LOG_2PI = math.log(2 * math.pi)
+LARGEST_LOG_SCALE = 8.0  # standard deviations of codes stay between exp(-8) and exp(8)
+
 
 class Likelihood(NamedTuple):
-    """A p(x | z) whose parameters a decoder returns."""
+    """A p(x | z) without parameters of its own, as the deterministic models use it."""
 
     loss: object  # (parameters, x) -> (batch,), minus log p(x | z) up to a constant
     mean: object  # parameters -> E[x | z]
@@ -20,10 +24,175 @@ def squared_error(x_hat, x):
 
 def bernoulli_cross_entropy(logits, x):
     """Minus log of independent Bernoulli distributions, summed over features, in nats."""
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=1)
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1)
 
 
 LIKELIHOODS = {
     "gaussian": Likelihood(loss=squared_error, mean=lambda x_hat: x_hat),
     "bernoulli": Likelihood(loss=bernoulli_cross_entropy, mean=torch.sigmoid),
 }
+
+
+class Gaussian:
+    r"""N(m, B B^T) with a triangular factor B = diag(s) + L.
+
+    Leading dimensions of the parameters are those of a batch; z and noise are broadcast against
+    them.
+
+    Parameters
+    ----------
+    mean : tensor of shape (..., k)
+        m.
+    log_scale : tensor broadcastable to (..., k)
+        log s.
+    lower : tensor of shape (..., k, k) or None
+        L, strictly lower triangular; None for a diagonal covariance.
+    """
+
+    def __init__(self, mean, log_scale, lower=None):
+        self.mean, self.lower = mean, lower
+        self.log_scale = log_scale.expand_as(mean)
+
+    @property
+    def scale(self):
+        """The diagonal of B."""
+        return self.log_scale.exp()
+
+    @property
+    def factor(self):
+        """B, (..., k, k)."""
+        factor = torch.diag_embed(self.scale)
+        return factor if self.lower is None else factor + self.lower
+
+    @property
+    def covariance(self):
+        """B B^T, (..., k, k)."""
+        return self.factor @ self.factor.mT
+
+    def draw(self, noise):
+        """Return m + B e for standard normal e."""
+        z = self.mean + self.scale * noise
+        return z if self.lower is None else z + (self.lower @ noise[..., None])[..., 0]
+
+    def log_prob_of_draw(self, noise):
+        """Return log N(m + B e; m, B B^T), which needs no inverse of B."""
+        k = self.mean.shape[-1]
+        return -0.5 * (noise.square().sum(-1) + k * LOG_2PI) - self.log_scale.sum(-1)
+
+    def log_prob(self, z):
+        """Return log N(z; m, B B^T)."""
+        if self.lower is None:
+            return self.log_prob_of_draw((z - self.mean) / self.scale)
+        identity = torch.eye(self.mean.shape[-1]).to(self.mean)
+        inverse = torch.linalg.solve_triangular(self.factor, identity, upper=False)
+        return self.log_prob_of_draw((inverse * (z - self.mean)[..., None, :]).sum(-1))
+
+    def kl(self, p):
+        r"""Return KL(self || p) split over the components, (..., k), for a diagonal p.
+
+        The j-th part is the mean of :math:`KL(q(z_j | z_{<j}) \| p(z_j))`: with b_j the j-th row
+        of B, :math:`(|b_j|^2 + (m_j - m'_j)^2) / 2 s'^2_j - 1/2 - \log s_j / s'_j`.
+        """
+        variance = self.scale.square()
+        if self.lower is not None:
+            variance = variance + self.lower.square().sum(-1)
+        squares = variance + (self.mean - p.mean).square()
+        return 0.5 * squares / p.scale.square() - 0.5 - self.log_scale + p.log_scale
+
+    def sample(self, shape, generator):
+        """Return draws, (*shape, *mean.shape)."""
+        shape = (*shape, *self.mean.shape)
+        like = {"device": self.mean.device, "dtype": self.mean.dtype}
+        return self.draw(torch.randn(shape, generator=generator, **like))
+
+    def __getitem__(self, index):
+        lower = None if self.lower is None else self.lower[index]
+        return Gaussian(self.mean[index], self.log_scale[index], lower)
+
+
+class Mixture:
+    """sum_m w_m p_m(z).
+
+    Parameters
+    ----------
+    log_weights : tensor of shape (n_prior_components,)
+    components : Gaussian with leading dimension n_prior_components
+    """
+
+    def __init__(self, log_weights, components):
+        self.log_weights, self.components = log_weights, components
+
+    def log_prob(self, z):
+        """Return log p(z)."""
+        return (self.log_weights + self.components.log_prob(z[..., None, :])).logsumexp(-1)
+
+    def sample(self, shape, generator):
+        """Return draws, (*shape, k)."""
+        n = math.prod(shape)
+        chosen = torch.multinomial(self.log_weights.exp(), n, True, generator=generator)
+        draws = self.components[chosen].sample((), generator)
+        return draws.reshape(*shape, -1)
+
+
+class Bernoulli:
+    """Independent Bernoulli distributions.
+
+    Parameters
+    ----------
+    logits : tensor of shape (..., n_features)
+    """
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    @property
+    def mean(self):
+        """E[x]."""
+        return torch.sigmoid(self.logits)
+
+    def log_prob(self, x):
+        """Return log p(x), minus the cross-entropy for values between 0 and 1."""
+        return -bernoulli_cross_entropy(self.logits, x.expand_as(self.logits))
+
+    def sample(self, shape, generator):
+        """Return draws, (*shape, *logits.shape)."""
+        return self.mean.expand(*shape, *self.logits.shape).bernoulli(generator=generator)
+
+
+# How a network's outputs become the parameters of q(z | x).
+
+N_POSTERIOR_PARAMETERS = {
+    "identity": lambda k: k,
+    "diag": lambda k: 2 * k,
+    "full": lambda k: 2 * k + k * (k - 1) // 2,
+}
+
+
+def make_posterior(parameters, k):
+    """Return the Gaussian whose mean, log scale and lower triangle lie side by side.
+
+    What is missing at the end is the identity's. The log scale is bounded, smoothly, so that its
+    gradient never vanishes.
+
+    Parameters
+    ----------
+    parameters : tensor of shape (..., n_parameters)
+    k : int
+    """
+    mean, log_scale = parameters[..., :k], parameters[..., k : 2 * k]
+    if not log_scale.shape[-1]:
+        return Gaussian(mean, torch.zeros_like(mean))
+    log_scale = LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)
+    entries = parameters[..., 2 * k :]
+    if not entries.shape[-1]:
+        return Gaussian(mean, log_scale)
+    rows, columns = torch.tril_indices(k, k, -1, device=mean.device)
+    lower = mean.new_zeros(*mean.shape, k)
+    lower[..., rows, columns] = entries
+    return Gaussian(mean, log_scale, lower)
+
+
+def unbound_log_scale(log_scale):
+    """Return the network output that `make_posterior` bounds to `log_scale`."""
+    share = (log_scale / LARGEST_LOG_SCALE).clamp(-0.99, 0.99)
+    return LARGEST_LOG_SCALE * torch.atanh(share)

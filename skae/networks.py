@@ -60,6 +60,11 @@ def dropout_masks(widths, p, n_rows, generator, like):
     )
 
 
+def draw_masks(network, n_rows, generator):
+    """Return the dropout masks of a network for one step, none where it is the user's."""
+    return network.draw_masks(n_rows, generator) if hasattr(network, "draw_masks") else ()
+
+
 class MLP(nn.Module):
     r"""A multi-layer perceptron, with or without a linear path beside it.
 

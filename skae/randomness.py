@@ -9,10 +9,19 @@ import torch
 from sklearn.utils import check_random_state
 
 # The order is part of what a seed means: append, never reorder.
-PURPOSES = ("initialisation", "split", "shuffling", "dropout", "noise", "evaluation", "sample")
+PURPOSES = (
+    "initialisation",
+    "split",
+    "shuffling",
+    "dropout",
+    "noise",
+    "evaluation",
+    "sample",
+    "score",
+)
 
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.
-HOST_PURPOSES = ("initialisation", "split")
+HOST_PURPOSES = ("initialisation", "split", "score")
 
 _global_generator_lock = threading.RLock()
 

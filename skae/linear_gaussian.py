@@ -1,0 +1,99 @@
+r"""The linear Gaussian model, where variational autoencoders start.
+
+.. math:: x = W z + b + \epsilon, \quad z \sim N(0, I), \quad \epsilon \sim N(0, \Psi)
+
+With :math:`\Psi = \sigma^2 I` it is probabilistic PCA (Tipping and Bishop 1999), with a diagonal
+:math:`\Psi` factor analysis; both have a maximum-likelihood solution without gradients.
+"""
+
+import numpy as np
+import torch
+from sklearn.decomposition import FactorAnalysis
+
+from .rows import principal_components
+
+N_DENSE = 2048  # features up to which the covariance is decomposed whole
+LEAST_NOISE = 1e-6  # of the variance in the network's units
+
+
+def probabilistic_pca(components, variances, residual, noise=None):
+    """Return W, (n_components, n_features), and the noise variance of probabilistic PCA.
+
+    Parameters
+    ----------
+    components : tensor of shape (n_components, n_features)
+        Principal directions; zero beyond the rank.
+    variances : tensor of shape (n_components,)
+    residual : float
+        The variance that the components leave, summed over features.
+    noise : tensor of shape () or (n_features,), or None
+        A noise variance to keep; None: the maximum-likelihood one.
+    """
+    k, d = components.shape
+    if noise is None:
+        # As many components as features leave no residual: the last one is noise too.
+        noise = residual / (d - k) if k < d else variances[d - 1]
+        noise = torch.as_tensor(noise, dtype=torch.float64).clamp_min(LEAST_NOISE)
+    return (variances - noise.mean()).clamp_min(0).sqrt()[:, None] * components, noise
+
+
+def factor_analysis(rows, weights, mean, n_components, generator):
+    """Return W, (n_components, n_features), and the noise variances of factor analysis.
+
+    The model depends on the rows by their covariance alone: scikit-learn's estimator is given few
+    rows that have the same one.
+    """
+    d = len(mean)
+    components, variances, _ = principal_components(rows, weights, mean, d, generator)
+    square_root = (d * variances).sqrt()[:, None] * components
+    seed = int(torch.randint(2**31, (), generator=generator))
+    model = FactorAnalysis(min(n_components, d), max_iter=200, random_state=seed)
+    model.fit(np.vstack([square_root, -square_root]))
+    loadings = torch.zeros(n_components, d, dtype=torch.float64)
+    loadings[: len(model.components_)] = torch.from_numpy(model.components_)
+    noise = torch.from_numpy(model.noise_variance_).clamp_min(LEAST_NOISE)
+    return loadings, noise
+
+
+def posterior(loadings, noise):
+    r"""Turn W so that p(z | x) has a diagonal covariance; return W, the gain and the variances.
+
+    .. math:: p(z \mid x) = N(M^{-1} W^T \Psi^{-1} (x - b),\; M^{-1}),
+              \quad M = I + W^T \Psi^{-1} W
+
+    Parameters
+    ----------
+    loadings : tensor of shape (n_components, n_features)
+        The transpose of W.
+    noise : tensor of shape () or (n_features,)
+
+    Returns
+    -------
+    loadings, gain : tensors of shape (n_components, n_features)
+    variances : tensor of shape (n_components,)
+    """
+    precision, vectors = torch.linalg.eigh((loadings / noise) @ loadings.T)
+    vectors = vectors.flip(1)
+    loadings = vectors.T @ loadings
+    largest = loadings.gather(1, loadings.abs().argmax(dim=1, keepdim=True))
+    loadings = loadings * torch.where(largest < 0, -1.0, 1.0)
+    variances = 1 / (1 + precision.flip(0).clamp_min(0))
+    return loadings, variances[:, None] * loadings / noise, variances
+
+
+def unit_posterior(components, variances, residual, noise=None):
+    r"""Return noise, loadings, gain and variances of the best linear model with q = N(., I).
+
+    Minimising :math:`E|x - W(z + e)|^2 / 2\sigma^2 + |z|^2 / 2` over W, the gain and
+    :math:`\sigma^2` gives, along a component of variance l,
+    :math:`w^2 = \sigma \sqrt{l} - \sigma^2` and the gain :math:`w / (w^2 + \sigma^2)`.
+    """
+    d = components.shape[1]
+    roots = variances.sqrt()
+    if noise is None:
+        total = roots.sum()
+        scale = (total + (total.square() + 4 * d * residual).sqrt()) / (2 * d)
+        noise = scale.square().clamp_min(LEAST_NOISE)
+    s2 = noise.mean()
+    w = (s2.sqrt() * roots - s2).clamp_min(0).sqrt()[:, None]
+    return noise, w * components, w / (w.square() + s2) * components, torch.ones_like(variances)

@@ -1,0 +1,895 @@
+"""The variational autoencoder: its module and its estimator."""
+
+import math
+from numbers import Integral, Real
+from warnings import warn
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
+from torch import nn
+
+from . import linear_gaussian
+from ._sklearn import Interval, StrOptions, check_sample_weight
+from .autoencoder import AutoencoderModule
+from .base import INFERENCE_ROWS, BaseAutoencoder
+from .corruption import CORRUPTIONS, Corruption, check_level
+from .distributions import (
+    N_POSTERIOR_PARAMETERS,
+    Bernoulli,
+    Gaussian,
+    Mixture,
+    make_posterior,
+    unbound_log_scale,
+)
+from .networks import draw_masks
+from .randomness import draw_seed, make_generator
+from .rows import iter_chunks, principal_components
+
+SCORE_ROWS = 8 * INFERENCE_ROWS  # codes decoded at a time while bounds are computed
+PAIRS = 2**22  # numbers held at a time while every code meets every posterior
+ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
+
+
+class StandardPrior(nn.Module):
+    """p(z) = N(0, I)."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
+
+    def start(self, module, rows):
+        """Learn nothing."""
+
+    def forward(self, module):
+        """Return p(z)."""
+        return Gaussian(self.zeros, self.zeros)
+
+
+class MixturePrior(nn.Module):
+    """p(z), a mixture of Gaussians with diagonal covariances, learned with the networks."""
+
+    def __init__(self, n_prior_components, n_components):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(n_prior_components))
+        self.parameters_ = nn.Parameter(torch.zeros(n_prior_components, 2 * n_components))
+
+    @torch.no_grad()
+    def start(self, module, rows):
+        """Place the components at the codes of some rows."""
+        k = self.parameters_.shape[1] // 2
+        self.parameters_[:, :k] = module.encode(rows)
+        self.parameters_[:, k:] = math.log(0.5)
+
+    def forward(self, module):
+        """Return p(z)."""
+        components = make_posterior(self.parameters_, self.parameters_.shape[1] // 2)
+        return Mixture(self.logits.log_softmax(0), components)
+
+
+class VampPrior(nn.Module):
+    """p(z), the mixture of the posteriors of learned pseudo-inputs (Tomczak and Welling 2018)."""
+
+    def __init__(self, n_prior_components, n_features):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(n_prior_components))
+        self.pseudo_inputs = nn.Parameter(torch.zeros(n_prior_components, n_features))
+
+    @torch.no_grad()
+    def start(self, module, rows):
+        """Take some rows as the first pseudo-inputs."""
+        self.pseudo_inputs.copy_(rows)
+
+    def forward(self, module):
+        """Return p(z)."""
+        return Mixture(self.logits.log_softmax(0), module.q_z(self.pseudo_inputs))
+
+
+class VAEModule(AutoencoderModule):
+    r"""An inference network q(z | x) and a generative model p(z) p(x | z).
+
+    .. math:: -E_{q(z \mid x)} \log p(x \mid z) + \beta\, KL(q(z \mid x) \,\|\, p(z))
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        x, (batch, n_features), to the parameters of q(z | x); z to those of p(x | z).
+    prior : nn.Module
+        Called with this module, returns p(z).
+    n_components : int
+    log_noise : tensor
+        Logarithm of the noise variance, of shape () or (n_features,), as it starts.
+    learn_noise : bool
+    beta, free_bits : float
+    n_mc_samples : int
+    importance_weighted : bool
+    corruption : Corruption or None
+    **options : dict
+        As in `AutoencoderModule`.
+    """
+
+    monitored = ("loss",)
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        prior,
+        *,
+        n_components,
+        noise_shape=(),
+        learn_noise=True,
+        beta=1.0,
+        free_bits=0.0,
+        n_mc_samples=1,
+        importance_weighted=False,
+        corruption=None,
+        **options,
+    ):
+        super().__init__(encoder, decoder, **options)
+        self.prior, self.corruption = prior, corruption
+        self.n_components, self.n_mc_samples = n_components, n_mc_samples
+        self.beta, self.free_bits = beta, free_bits
+        self.importance_weighted = importance_weighted
+        self.is_bernoulli = options["likelihood"] == "bernoulli"
+        self.least_noise = linear_gaussian.LEAST_NOISE if learn_noise else 0.0
+        log_noise = torch.zeros(noise_shape)
+        if learn_noise and not self.is_bernoulli:
+            self.log_noise = nn.Parameter(log_noise)
+        else:
+            self.register_buffer("log_noise", log_noise)
+        # The share of beta that counts; a tensor filled in place while training warms up.
+        self.register_buffer("warmth", torch.ones(()), persistent=False)
+        self.draws_globally |= corruption is not None and callable(corruption.kind)
+
+    # The three distributions
+
+    def q_z(self, x, masks=()):
+        """Return q(z | x)."""
+        return make_posterior(self.encoder(x, *masks), self.n_components)
+
+    def p_z(self):
+        """Return p(z)."""
+        return self.prior(self)
+
+    def p_x(self, z, masks=()):
+        """Return p(x | z) for codes (..., n_components)."""
+        parameters = self.decode_parameters(z.reshape(-1, self.n_components), masks)
+        parameters = parameters.reshape(*z.shape[:-1], -1)
+        if self.is_bernoulli:
+            return Bernoulli(parameters)
+        return Gaussian(parameters, 0.5 * self.noise_variance().log())
+
+    def noise_variance(self):
+        """Return the variance of p(x | z), of shape () or (n_features,)."""
+        return self.least_noise + self.log_noise.exp()
+
+    # The objective
+
+    def draw(self, n_rows, generators):
+        """Return the random inputs of one step: dropout masks, noise on z, corruption of x."""
+        n_codes = self.n_mc_samples * n_rows
+        masks = [
+            draw_masks(network, n, generators["dropout"]) if self.training else ()
+            for network, n in ((self.encoder, n_rows), (self.decoder, n_codes))
+        ]
+        like = {"device": self.warmth.device, "dtype": self.warmth.dtype}
+        shape = (self.n_mc_samples, n_rows, self.n_components)
+        noise = torch.randn(shape, generator=generators["noise"], **like)
+        if self.corruption is None:
+            return *masks, noise, ()
+        return *masks, noise, self.corruption.draw(n_rows, generators["noise"])
+
+    def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise):
+        """Return the loss terms of each row, in nats."""
+        x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
+        q = self.q_z(x_seen, encoder_masks)
+        z = q.draw(noise)  # (n_mc_samples, batch, n_components)
+        log_p_x = self.p_x(z, decoder_masks).log_prob(x)
+        if self.importance_weighted:
+            log_w = log_p_x + self.p_z().log_prob(z) - q.log_prob_of_draw(noise)
+            return {"negative_bound": math.log(len(z)) - log_w.logsumexp(0)}
+        kl = self.above_free_bits(self.kl(q, z, noise))
+        return {"reconstruction": -log_p_x.mean(0), "kl": self.beta * self.warmth * kl.sum(-1)}
+
+    def kl(self, q, z, noise):
+        """Return KL(q || p(z)), exact by components, or estimated from draws and whole.
+
+        Of shape (batch, n_components) or (batch, 1).
+        """
+        p = self.p_z()
+        if isinstance(p, Gaussian):
+            return q.kl(p)
+        return (q.log_prob_of_draw(noise) - p.log_prob(z)).mean(0)[:, None]
+
+    def above_free_bits(self, kl):
+        """Return the KL, with a constant where its mean over the batch is free (Kingma 2016)."""
+        if not self.free_bits:
+            return kl
+        free = self.free_bits * self.n_components / kl.shape[1]
+        return torch.where(kl.mean(0) > free, kl, torch.full_like(kl, free))
+
+    def log_weights(self, q, x, noise):
+        """Return log p(x, z) - log q(z | x) at the draws, (n_draws, batch)."""
+        z = q.draw(noise)
+        return self.p_x(z).log_prob(x) + self.p_z().log_prob(z) - q.log_prob_of_draw(noise)
+
+    def importance_bound(self, x, noise):
+        """Return log mean_k w_k with the same noise, (n_draws, 1, n_components), for all rows."""
+        q = self.q_z(x)
+        size = max(1, SCORE_ROWS // len(x))
+        parts = [self.log_weights(q, x, e).logsumexp(0) for e in noise.split(size)]
+        return torch.stack(parts).logsumexp(0) - math.log(len(noise))
+
+    # What stands for one point
+
+    def encode(self, x, masks=()):
+        """Return the mean of q(z | x), (batch, n_components)."""
+        return self.q_z(x, masks).mean
+
+    def decode(self, z):
+        """Return E[x | z], (batch, n_features)."""
+        return self.p_x(z).mean
+
+    # The start
+
+    @torch.no_grad()
+    def start_noise(self, variance):
+        """Set the noise variance, a number or (n_features,)."""
+        variance = torch.as_tensor(variance, dtype=torch.float64)
+        self.log_noise.copy_((variance - self.least_noise).clamp_min(1e-12).log())
+
+    @torch.no_grad()
+    def start_posterior(self, loadings, gain, variances, mean):
+        """Start at q(z | x) = N(gain (x - mean), variances) and E[x | z] = mean + W z."""
+        n_outputs = self.encoder.layers[-1].out_features
+        weight = torch.zeros(n_outputs, gain.shape[1], dtype=gain.dtype)
+        bias = torch.zeros(n_outputs, dtype=gain.dtype)
+        k = self.n_components
+        weight[:k], bias[:k] = gain, -gain @ mean
+        if n_outputs > k:
+            bias[k : 2 * k] = unbound_log_scale(0.5 * variances.log())
+        self.encoder.start_linear(weight)
+        self.encoder.start_bias(bias)
+        self.decoder.start_linear(loadings.T)
+
+
+class WarmUp(Callback):
+    """Let the weight of the KL rise along a line over the first epochs of the history."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        net.module_.warmth.fill_(min(1.0, len(net.history) / self.n_epochs))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        net.module_.warmth.fill_(1.0)
+
+
+class VAE(BaseAutoencoder):
+    r"""Variational autoencoder: a density model whose code is a distribution.
+
+    Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
+    posterior q(z | x). Both are trained on a lower bound of the log-likelihood [1]_ [2]_:
+
+    .. math:: \log p(x) \ge E_{q(z \mid x)} \log p(x \mid z) - \beta\, KL(q(z \mid x) \,\|\, p(z))
+
+    The variance of :math:`p(x \mid z)` is learned, which sets the balance of the two terms by
+    itself. By default training starts at probabilistic PCA (factor analysis for
+    ``noise_variance="per_feature"``), whose bound is tight, and the better of the two is kept.
+    `score` is a likelihood in nats and in the units of X, comparable with ``PCA.score``,
+    ``FactorAnalysis.score`` and ``GaussianMixture.score``.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code.
+
+    covariance_type : {"diag", "full", "identity"}, default="diag"
+        Covariance of q(z | x): diagonal; full, by its Cholesky factor; or the identity, so that
+        only the mean is learned.
+
+    prior : {"standard", "mixture", "vamp"}, default="standard"
+        p(z): N(0, I); a mixture of Gaussians that is learned; or the mixture of the posteriors of
+        learned pseudo-inputs [3]_. With the last two the KL is estimated from the same draws as
+        the rest.
+
+    n_prior_components : int, default=10
+        Number of components of a mixture prior.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    noise_variance : {"shared", "per_feature"} or float, default="shared"
+        Variance of the Gaussian p(x | z): one learned number; a learned number for each feature;
+        or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
+        squared scale.
+
+    beta : float, default=1.0
+        Weight of the KL. Scores are always those of weight 1.
+
+    warm_up : float, default=0.0
+        Share of `max_iter` in which the weight of the KL rises from 0 to `beta`. Stopping and best
+        weights begin after it.
+
+    free_bits : float, default=0.0
+        Nats of KL in each component of the code that cost nothing, on average over a batch; with
+        the learned priors `n_components` times as many for the whole code.
+
+    n_mc_samples : int, default=1
+        Draws from q(z | x) for each row and step.
+
+    importance_weighted : bool, default=False
+        Whether to train on the importance-weighted bound of the `n_mc_samples` draws [4]_,
+        :math:`\log \frac1K \sum_k p(x, z_k) / q(z_k \mid x)`.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap"}, callable or None, \
+            default=None
+        What is done to each row before q(z | x) sees it, see `DenoisingAutoencoder`; the
+        likelihood is that of the clean row.
+
+    corruption_level : float, default=0.3
+        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
+        feature otherwise. Of no effect for a callable.
+
+    hidden_layer_sizes : int or tuple of int, default=(128, 64)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features, n_outputs)``
+        and ``decoder(n_components, n_features)``, or an instance, which is copied. The encoder's
+        outputs are the mean of q(z | x), the logarithms of its standard deviations (but for
+        ``"identity"``) and the rows of its lower triangle (for ``"full"``): k, 2 k or
+        2 k + k (k - 1) / 2 of them. None builds a multi-layer perceptron.
+
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.005
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    noise_variance_ : float or ndarray of shape (n_features,)
+        Variance of p(x | z) in the squared units of X.
+
+    active_units_ : ndarray of bool of shape (n_components,)
+        Which components of the code say something about the row: those whose posterior mean has a
+        variance above 0.01 over the training rows (at most 10000 of them).
+
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    Autoencoder : Without noise and KL.
+    sklearn.decomposition.FactorAnalysis : The linear case.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    .. [2] D. J. Rezende, S. Mohamed, D. Wierstra, "Stochastic backpropagation and approximate
+       inference in deep generative models", ICML 2014.
+    .. [3] J. M. Tomczak, M. Welling, "VAE with a VampPrior", AISTATS 2018.
+    .. [4] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAE
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> vae = VAE(n_components=8, max_iter=20, random_state=0).fit(X)
+    >>> vae.sample(3).shape
+    (3, 64)
+    >>> bool(vae.score(X) > PCA(8).fit(X).score(X))
+    True
+    """
+
+    tied_weights = False  # a posterior has more parameters than a code
+
+    _parameter_constraints = {
+        **{
+            name: kinds
+            for name, kinds in BaseAutoencoder._parameter_constraints.items()
+            if name not in ("tied_weights", "code_activation")
+        },
+        "covariance_type": [StrOptions(set(N_POSTERIOR_PARAMETERS))],
+        "prior": [StrOptions({"standard", "mixture", "vamp"})],
+        "n_prior_components": [Interval(Integral, 1, None, closed="left")],
+        "noise_variance": [
+            StrOptions({"shared", "per_feature"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Real, 0, 1, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
+        "importance_weighted": ["boolean"],
+        "corruption": [StrOptions(set(CORRUPTIONS)), callable, None],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        covariance_type="diag",
+        prior="standard",
+        n_prior_components=10,
+        likelihood="gaussian",
+        noise_variance="shared",
+        beta=1.0,
+        warm_up=0.0,
+        free_bits=0.0,
+        n_mc_samples=1,
+        importance_weighted=False,
+        corruption=None,
+        corruption_level=0.3,
+        hidden_layer_sizes=(128, 64),
+        activation="relu",
+        output_activation="identity",
+        linear_path="auto",
+        encoder=None,
+        decoder=None,
+        alpha="auto",
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.005,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _get_code_activation(self):
+        return "identity"
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_level(self.corruption, self.corruption_level)
+        if not self.importance_weighted:
+            return
+        for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
+            if getattr(self, name) != plain:
+                raise ValueError(
+                    f"importance_weighted=True needs {name}={plain}: its bound has no KL of its "
+                    f"own. Got {getattr(self, name)!r} instead."
+                )
+
+    def _make_module(self, n_features, generator):
+        k = self.n_components
+        n_outputs = N_POSTERIOR_PARAMETERS[self.covariance_type](k)
+        sizes = self._get_hidden_layer_sizes()
+        return VAEModule(
+            self._make_network("encoder", n_features, sizes, n_outputs, generator),
+            self._make_network("decoder", k, sizes[::-1], n_features, generator),
+            self._make_prior(n_features),
+            n_components=k,
+            noise_shape=self._get_noise_shape(n_features),
+            learn_noise=isinstance(self.noise_variance, str),
+            beta=self.beta,
+            free_bits=self.free_bits,
+            n_mc_samples=self.n_mc_samples,
+            importance_weighted=self.importance_weighted,
+            corruption=self.corruption
+            and Corruption(self.corruption, self.corruption_level, n_features),
+            **self._module_options(),
+        )
+
+    def _make_prior(self, n_features):
+        if self.prior == "standard":
+            return StandardPrior(self.n_components)
+        if self.prior == "mixture":
+            return MixturePrior(self.n_prior_components, self.n_components)
+        return VampPrior(self.n_prior_components, n_features)
+
+    def _get_noise_shape(self, n_features):
+        """Return (n_features,) where the noise variance differs between features, else ()."""
+        fixed = not isinstance(self.noise_variance, str)
+        varies = self.noise_variance == "per_feature" or (fixed and self.scaling == "standard")
+        return (n_features,) if varies else ()
+
+    def _make_callbacks(self):
+        n = self._n_unjudged_epochs()
+        return [WarmUp(n)] * (n > 0) + super()._make_callbacks()
+
+    def _n_unjudged_epochs(self):
+        return math.ceil(self.warm_up * self.max_iter)
+
+    # The start: the linear Gaussian model, at its maximum likelihood
+
+    def _start_at_pca(self, rows, weights):
+        module, mean = self.module_, self._get_start_mean()
+        generator = self.net_.generators["initialisation"]
+        module.start_output(mean)
+        if module.corruption is not None:
+            module.corruption.start(rows.span(span) for span in iter_chunks(len(rows)))
+        if self.likelihood == "gaussian":
+            noise, *linear_map = self._solve_linear_case(rows, weights, mean, generator)
+            module.start_noise(noise)
+            if self._has_linear_path():
+                module.start_posterior(*linear_map, mean)
+        if self.prior != "standard":
+            chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
+            module.prior.start(module, rows.take(chosen.to(rows.device)))
+        if not self._has_linear_path():
+            return None
+        return self.net_.weights(), self._loss_over(rows, weights)
+
+    def _solve_linear_case(self, rows, weights, mean, generator):
+        """Return the noise variance, the loadings, and gain and variances of the posterior."""
+        k, d = self.n_components, len(mean)
+        varies = self.noise_variance == "per_feature" and self.covariance_type != "identity"
+        if varies and d <= linear_gaussian.N_DENSE:
+            loadings, noise = linear_gaussian.factor_analysis(rows, weights, mean, k, generator)
+            return noise, *linear_gaussian.posterior(loadings, noise)
+        pca = principal_components(rows, weights, mean, k, generator)
+        noise = self._get_fixed_noise()
+        if self.covariance_type == "identity":
+            return linear_gaussian.unit_posterior(*pca, noise)
+        loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
+        return noise, *linear_gaussian.posterior(loadings, noise)
+
+    def _get_fixed_noise(self):
+        """Return a given noise variance in the network's units, or None."""
+        if isinstance(self.noise_variance, str):
+            return None
+        return torch.as_tensor(self.noise_variance / np.square(self.scale_), dtype=torch.float64)
+
+    def _remember(self, X):
+        """Find the active units, and warn where there are hardly any."""
+        super()._remember(X)
+        self.active_units_ = self._codes.var(axis=0) > ACTIVE_VARIANCE
+        n_active, k = int(self.active_units_.sum()), len(self.active_units_)
+        if n_active < max(1, k / 10):
+            warn(
+                f"The posterior has collapsed: {n_active} of {k} components of the code say "
+                "something about the row, the decoder ignores the rest, as the KL asks for more "
+                "than they are worth. Try warm_up=0.5, free_bits=0.5 or a smaller beta; on data "
+                "without structure nothing will help.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    # Distributions
+
+    def posterior(self, X):
+        """Return mean and covariance of q(z | x) for each row.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components)
+            The codes, as `transform` returns them.
+        covariance : ndarray of shape (n_samples, n_components, n_components)
+            In the squared units of codes.
+        """
+        q = self._get_posterior(self._check_X(X))
+        return q.mean.numpy(), q.covariance.numpy()
+
+    def _get_posterior(self, X):
+        """Return q(z | x) of all rows, on the CPU."""
+
+        def parameters(module, x):
+            return module.encoder(self._units.enter(x, x.dtype))
+
+        found = torch.from_numpy(self._map_rows(X, X.dtype, parameters))
+        return make_posterior(found, self._n_features_out)
+
+    def score_samples(self, X, n_importance_samples=16):
+        r"""Return a lower bound of the log-likelihood of each row.
+
+        .. math:: \log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)} \le \log p(x)
+                  \text{ in expectation}, \quad z_k \sim q(z \mid x)
+
+        The more draws, the tighter. The draws follow from `random_state` at `fit` and are the same
+        for every row, so that the score of a row is always the same.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        n_importance_samples : int, default=16
+            K. 1 gives an estimate of the evidence lower bound.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In nats; a log density in the units of X, for the Bernoulli likelihood a log
+            probability.
+        """
+        X = self._check_X(X)
+        check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
+        noise = self._draw_score_noise(n_importance_samples)[:, None]
+        offset = self._get_log_volume(X.shape[1])
+
+        def bound(module, x):
+            x = self._units.enter(x, x.dtype)
+            return module.importance_bound(x, noise.to(x)) - offset
+
+        return self._map_rows(X, X.dtype, bound)
+
+    def _draw_score_noise(self, n):
+        generator = make_generator(self._seed, "score")
+        shape = (n, self._n_features_out)
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def _get_log_volume(self, n_features):
+        """Return the logarithm of the volume, in the units of X, of one unit of the network."""
+        if not self._shifted:
+            return 0.0
+        return float(np.log(np.broadcast_to(self.scale_, n_features)).sum())
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of `score_samples`: the larger, the better the model.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the mean.
+
+        Returns
+        -------
+        score : float
+            In nats per row, in the units of X; compare with ``PCA.score``.
+        """
+        scores = self.score_samples(X)
+        weights = check_sample_weight(sample_weight, scores[:, None], dtype=np.float64)
+        return float(np.average(scores, weights=weights))
+
+    def elbo_decomposition(self, X):
+        r"""Return what the evidence lower bound consists of, averaged over rows.
+
+        With one draw z_i of q(z | x_i) for each row and the aggregated posterior
+        :math:`q(z) = \frac1n \sum_i q(z \mid x_i)`, the KL is split in two ways [1]_:
+
+        .. math:: E\,KL(q(z \mid x) \| p(z)) = I(x; z) + KL(q(z) \| p(z))
+                  = E_{q(z)}[-\log p(z)] - E\,H(q(z \mid x))
+
+        Both hold to rounding, as all terms are estimated from the same draws. Costs
+        O(n_samples^2).
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        terms : dict of str to float
+            In nats per row: ``reconstruction``, :math:`E \log p(x \mid z)` in the units of X;
+            ``kl``; ``conditional_entropy``, :math:`E\,H(q(z \mid x))`; ``cross_entropy``,
+            :math:`E_{q(z)}[-\log p(z)]`; ``mutual_information``, :math:`I(x; z)`, at most log
+            n_samples; ``marginal_kl``, :math:`KL(q(z) \| p(z))`; ``elbo``, reconstruction minus
+            kl; and ``kl_closed_form``, the KL without draws, NaN for learned priors.
+
+        References
+        ----------
+        .. [1] M. D. Hoffman, M. J. Johnson, "ELBO surgery", NIPS workshop on advances in
+           approximate Bayesian inference, 2016.
+        """
+        X = self._check_X(X)
+        noise = self._draw_score_noise(X.shape[0])
+        q = self._get_posterior(X.astype(np.float64))
+        z = q.draw(noise)
+
+        def log_densities(module, x, z):
+            x, p_z = self._units.enter(x, x.dtype), module.p_z()
+            has_kl = isinstance(p_z, Gaussian)
+            kl = module.q_z(x).kl(p_z).sum(-1) if has_kl else x.new_full((len(x),), math.nan)
+            return torch.stack([module.p_x(z).log_prob(x), p_z.log_prob(z), kl], dim=1)
+
+        log_p_x, log_p_z, kl = self._map_rows(X, np.float64, log_densities, z).T
+        log_p_x = log_p_x - self._get_log_volume(X.shape[1])
+        log_q_given_x = q.log_prob_of_draw(noise).numpy()
+        log_q = _log_aggregated(q, z).numpy()
+        terms = {
+            "reconstruction": log_p_x,
+            "kl": log_q_given_x - log_p_z,
+            "conditional_entropy": -log_q_given_x,
+            "cross_entropy": -log_p_z,
+            "mutual_information": log_q_given_x - log_q,
+            "marginal_kl": log_q - log_p_z,
+            "elbo": log_p_x - log_q_given_x + log_p_z,
+            "kl_closed_form": kl,
+        }
+        return {name: float(values.mean()) for name, values in terms.items()}
+
+    def sample(self, n_samples=1, *, observation_noise=True, random_state=None):
+        """Draw new rows: codes from p(z), rows from p(x | z).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        observation_noise : bool, default=True
+            Whether to draw from p(x | z); otherwise its mean is returned.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        generator = make_generator(seed, "sample", self.device_)
+        z = self._draw_from_prior(n_samples, generator)
+
+        def rows(module, z):
+            p = module.p_x(z)
+            return self._units.leave(p.sample((), generator) if observation_noise else p.mean)
+
+        return self._map_rows(z, z.dtype, rows)
+
+    def _draw_from_prior(self, n_samples, generator):
+        module = self._module_in(torch.from_numpy(self._codes).dtype)
+        with torch.inference_mode():
+            return module.p_z().sample((n_samples,), generator).cpu().numpy()
+
+    def interpolate(self, x0, x1, n_steps=10):
+        """Return the rows on the way between two rows, along a straight line between their codes.
+
+        Parameters
+        ----------
+        x0, x1 : array-like of shape (n_features,)
+            The ends.
+
+        n_steps : int, default=10
+            Number of rows, the reconstructions of both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_steps, n_features)
+        """
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
+        ends = self.transform(np.vstack([np.ravel(x0), np.ravel(x1)]))
+        share = np.linspace(0, 1, n_steps, dtype=ends.dtype)[:, None]
+        return self.inverse_transform((1 - share) * ends[0] + share * ends[1])
+
+    @property
+    def noise_variance_(self):
+        if self._fitted_params["likelihood"] != "gaussian":
+            raise AttributeError("noise_variance_ needs likelihood='gaussian'.")
+        variance = self.module_.noise_variance().detach().double().cpu().numpy()
+        variance = variance * np.square(self.scale_)
+        return variance if np.ndim(variance) else float(variance)
+
+
+def _log_aggregated(q, z):
+    """Return log q(z) under the mixture of all posteriors, a few rows of z at a time."""
+    n, k = q.mean.shape
+    numbers = n * k * (1 if q.lower is None else k)
+    size = max(1, PAIRS // numbers)
+    parts = [q.log_prob(rows[:, None]).logsumexp(1) for rows in z.split(size)]
+    return torch.cat(parts) - math.log(n)
