@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .autoencoder import Autoencoder
     from .contractive import ContractiveAutoencoder
     from .denoising import DenoisingAutoencoder
+    from .glgae import GLGAE
     from .sparse import SparseAutoencoder
 
 __version__ = "0.1.0"
@@ -20,11 +21,13 @@ _HOMES = {
     "Autoencoder": ".autoencoder",
     "ContractiveAutoencoder": ".contractive",
     "DenoisingAutoencoder": ".denoising",
+    "GLGAE": ".glgae",
     "SparseAutoencoder": ".sparse",
 }
 _ROOMS = ("display", "metrics")
 
 __all__ = [
+    "GLGAE",
     "Autoencoder",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
