@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .autoencoder import Autoencoder
     from .contractive import ContractiveAutoencoder
     from .denoising import DenoisingAutoencoder
+    from .glgae import GLGAE
     from .sparse import SparseAutoencoder
     from .vae import VAE
 
@@ -21,12 +22,14 @@ _HOMES = {
     "Autoencoder": ".autoencoder",
     "ContractiveAutoencoder": ".contractive",
     "DenoisingAutoencoder": ".denoising",
+    "GLGAE": ".glgae",
     "SparseAutoencoder": ".sparse",
     "VAE": ".vae",
 }
 _ROOMS = ("display", "metrics")
 
 __all__ = [
+    "GLGAE",
     "VAE",
     "Autoencoder",
     "ContractiveAutoencoder",

@@ -1,23 +1,23 @@
-"""What every estimator shares: scikit-learn's surface over a torch module."""
+"""What every estimator that the engine trains shares."""
 
 import copy
 import math
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from numbers import Integral, Real
 from warnings import warn
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from .codec import BaseCodec, check_device, is_available
 from .engine import OPTIMIZERS, SCHEDULES, Batches, Convergence, Engine
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .randomness import (
@@ -29,17 +29,13 @@ from .randomness import (
 from .rows import (
     CHUNK,
     Units,
-    chunk_to_tensor,
-    iter_chunks,
     make_rows,
     principal_components,
     weighted_mean_and_variance,
 )
 from .threads import threads_for
 
-FLOATS = [np.float64, np.float32]
 N_STORED_CODES = 10000  # training codes kept for `sample`
-INFERENCE_ROWS = 2048  # rows encoded or decoded at a time
 MIXTURE_SIZES = (1, 2, 5, 10, 20)
 
 
@@ -49,10 +45,8 @@ def _has_no_early_stopping(estimator):
     return True
 
 
-class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
-):
-    """Base class of the autoencoders: validation, units, training, persistence.
+class BaseAutoencoder(BaseCodec):
+    """Base class of the autoencoders that the engine trains: networks, training, persistence.
 
     A subclass stores its parameters in ``__init__`` and says in `_make_module` which module to
     train; the module has ``encode``, ``decode`` and named loss terms (see `engine`).
@@ -88,11 +82,6 @@ class BaseAutoencoder(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-
-    def _store(self, arguments):
-        """Keep the constructor's arguments, given as ``locals()``, untouched."""
-        for name in self._get_param_names():
-            setattr(self, name, arguments[name])
 
     # What a subclass says of itself
 
@@ -193,22 +182,6 @@ class BaseAutoencoder(
         self._train(X, weights, n_epochs=1, watch=False)
         return self
 
-    def _validate(self, X, sample_weight, reset, min_samples):
-        self._check_parameters()
-        X = self._validate_X(X, reset=reset, ensure_min_samples=min_samples)
-        self._check_reach(X)
-        if sample_weight is None:
-            return X, None
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return X, weights
-
-    def _validate_X(self, X, reset, **options):
-        return validate_data(
-            self, X, dtype=FLOATS, accept_sparse="csr", order="C", reset=reset, **options
-        )
-
     def _check_parameters(self):
         """Refuse parameters that contradict each other."""
         own = self.encoder is None and self.decoder is None
@@ -303,7 +276,7 @@ class BaseAutoencoder(
             module, generators = self.module_, self.net_.generators
         else:
             state = None
-            self.device_ = str(_check_device(self.device))
+            self.device_ = str(check_device(self.device))
             self._seed = draw_seed(self.random_state)
             self._fitted_params = self._get_fitted_params()
             self._n_features_out = self._get_n_components(X.shape[1])
@@ -456,76 +429,6 @@ class BaseAutoencoder(
 
     # What a fitted model does
 
-    def transform(self, X):
-        """Return the codes of X.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            Codes, in scaled units.
-        """
-        return self._encode(self._check_X(X))
-
-    def inverse_transform(self, X):
-        """Return the data that codes stand for.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
-        """
-        check_is_fitted(self)
-        Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=self)
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has {Z.shape[1]} features, but {type(self).__name__}.inverse_transform is "
-                f"expecting {self._n_features_out} features as input."
-            )
-        return self._decode(Z)
-
-    def reconstruct(self, X):
-        """Return ``inverse_transform(transform(X))``.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X_hat : ndarray of shape (n_samples, n_features)
-            In the units of X.
-        """
-        X = self._check_X(X)
-        return self._map_rows(X, X.dtype, self._reconstruct_batch)
-
-    def reconstruction_error(self, X):
-        """Return the squared error of each row, summed over features.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        error : ndarray of shape (n_samples,)
-            In the squared units of X.
-        """
-        X = self._check_X(X)
-
-        def squared_error(module, x):
-            return (x - self._reconstruct_batch(module, x)).square().sum(dim=1)
-
-        return self._map_rows(X, X.dtype, squared_error)
-
     def score_samples(self, X):
         """Return minus the reconstruction error of each row; higher is more typical.
 
@@ -621,43 +524,8 @@ class BaseAutoencoder(
             self._code_mixture = min(candidates, key=lambda mixture: mixture.bic(Z))
         return self._code_mixture
 
-    def _check_X(self, X):
-        check_is_fitted(self)
-        return self._validate_X(X, reset=False)
-
-    def _encode(self, X):
-        return self._map_rows(X, X.dtype, self._encode_batch)
-
-    def _encode_batch(self, module, x):
-        return module.encode(self._units.enter(x, x.dtype))
-
-    def _decode(self, Z):
-        return self._map_rows(Z, Z.dtype, lambda m, z: self._units.leave(m.decode(z)))
-
-    def _reconstruct_batch(self, module, x):
-        return self._units.leave(module.decode(self._encode_batch(module, x)))
-
-    def _map_rows(self, X, dtype, function, *others):
-        """Return ``function(module, x)`` over batches x of X, computed in X's own precision.
-
-        `others` are tensors with a row for each row of X, handed to the function batch by batch.
-        """
-        out = None
-        for rows, values in self._iter_batches(X, dtype, function, *others):
-            if out is None:
-                out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
-            out[rows] = values
-        return out
-
-    def _iter_batches(self, X, dtype, function, *others):
-        """Yield the rows of each batch and ``function(module, x)`` as an array."""
-        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
-        work = min(X.shape[0], INFERENCE_ROWS) * self.net_.flat_.numel()
-        for rows in iter_chunks(X.shape[0], INFERENCE_ROWS):
-            with threads_for(work), torch.inference_mode():
-                x = chunk_to_tensor(X, rows).to(self.device_)
-                values = function(module, x, *(other[rows].to(x) for other in others))
-            yield rows, values.cpu().numpy()
+    def _work_per_row(self):
+        return self.net_.flat_.numel()
 
     def _module_in(self, dtype):
         """Return the module, or a copy of it, in the wanted precision."""
@@ -688,15 +556,6 @@ class BaseAutoencoder(
         curve = [row["valid_loss"] for row in self.net_.history if "valid_loss" in row]
         return curve or None
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_is_fitted")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
     # Persistence: arrays, strings and numbers only, whatever the device
 
     def __getstate__(self):
@@ -712,7 +571,7 @@ class BaseAutoencoder(
         super().__setstate__(state)
         if net_state is None:
             return
-        if not _is_available(self.device_):
+        if not is_available(self.device_):
             self.device_ = "cpu"
         self._units = self._make_units()
         fitted = type(self)(**self._fitted_params)
@@ -723,31 +582,6 @@ class BaseAutoencoder(
         self.net_ = fitted._make_engine(module, generators)
         self.net_.load_state(_map_leaves(net_state, np.ndarray, torch.from_numpy))
         self.net_._set_training(False)
-
-
-def _check_device(device):
-    """Return the torch device that `device` names, "auto" being CUDA where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
-        ) from error
-    if not _is_available(found):
-        raise ValueError(
-            f"device={str(device)!r} was asked for, but torch finds no such device on this "
-            "machine. Use device='auto' or device='cpu'."
-        )
-    return found
-
-
-def _is_available(device):
-    device = torch.device(device)
-    if device.type == "cuda":
-        return (device.index or 0) < torch.cuda.device_count()
-    return device.type == "cpu"
 
 
 def _check_output_shape(name, network, n_in, n_out):

@@ -1,6 +1,6 @@
 """Rows of X on their way into a network: units, and two sources of batches.
 
-This file and `base` are the only ones in which arrays meet tensors.
+This file, `codec` and `base` are the only ones in which arrays meet tensors.
 """
 
 import numpy as np

@@ -15,7 +15,8 @@ from torch import nn
 from . import linear_gaussian
 from ._sklearn import Interval, StrOptions, check_sample_weight
 from .autoencoder import AutoencoderModule
-from .base import INFERENCE_ROWS, BaseAutoencoder
+from .base import BaseAutoencoder
+from .codec import INFERENCE_ROWS
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .distributions import (
     N_POSTERIOR_PARAMETERS,

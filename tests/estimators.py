@@ -1,12 +1,21 @@
 """The estimators that the common tests run over: every public one, small, and main variants."""
 
 import functools
+import inspect
 
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
-from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import (
+    GLGAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
+from skae.base import BaseAutoencoder
 
 QUICK = {"max_iter": 4, "random_state": 0}
 
@@ -37,11 +46,28 @@ def code_size(estimator):
     return len(estimator.get_feature_names_out())
 
 
+def has_engine(estimator):
+    """Whether gradients train it: it has networks, a loss curve, epochs and a warm start."""
+    return isinstance(estimator, BaseAutoencoder)
+
+
+def from_chance(estimator):
+    """Return a copy that does not start at PCA, where there is a choice."""
+    textbook = {"linear_path": False} if has_engine(estimator) else {}
+    return clone(estimator).set_params(**textbook)
+
+
+def is_generative(estimator):
+    """Whether it is a density of the data, with noise in its samples; its score is log p(x)."""
+    return "observation_noise" in inspect.signature(estimator.sample).parameters
+
+
 # One of each public class: a new estimator is one line here.
 DEFAULTS = {
     "Autoencoder": Autoencoder(**QUICK),
     "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
+    "GLGAE": GLGAE(**QUICK),
     "SparseAutoencoder": SparseAutoencoder(**QUICK),
 }
 
@@ -77,26 +103,38 @@ VARIANTS = {
     "contractive estimate": ContractiveAutoencoder(
         3, hidden_layer_sizes=(8,), penalty_estimate="stochastic", dropout=0.1, **QUICK
     ),
+    "map": GLGAE(objective="bound", dtype="float64", **QUICK),
+    "unbounded map": GLGAE(1, objective="likelihood", constrain=False, n_nodes=8, **QUICK),
+    "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **QUICK),
+    "clustered map": GLGAE(4, n_nodes=20, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 
 
 # The variants that scikit-learn's checks and every kind of data run over, besides the defaults:
 # one for each path through the code.
-MAIN = ("linear", "tied", "early stopping", "own networks", "masking", "l1", "contractive deep")
+MAIN = (
+    "linear",
+    "tied",
+    "early stopping",
+    "own networks",
+    "masking",
+    "l1",
+    "contractive deep",
+    "online map",
+)
 
 
-def _parametrize(named, exclude):
-    return pytest.mark.parametrize(
-        "estimator", [pytest.param(e, id=name) for name, e in named.items() if name not in exclude]
-    )
+def _parametrize(named, exclude, only):
+    chosen = {name: e for name, e in named.items() if name not in exclude and only(e)}
+    return pytest.mark.parametrize("estimator", chosen.values(), ids=chosen)
 
 
-def main_estimators(exclude=()):
+def main_estimators(exclude=(), only=lambda estimator: True):
     """Parametrise a test over every estimator and the main variants."""
-    return _parametrize({**DEFAULTS, **{name: VARIANTS[name] for name in MAIN}}, exclude)
+    return _parametrize({**DEFAULTS, **{name: VARIANTS[name] for name in MAIN}}, exclude, only)
 
 
-def all_estimators(exclude=()):
+def all_estimators(exclude=(), only=lambda estimator: True):
     """Parametrise a test over every estimator and variant."""
-    return _parametrize({**DEFAULTS, **VARIANTS}, exclude)
+    return _parametrize({**DEFAULTS, **VARIANTS}, exclude, only)

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from estimators import DEFAULTS, all_estimators, code_size, main_estimators
+from estimators import (
+    DEFAULTS,
+    all_estimators,
+    code_size,
+    from_chance,
+    has_engine,
+    is_generative,
+    main_estimators,
+)
 from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import clone
@@ -62,7 +70,7 @@ def test_methods_agree_with_each_other(estimator):
     np.testing.assert_allclose(ae.fit_transform(X), ae.transform(X))
 
 
-@all_estimators()
+@all_estimators(only=lambda estimator: not is_generative(estimator))
 def test_deterministic_scores(estimator):
     ae = clone(estimator).fit(X)
     np.testing.assert_array_equal(ae.score_samples(X), -ae.reconstruction_error(X))
@@ -80,7 +88,7 @@ def test_a_row_alone_is_as_good_as_in_a_batch(estimator):
         np.testing.assert_allclose(alone, method(X)[:5], rtol=1e-7, atol=1e-9)
 
 
-@all_estimators()
+@all_estimators(only=has_engine)
 def test_history(estimator):
     ae = clone(estimator).fit(X)
     assert ae.n_iter_ == len(ae.loss_curve_) == len(ae.history_) <= estimator.max_iter
@@ -112,7 +120,9 @@ def test_samples_look_like_the_data(estimator):
 def test_the_same_seed_gives_the_same_bits(estimator):
     once = codes_of_a_fit(estimator, X)
     np.testing.assert_array_equal(codes_of_a_fit(estimator, X), once)
-    textbook = clone(estimator).set_params(linear_path=False)
+    if getattr(estimator, "solver", None) == "batch":
+        return  # nothing random, or little, in its fit
+    textbook = from_chance(estimator)
     other = clone(textbook).set_params(random_state=1)
     assert np.abs(codes_of_a_fit(other, X) - codes_of_a_fit(textbook, X)).max() > 0
 
@@ -179,7 +189,7 @@ def test_partial_fit_and_early_stopping_exclude_each_other():
     assert not hasattr(Autoencoder(early_stopping=True), "partial_fit")
 
 
-@all_estimators(exclude=["lbfgs"])
+@all_estimators(exclude=["lbfgs"], only=has_engine)
 @pytest.mark.parametrize("pickled", [False, True])
 def test_warm_start_is_one_long_fit(estimator, pickled):
     steady = clone(estimator).set_params(
@@ -264,7 +274,7 @@ def test_memmaps(estimator, tmp_path, mode, dtype):
 @all_estimators()
 def test_sparse_equals_dense(estimator):
     # At PCA's solution gradients are zero up to rounding, which Adam divides by itself.
-    textbook = clone(estimator).set_params(linear_path=False)
+    textbook = from_chance(estimator)
     Z = codes_of_a_fit(textbook, X)
     np.testing.assert_allclose(
         codes_of_a_fit(textbook, sparse.csr_matrix(X)), Z, atol=smaller_than_float32(Z)
@@ -353,6 +363,8 @@ def test_wrong_numbers_of_columns(estimator):
     ],
 )
 def test_bad_parameters_are_named(estimator, parameter, value):
+    if parameter not in estimator.get_params():
+        pytest.skip("it has no such parameter")
     ae = clone(estimator).set_params(**{parameter: value})
     with pytest.raises(ValueError, match=parameter):
         ae.fit(X)
@@ -372,7 +384,8 @@ def test_cuda_without_cuda_is_a_clear_error(estimator):
 def test_cuda_equals_the_cpu(estimator):
     ae = clone(estimator).set_params(device="cuda").fit(X)
     assert ae.device_.startswith("cuda")
-    assert next(ae.module_.parameters()).is_cuda
+    if has_engine(ae):
+        assert next(ae.module_.parameters()).is_cuda
     copy = clone(estimator)
     copy.__setstate__({**ae.__getstate__(), "device_": "cpu"})
     Z = ae.transform(X)

@@ -1,0 +1,210 @@
+"""What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
+
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._sklearn import check_sample_weight
+from .rows import chunk_to_tensor, iter_chunks
+from .threads import threads_for
+
+FLOATS = [np.float64, np.float32]
+INFERENCE_ROWS = 2048  # rows encoded or decoded at a time
+
+
+class BaseCodec(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base class of everything with a code: validation, and batches through a fitted model.
+
+    A subclass fits, sets `device_`, `_units` and `_n_features_out`, and returns in `_module_in`
+    what has ``encode`` and ``decode`` in the network's units.
+    """
+
+    def _store(self, arguments):
+        """Keep the constructor's arguments, given as ``locals()``, untouched."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
+    # What a subclass says of itself
+
+    def _check_parameters(self):
+        """Refuse parameters that contradict each other."""
+
+    def _check_reach(self, X):
+        """Refuse data that the model cannot produce."""
+
+    @abstractmethod
+    def _module_in(self, dtype):
+        """Return the fitted model in the wanted precision."""
+
+    @abstractmethod
+    def _work_per_row(self):
+        """Return the multiply-adds that a row costs."""
+
+    # Input
+
+    def _validate(self, X, sample_weight, reset, min_samples):
+        self._check_parameters()
+        X = self._validate_X(X, reset=reset, ensure_min_samples=min_samples)
+        self._check_reach(X)
+        if sample_weight is None:
+            return X, None
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return X, weights
+
+    def _validate_X(self, X, reset, **options):
+        return validate_data(
+            self, X, dtype=FLOATS, accept_sparse="csr", order="C", reset=reset, **options
+        )
+
+    def _check_X(self, X):
+        check_is_fitted(self)
+        return self._validate_X(X, reset=False)
+
+    # What a fitted model does
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes, in scaled units.
+        """
+        return self._encode(self._check_X(X))
+
+    def inverse_transform(self, X):
+        """Return the data that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=self)
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {Z.shape[1]} features, but {type(self).__name__}.inverse_transform is "
+                f"expecting {self._n_features_out} features as input."
+            )
+        return self._decode(Z)
+
+    def reconstruct(self, X):
+        """Return ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            In the units of X.
+        """
+        X = self._check_X(X)
+        return self._map_rows(X, X.dtype, self._reconstruct_batch)
+
+    def reconstruction_error(self, X):
+        """Return the squared error of each row, summed over features.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,)
+            In the squared units of X.
+        """
+        X = self._check_X(X)
+
+        def squared_error(module, x):
+            return (x - self._reconstruct_batch(module, x)).square().sum(dim=1)
+
+        return self._map_rows(X, X.dtype, squared_error)
+
+    def _encode(self, X):
+        return self._map_rows(X, X.dtype, self._encode_batch)
+
+    def _encode_batch(self, module, x):
+        return module.encode(self._units.enter(x, x.dtype))
+
+    def _decode(self, Z):
+        return self._map_rows(Z, Z.dtype, lambda m, z: self._units.leave(m.decode(z)))
+
+    def _reconstruct_batch(self, module, x):
+        return self._units.leave(module.decode(self._encode_batch(module, x)))
+
+    def _map_rows(self, X, dtype, function, *others):
+        """Return ``function(module, x)`` over batches x of X, computed in X's own precision.
+
+        `others` are tensors with a row for each row of X, handed to the function batch by batch.
+        """
+        out = None
+        for rows, values in self._iter_batches(X, dtype, function, *others):
+            if out is None:
+                out = np.empty((X.shape[0], *values.shape[1:]), values.dtype)
+            out[rows] = values
+        return out
+
+    def _iter_batches(self, X, dtype, function, *others):
+        """Yield the rows of each batch and ``function(module, x)`` as an array."""
+        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
+        work = min(X.shape[0], INFERENCE_ROWS) * self._work_per_row()
+        for rows in iter_chunks(X.shape[0], INFERENCE_ROWS):
+            with threads_for(work), torch.inference_mode():
+                x = chunk_to_tensor(X, rows).to(self.device_)
+                values = function(module, x, *(other[rows].to(x) for other in others))
+            yield rows, values.cpu().numpy()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_is_fitted")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def check_device(device):
+    """Return the torch device that `device` names, "auto" being CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
+        ) from error
+    if not is_available(found):
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but torch finds no such device on this "
+            "machine. Use device='auto' or device='cpu'."
+        )
+    return found
+
+
+def is_available(device):
+    """Return whether torch can compute there."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu"

@@ -1,0 +1,739 @@
+"""The Gaussian latent generative autoencoder: its estimator. `nodes` holds the mathematics."""
+
+import math
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from .codec import BaseCodec, check_device, is_available
+from .nodes import OBJECTIVES
+from .randomness import draw_seed, make_generator, make_random_state
+from .rows import (
+    Units,
+    chunk_to_tensor,
+    iter_chunks,
+    make_rows,
+    principal_components,
+    weighted_mean_and_variance,
+)
+from .threads import threads_for
+
+SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
+LARGEST_GRID = 3  # components
+N_CLUSTERED_ROWS = 10000  # training rows that k-means places nodes by
+MAX_ITER = {"batch": 60, "online": 20}
+MIN_ITER = 6  # before the objective may be called settled
+JITTER = 0.2  # of the codes that are decoded by `sample`, in units of the kernel's width
+
+
+class GLGAE(BaseCodec):
+    r"""Gaussian latent generative autoencoder: a continuous map over a grid of nodes.
+
+    Each of K nodes lies at :math:`A_k` among the data and at :math:`B_k` among the codes. A code z
+    picks nodes by a Gaussian kernel,
+
+    .. math:: q_k(z) = \frac{e^{-|z - B_k|^2 / 2}}{b + \sum_j e^{-|z - B_j|^2 / 2}}, \quad
+              \tilde q_k = q_k / \sum_j q_j, \quad p(x \mid k) = N(x; A_k, \sigma^2 I)
+
+    and the code of a row is the maximum over z of one of three objectives [1]_, each with the term
+    :math:`\log \sum_k q_k(z)`, which keeps z near the nodes:
+
+    - "reconstruction", the squared error of a decoder that mixes nodes,
+      :math:`-|x - \sum_k \tilde q_k(z) A_k|^2 / 2 \sigma^2`;
+    - "bound", :math:`\sum_k \tilde q_k(z) \log p(x \mid k)`, whose :math:`A_k` are prototypes, as
+      in a self-organising map;
+    - "likelihood", :math:`\log \sum_k \tilde q_k(z) p(x \mid k)`, of which "bound" is the lower
+      bound. It is the objective of [1]_ and kept for study: with a learned variance it turns into
+      vector quantisation.
+
+    Places among the codes stay where they are, on a grid. Codes, places among the data and
+    variance are moved in turn, each in closed form or by a Newton step, so that the objective
+    never falls; no learning rate is needed and, with the default solver and layout, nothing is
+    random.
+
+    It is a relative of the generative topographic map [2]_ and of parametric embedding [3]_. Use
+    it for a map in two dimensions with a decoder: its reconstruction error there is low. It does
+    not keep neighbourhoods better than the generative topographic map, does not unroll surfaces,
+    and is no better as a density than the mixture of spherical Gaussians that it is.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code.
+
+    n_nodes : int, default=100
+        Number of nodes; on a grid the nearest power of a whole number, in `n_nodes_`.
+
+    objective : {"reconstruction", "bound", "likelihood"}, default="reconstruction"
+        What codes and nodes maximise.
+
+    spacing : float or None, default=None
+        Distance of neighbouring nodes on the grid, in units of the kernel's width: a small one
+        makes the map smooth, a large one lets every node stand for itself. None is 1 for
+        "reconstruction" and 2 for the others.
+
+    null_weight : float, default=0.01
+        b, the weight of a null node that is everywhere and produces nothing: the larger, the
+        nearer codes stay to the nodes.
+
+    constrain : bool, default=True
+        Whether codes stay in the box that the nodes span, which on a grid is their convex hull.
+
+    node_layout : {"auto", "grid", "kmeans"} or array-like of shape (n_nodes, n_components), \
+            default="auto"
+        Places of the nodes among the codes: a grid; the principal coordinates of the centres of
+        k-means; or given, whatever `n_nodes`. "auto" is the grid up to 3 components.
+
+    noise_variance : float or None, default=None
+        The variance of a feature around a node, in the squared units of X. None learns it.
+
+    ridge : float, default=0.001
+        Penalty on the places of the nodes among the data with "reconstruction".
+
+    solver : {"batch", "online"}, default="batch"
+        Whether nodes move after each pass over all rows, or after each small batch, by stepwise
+        expectation maximisation [4]_: for many rows, and not monotone.
+
+    batch_size : int, default=256
+        Rows per step of the online solver.
+
+    forgetting : float, default=0.6
+        Step t of the online solver has the weight ``(t + 1) ** -forgetting``; above 0.5.
+
+    max_iter : int or None, default=None
+        Number of passes over the rows at most. None is 60 for the batch solver, 20 for the other.
+
+    tol : float, default=1e-5
+        A pass that changes the objective by less than this share of it is the last.
+
+    n_encode_iter : int, default=2
+        Newton steps on the codes in each pass of `fit`, one more in the online solver.
+
+    max_encode_iter : int, default=15
+        Newton steps at most in `transform`.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the order of the rows with the online solver, the start of k-means, and samples.
+        numpy's and torch's global generators are never touched; None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print the objective after each pass.
+
+    Attributes
+    ----------
+    nodes_data_ : ndarray of shape (n_nodes_, n_features)
+        Places of the nodes among the data. With "reconstruction" they are coefficients of the
+        decoder, far outside the data; see `prototypes_`.
+
+    nodes_latent_ : ndarray of shape (n_nodes_, n_components)
+        Places of the nodes among the codes.
+
+    prototypes_ : ndarray of shape (n_nodes_, n_features)
+        What each node stands for: `nodes_data_`; with "reconstruction" what `nodes_latent_` is
+        decoded to.
+
+    node_weights_ : ndarray of shape (n_nodes_,)
+        Mean over the training rows of the share that each node has in their codes.
+
+    noise_variance_ : float
+        Variance of a feature around a node, in the squared units of X.
+
+    n_nodes_ : int
+        Number of nodes.
+
+    embedding_ : ndarray of shape (n_samples, n_components)
+        Codes of the training rows as the last pass left them. `transform` starts afresh and finds
+        another local maximum for a few of them.
+
+    objective_ : float
+        The objective at the end: nats per row.
+
+    objective_history_ : list of float
+        The objective after each pass.
+
+    n_iter_ : int
+        Number of passes.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float
+        What the centred data are divided by, the root of the mean variance of the features.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    Autoencoder : Encoder and decoder are networks; for codes of more than a few numbers.
+    sklearn.mixture.GaussianMixture : For densities.
+    sklearn.manifold.TSNE : For pictures alone.
+
+    References
+    ----------
+    .. [1] CATSMILE-1017, "Gaussian latent generative autoencoder",
+       http://catsmile.info/1017-glgae.html.
+    .. [2] C. M. Bishop, M. Svensen, C. K. I. Williams, "GTM: the generative topographic mapping",
+       Neural Computation 10, 1998.
+    .. [3] T. Iwata et al., "Parametric embedding for class visualization", NIPS 2004.
+    .. [4] O. Cappe, E. Moulines, "On-line expectation-maximization algorithm for latent data
+       models", Journal of the Royal Statistical Society B 71, 2009.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import GLGAE
+    >>> from skae.metrics import explained_variance
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> map_ = GLGAE(max_iter=10).fit(X)
+    >>> map_.transform(X).shape
+    (1797, 2)
+    >>> explained_variance(map_, X) > 2 * explained_variance(PCA(2).fit(X), X)
+    True
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_nodes": [Interval(Integral, 1, None, closed="left")],
+        "objective": [StrOptions(set(OBJECTIVES))],
+        "spacing": [Interval(Real, 0, None, closed="neither"), None],
+        "null_weight": [Interval(Real, 0, None, closed="left")],
+        "constrain": ["boolean"],
+        "node_layout": [StrOptions({"auto", "grid", "kmeans"}), "array-like"],
+        "noise_variance": [Interval(Real, 0, None, closed="neither"), None],
+        "ridge": [Interval(Real, 0, None, closed="neither")],
+        "solver": [StrOptions({"batch", "online"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "forgetting": [Interval(Real, 0.5, 1, closed="right")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_encode_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_encode_iter": [Interval(Integral, 1, None, closed="left")],
+        "device": [str, torch.device],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        n_nodes=100,
+        objective="reconstruction",
+        spacing=None,
+        null_weight=1e-2,
+        constrain=True,
+        node_layout="auto",
+        noise_variance=None,
+        ridge=1e-3,
+        solver="batch",
+        batch_size=256,
+        forgetting=0.6,
+        max_iter=None,
+        tol=1e-5,
+        n_encode_iter=2,
+        max_encode_iter=15,
+        device="auto",
+        dtype="float32",
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, sample_weight=None):
+        """Place the nodes among the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; a CSR matrix is made dense batch by batch.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the objective, in `mean_` and in `scale_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X holds NaN or infinity, fewer than two rows, or if parameters contradict each
+            other.
+        """
+        X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
+        self._start(X, weights)
+        max_iter = self.max_iter or MAX_ITER[self.solver]
+        with threads_for(self._work_per_step(X.shape[0])):
+            rows, weights = self._to_rows(X, weights)
+            if self.solver == "batch":
+                self._fit_batch(rows, weights, max_iter)
+            else:
+                self._fit_online(rows, weights, max_iter)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Let the nodes learn from one pass over X, as ``solver="online"`` does.
+
+        The first call fixes `mean_`, `scale_` and the places of the nodes in the code. After `fit`
+        it goes on from there, whatever its solver.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; two rows at least in the first call. `embedding_` becomes theirs.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the objective.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+        """
+        resume = hasattr(self, "nodes_data_")
+        X, weights = self._validate(X, sample_weight, not resume, min_samples=1 if resume else 2)
+        if not resume:
+            self._start(X, weights)
+        with threads_for(self._work_per_step(X.shape[0])):
+            rows, weights = self._to_rows(X, weights)
+            self._fit_online(rows, weights, n_epochs=1)
+        return self
+
+    def _check_parameters(self):
+        if isinstance(self.node_layout, str):
+            if self.node_layout == "grid" and self.n_components > LARGEST_GRID:
+                raise ValueError(
+                    f"node_layout='grid' is for at most {LARGEST_GRID} components. Got "
+                    f"n_components={self.n_components} instead."
+                )
+            return
+        places = check_array(self.node_layout, dtype=np.float64, input_name="node_layout")
+        if places.shape[1] != self.n_components:
+            raise ValueError(
+                f"node_layout must have n_components={self.n_components} columns. Got "
+                f"{places.shape[1]} instead."
+            )
+
+    def _start(self, X, weights):
+        """Learn the units, and give the nodes their first places."""
+        self.device_ = str(check_device(self.device))
+        self._seed = draw_seed(self.random_state)
+        self._n_features_out = self.n_components
+        self._fitted_params = {
+            "objective": self.objective,
+            "null_weight": float(self.null_weight),
+            "constrain": bool(self.constrain),
+            "ridge": float(self.ridge),
+        }
+        self.mean_, variance = weighted_mean_and_variance(
+            X, np.ones(X.shape[0]) if weights is None else weights
+        )
+        self.scale_ = float(np.sqrt(variance.mean())) or 1.0
+        self._statistics, self._n_steps = None, 0
+        self.n_iter_, self.objective_history_ = 0, []
+
+        rows, weights = self._to_rows(X, weights)
+        A, B = self._lay_out(X, rows, weights)
+        self.n_nodes_ = len(B)
+        self.node_weights_ = np.full(len(B), 1 / len(B))
+        self.nodes_latent_ = B
+        fixed = self.noise_variance
+        self.noise_variance_ = self.scale_**2 if fixed is None else float(fixed)
+        self.nodes_data_ = self.mean_ + self.scale_ * A
+
+    def _work_per_step(self, n_rows):
+        return n_rows * self._work_per_row()
+
+    def _work_per_row(self):
+        n_nodes, n_features = self.nodes_data_.shape
+        return n_nodes * (n_nodes + n_features)
+
+    @property
+    def _units(self):
+        return Units(self.mean_, self.scale_)
+
+    def _to_rows(self, X, weights):
+        device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
+        weights = np.ones(X.shape[0]) if weights is None else weights
+        return make_rows(X, self._units, dtype, device), torch.from_numpy(weights).to(
+            device, dtype
+        )
+
+    # First places of the nodes
+
+    def _get_spacing(self):
+        return SPACINGS[self.objective] if self.spacing is None else self.spacing
+
+    def _lay_out(self, X, rows, weights):
+        """Return the first places of the nodes among the scaled data and among the codes."""
+        layout = self.node_layout
+        if isinstance(layout, str):
+            if layout == "auto":
+                layout = "grid" if self.n_components <= LARGEST_GRID else "kmeans"
+            if layout == "kmeans":
+                return self._cluster(X, weights)
+            B = self._make_grid()
+        else:
+            B = np.array(layout, dtype=np.float64)
+        return self._spread_over_principal_plane(B, rows, weights), B
+
+    def _make_grid(self):
+        side = max(1, round(self.n_nodes ** (1 / self.n_components)))
+        axis = (np.arange(side) - (side - 1) / 2) * self._get_spacing()
+        return np.stack(np.meshgrid(*[axis] * self.n_components, indexing="ij"), -1).reshape(
+            -1, self.n_components
+        )
+
+    def _spread_over_principal_plane(self, B, rows, weights):
+        mean = torch.zeros(len(self.mean_), dtype=torch.float64)
+        components, variances, _ = principal_components(
+            rows,
+            weights,
+            mean,
+            self.n_components,
+            make_generator(self._seed, "initialisation"),
+        )
+        U = B / (np.abs(B).max() or 1.0) * 1.8 * variances.sqrt().numpy()
+        return U @ components.numpy()
+
+    def _cluster(self, X, weights):
+        """Return the centres of k-means, and their principal coordinates."""
+        random_state = make_random_state(self._seed, "initialisation")
+        chosen = np.sort(random_state.permutation(X.shape[0])[:N_CLUSTERED_ROWS])
+        some = self._units.enter(chunk_to_tensor(X, chosen), torch.float64).numpy()
+        kmeans = KMeans(min(self.n_nodes, len(some)), n_init=1, random_state=random_state)
+        with warnings.catch_warnings():  # of rows that are fewer than the nodes once repeated
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            kmeans.fit(some, sample_weight=weights.double().cpu().numpy()[chosen])
+        A = kmeans.cluster_centers_
+        B = _principal_coordinates(A, self.n_components)
+        wanted = self._get_spacing() * len(A) ** (1 / self.n_components) / math.sqrt(12)
+        return A, B * (wanted / (np.sqrt(B.var(axis=0).mean()) or 1.0))
+
+    # The two solvers
+
+    def _fit_batch(self, rows, weights, max_iter):
+        """Move codes, nodes and variance in turn; the objective never falls."""
+        nodes = self._make_nodes(rows.dtype)
+        Z, statistics, F = self._pass_over(nodes, rows, weights, None)
+        for _ in range(max_iter):
+            nodes.maximise(statistics, learn_variance=self.noise_variance is None)
+            before = F
+            Z, statistics, F = self._pass_over(nodes, rows, weights, Z)
+            self._report(F)
+            if self._has_settled(before, F):
+                break
+        self._statistics, self._n_steps = statistics, self.n_iter_
+        self._remember(nodes, Z, weights)
+
+    def _pass_over(self, nodes, rows, weights, Z):
+        """Move the codes of all rows; return them, their statistics and the objective."""
+        moved = weights.new_empty(len(rows), self._n_features_out)
+        statistics, total = {}, 0.0
+        for span in iter_chunks(len(rows)):
+            x, w = rows.span(span), weights[span]
+            start = None if Z is None else Z[span]
+            moved[span], phi = nodes.encode(x, self.n_encode_iter, start)
+            total += float((w * phi).sum(dtype=torch.float64))
+            _add(statistics, nodes.statistics(x, moved[span], w))
+        return moved, statistics, total / float(statistics["total"]) + nodes.constant()
+
+    def _fit_online(self, rows, weights, n_epochs):
+        """Let the nodes follow a running average of the statistics of small batches."""
+        nodes = self._make_nodes(rows.dtype)
+        statistics = self._statistics
+        if statistics is not None:
+            statistics = {k: torch.from_numpy(v).to(rows.device) for k, v in statistics.items()}
+        F = math.inf
+        for _ in range(n_epochs):
+            before = F
+            generator = make_generator(self._seed + self.n_iter_, "shuffling")
+            order = torch.randperm(len(rows), generator=generator).to(rows.device)
+            total = 0.0
+            for chosen in order.split(self.batch_size):
+                x, w = rows.take(chosen), weights[chosen]
+                z, phi = nodes.encode(x, self.n_encode_iter + 1)
+                total += float((w * (phi + nodes.constant())).sum())
+                new = nodes.statistics(x, z, w)
+                rate = (self._n_steps + 1) ** -self.forgetting
+                statistics = _blend(statistics, new, rate, 1 / self.batch_size)
+                nodes.maximise(statistics, learn_variance=self.noise_variance is None)
+                self._n_steps += 1
+            F = total / float(weights.sum())
+            self._report(F)
+            if self._has_settled(before, F):
+                break
+        self._statistics = statistics
+        Z = weights.new_empty(len(rows), self._n_features_out)
+        for span in iter_chunks(len(rows)):
+            Z[span] = nodes.encode(rows.span(span), self.max_encode_iter)[0]
+        self._remember(nodes, Z, weights)
+
+    def _has_settled(self, before, after):
+        change = abs(after - before)
+        return self.n_iter_ >= MIN_ITER and change < self.tol * max(1.0, abs(after))
+
+    def _report(self, F):
+        self.n_iter_ += 1
+        self.objective_history_.append(F - self._log_volume())
+        if self.verbose:
+            print(f"iteration {self.n_iter_:4d}   objective {self.objective_history_[-1]:.6f}")
+
+    def _remember(self, nodes, Z, weights):
+        self.nodes_data_ = self.mean_ + self.scale_ * nodes.A.double().cpu().numpy()
+        self.noise_variance_ = nodes.variance * self.scale_**2
+        statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
+        self._statistics = statistics
+        self.node_weights_ = statistics["share"] / statistics["share"].sum()
+        self.embedding_ = Z.cpu().numpy()
+        self._embedding_weights = weights.double().cpu().numpy()
+        self.objective_ = self.objective_history_[-1]
+        self._is_fitted = True
+
+    # What a fitted model does
+
+    def _make_nodes(self, dtype, objective=None):
+        """Return the nodes with the objective of the fit, or another."""
+        params = dict(self._fitted_params)
+        own, ridge = params.pop("objective"), params.pop("ridge")
+        objective = own if objective is None else objective
+        if objective == "reconstruction":
+            params["ridge"] = ridge
+        A = (self.nodes_data_ - self.mean_) / self.scale_
+        A, B = (torch.from_numpy(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
+        variance = self.noise_variance_ / self.scale_**2
+        return OBJECTIVES[objective](A, B, variance, **params)
+
+    def _module_in(self, dtype):
+        return self._make_nodes(dtype)
+
+    def _encode_batch(self, module, x):
+        return module.encode(self._units.enter(x, x.dtype), self.max_encode_iter)[0]
+
+    def score_samples(self, X, *, kind="marginal"):
+        r"""Return the logarithm of the density of each row.
+
+        Data and code are independent given the node, so that the model is a mixture of as many
+        spherical Gaussians as there are nodes, :math:`\sum_k \pi_k N(x; c_k, \sigma^2 I)`, with
+        `node_weights_` and `prototypes_`.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        kind : {"marginal", "profile"}, default="marginal"
+            The density; or, in its place, the maximum over z of
+            :math:`\log \sum_k q_k(z) p(x \mid k)`, and with "reconstruction"
+            :math:`\log N(x; \hat x(z), \sigma^2 I)` at the code. The latter are too high to be
+            compared with other densities.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            Nats, in the units of X.
+
+        Raises
+        ------
+        ValueError
+            If `kind` is neither.
+        """
+        X = self._check_X(X)
+        if kind not in ("marginal", "profile"):
+            raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
+        function = self._marginal if kind == "marginal" else self._profile
+        return self._map_rows(X, X.dtype, function) - X.dtype.type(self._log_volume())
+
+    def _log_volume(self):
+        """Return the logarithm of the volume that scaled units have in the units of X."""
+        return len(self.mean_) * math.log(self.scale_)
+
+    def _marginal(self, nodes, x):
+        shares = torch.from_numpy(self.node_weights_).to(x).log()
+        x = self._units.enter(x, x.dtype)
+        log_p = nodes.log_likelihood(x, nodes.prototypes()) + shares
+        return log_p.logsumexp(dim=1) + nodes.log_normaliser()
+
+    def _profile(self, nodes, x):
+        if self._fitted_params["objective"] != "reconstruction":
+            nodes = self._make_nodes(x.dtype, "likelihood")
+        x = self._units.enter(x, x.dtype)
+        z, phi = nodes.encode(x, self.max_encode_iter)
+        if self._fitted_params["objective"] == "reconstruction":
+            phi = (x - nodes.decode(z)).square().sum(dim=1) / (-2 * nodes.variance)
+        return phi + nodes.log_normaliser()
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of `score_samples`, a log-likelihood.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the mean.
+
+        Returns
+        -------
+        score : float
+            Nats per row, in the units of X.
+        """
+        X = self._check_X(X)
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+        return float(np.average(self.score_samples(X), weights=weights))
+
+    def responsibilities(self, X):
+        r"""Return how likely each node has produced each row, given its code.
+
+        .. math:: r_k \propto \tilde q_k(z) N(x; c_k, \sigma^2 I)
+
+        with z the code of x and c_k the prototype of the node.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_nodes_)
+            Rows sum to 1.
+        """
+        X = self._check_X(X)
+
+        def posterior(nodes, x):
+            x = self._units.enter(x, x.dtype)
+            z, _ = nodes.encode(x, self.max_encode_iter)
+            log_p = nodes.log_likelihood(x, nodes.prototypes())
+            return (log_p + nodes.log_kernel(z)).softmax(dim=1)
+
+        return self._map_rows(X, X.dtype, posterior)
+
+    def predict_nodes(self, X):
+        """Return the number of the most responsible node for each row.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        nodes : ndarray of shape (n_samples,)
+            Indices into `prototypes_` and `nodes_latent_`.
+        """
+        return self.responsibilities(X).argmax(axis=1)
+
+    def sample(self, n_samples=1, *, observation_noise=True, random_state=None):
+        """Draw new rows.
+
+        With "bound" and "likelihood" from the mixture whose density `score_samples` returns. With
+        "reconstruction", whose nodes are no prototypes, the code of a training row is moved a
+        little and decoded, and noise is added.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        observation_noise : bool, default=True
+            False decodes codes of training rows, moved a little, whatever the objective.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        random_state = make_random_state(seed, "sample")
+        if observation_noise and self._fitted_params["objective"] != "reconstruction":
+            chosen = random_state.choice(self.n_nodes_, n_samples, p=self.node_weights_)
+            X = self.nodes_data_[chosen]
+        else:
+            X = self._decode(self._draw_codes(n_samples, random_state))
+        if observation_noise:
+            X = X + np.sqrt(self.noise_variance_) * random_state.standard_normal(X.shape)
+        return X.astype(self.embedding_.dtype)
+
+    def _draw_codes(self, n_samples, random_state):
+        """Return codes of training rows, each moved a little."""
+        weights = self._embedding_weights
+        chosen = random_state.choice(len(weights), n_samples, p=weights / weights.sum())
+        Z = self.embedding_[chosen].astype(np.float64)
+        Z += JITTER * random_state.standard_normal(Z.shape)
+        if self._fitted_params["constrain"]:
+            Z = Z.clip(self.nodes_latent_.min(axis=0), self.nodes_latent_.max(axis=0))
+        return Z
+
+    @property
+    def prototypes_(self):
+        check_is_fitted(self)
+        nodes = self._make_nodes(torch.float64)
+        return self._units.leave(nodes.prototypes()).cpu().numpy()
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "device_") and not is_available(self.device_):
+            self.device_ = "cpu"
+
+
+def _principal_coordinates(A, n_components):
+    """Return the coordinates of points along their principal axes, zero beyond their rank."""
+    centred = A - A.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    B = np.zeros((len(A), n_components))
+    k = min(n_components, len(singular))
+    B[:, :k] = left[:, :k] * singular[:k]
+    return B
+
+
+def _add(sums, new):
+    for name, value in new.items():
+        sums[name] = sums[name] + value if name in sums else value
+
+
+def _blend(running, new, rate, scale):
+    """Return the running averages after a step of stepwise expectation maximisation."""
+    if running is None:
+        return {name: value * scale for name, value in new.items()}
+    return {
+        name: running[name] + rate * (scale * value - running[name]) for name, value in new.items()
+    }
