@@ -303,6 +303,7 @@ class BaseAutoencoder(BaseCodec):
             self.scale_ = float(np.sqrt(variance.mean())) or 1.0
         else:
             self.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
+        self._variance = variance
         self._shifted = self._is_scaled()
         self._units = self._make_units()
 

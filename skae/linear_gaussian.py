@@ -6,14 +6,11 @@ With :math:`\Psi = \sigma^2 I` it is probabilistic PCA (Tipping and Bishop 1999)
 :math:`\Psi` factor analysis; both have a maximum-likelihood solution without gradients.
 """
 
-import numpy as np
 import torch
-from sklearn.decomposition import FactorAnalysis
 
-from .rows import principal_components
-
-N_DENSE = 2048  # features up to which the covariance is decomposed whole
-LEAST_NOISE = 1e-6  # of the variance in the network's units
+LEAST_NOISE = 1e-6  # in the network's units
+N_EM_STEPS = 500
+EM_TOLERANCE = 1e-5
 
 
 def probabilistic_pca(components, variances, residual, noise=None):
@@ -37,21 +34,28 @@ def probabilistic_pca(components, variances, residual, noise=None):
     return (variances - noise.mean()).clamp_min(0).sqrt()[:, None] * components, noise
 
 
-def factor_analysis(rows, weights, mean, n_components, generator):
-    """Return W, (n_components, n_features), and the noise variances of factor analysis.
+def factor_analysis(covariance, loadings, noise):
+    r"""Return W, (n_components, n_features), and the noise variances of factor analysis.
 
-    The model depends on the rows by their covariance alone: scikit-learn's estimator is given few
-    rows that have the same one.
+    By expectation-maximisation (Rubin and Thayer 1982), which a few products with the covariance
+    make cheap, from the solution of probabilistic PCA.
+
+    Parameters
+    ----------
+    covariance : tensor of shape (n_features, n_features)
+    loadings : tensor of shape (n_components, n_features)
+    noise : tensor of shape ()
     """
-    d = len(mean)
-    components, variances, _ = principal_components(rows, weights, mean, d, generator)
-    square_root = (d * variances).sqrt()[:, None] * components
-    seed = int(torch.randint(2**31, (), generator=generator))
-    model = FactorAnalysis(min(n_components, d), max_iter=200, random_state=seed)
-    model.fit(np.vstack([square_root, -square_root]))
-    loadings = torch.zeros(n_components, d, dtype=torch.float64)
-    loadings[: len(model.components_)] = torch.from_numpy(model.components_)
-    noise = torch.from_numpy(model.noise_variance_).clamp_min(LEAST_NOISE)
+    noise = noise.expand(len(covariance))
+    for _ in range(N_EM_STEPS):
+        _, gain, variances = posterior(loadings, noise)
+        cross = gain @ covariance  # of codes and data
+        second_moment = variances.diag() + cross @ gain.T
+        loadings = torch.linalg.solve(second_moment, cross)
+        before = noise
+        noise = (covariance.diagonal() - (loadings * cross).sum(dim=0)).clamp_min(LEAST_NOISE)
+        if ((noise - before).abs() <= EM_TOLERANCE * before).all():
+            break
     return loadings, noise
 
 

@@ -18,6 +18,7 @@ PURPOSES = (
     "evaluation",
     "sample",
     "score",
+    "corruption",
 )
 
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.

@@ -9,6 +9,7 @@ from scipy import sparse
 
 CHUNK = 4096  # rows converted, decoded or summed at a time
 ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
+N_DENSE = 2048  # features up to which a covariance is formed whole
 HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
 
 
@@ -175,7 +176,7 @@ def weighted_mean_and_variance(X, weights):
     return mean, variance
 
 
-def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=2048):
+def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=N_DENSE):
     """Return the leading principal directions of the rows in the network's units.
 
     Up to `n_dense` features by the eigenvectors of the covariance, above that by randomised
@@ -205,13 +206,13 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
     k = min(n_components, d, len(rows))
 
     if d <= n_dense:
-        covariance, total = _scatter(rows, weights, mean, None)
+        covariance, total = scatter(rows, weights, mean, None)
         values, vectors = torch.linalg.eigh(covariance)
     else:
         Q = torch.randn(d, k + 10, generator=generator, dtype=torch.float64)
         for _ in range(n_iter):
             Q, _ = torch.linalg.qr(Q)
-            image, total = _scatter(rows, weights, mean, Q)
+            image, total = scatter(rows, weights, mean, Q)
             Q_before, Q = Q, image
         values, vectors = torch.linalg.eigh(Q_before.T @ Q)
         vectors = Q_before @ vectors
@@ -225,8 +226,11 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
     return components, variances, max(float(total - variances.sum()), 0.0)
 
 
-def _scatter(rows, weights, mean, Q):
-    """Return C Q (C for Q None) and trace C for the weighted covariance C of the rows."""
+def scatter(rows, weights, mean, Q):
+    """Return C Q (C for Q None) and trace C for the weighted covariance C of the rows.
+
+    In double precision, on the CPU; `rows`, `weights` and `mean` as in `principal_components`.
+    """
     d = rows.span(slice(0, 1)).shape[1]
     image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
     trace = torch.zeros((), dtype=torch.float64)

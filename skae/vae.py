@@ -28,7 +28,7 @@ from .distributions import (
 )
 from .networks import draw_masks
 from .randomness import draw_seed, make_generator
-from .rows import iter_chunks, principal_components
+from .rows import N_DENSE, iter_chunks, principal_components, scatter
 
 SCORE_ROWS = 8 * INFERENCE_ROWS  # codes decoded at a time while bounds are computed
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
@@ -182,7 +182,7 @@ class VAEModule(AutoencoderModule):
         noise = torch.randn(shape, generator=generators["noise"], **like)
         if self.corruption is None:
             return *masks, noise, ()
-        return *masks, noise, self.corruption.draw(n_rows, generators["noise"])
+        return *masks, noise, self.corruption.draw(n_rows, generators["corruption"])
 
     def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise):
         """Return the loss terms of each row, in nats."""
@@ -236,6 +236,13 @@ class VAEModule(AutoencoderModule):
         return self.p_x(z).mean
 
     # The start
+
+    @torch.no_grad()
+    def start_output(self, mean):
+        """Let E[x | z] start near the mean of the data, q(z | x) with covariance I for every x."""
+        super().start_output(mean)
+        if hasattr(self.encoder, "layers"):
+            self.encoder.layers[-1].weight[self.n_components :] = 0
 
     @torch.no_grad()
     def start_noise(self, variance):
@@ -638,16 +645,14 @@ class VAE(BaseAutoencoder):
 
     def _solve_linear_case(self, rows, weights, mean, generator):
         """Return the noise variance, the loadings, and gain and variances of the posterior."""
-        k, d = self.n_components, len(mean)
-        varies = self.noise_variance == "per_feature" and self.covariance_type != "identity"
-        if varies and d <= linear_gaussian.N_DENSE:
-            loadings, noise = linear_gaussian.factor_analysis(rows, weights, mean, k, generator)
-            return noise, *linear_gaussian.posterior(loadings, noise)
-        pca = principal_components(rows, weights, mean, k, generator)
+        pca = principal_components(rows, weights, mean, self.n_components, generator)
         noise = self._get_fixed_noise()
         if self.covariance_type == "identity":
             return linear_gaussian.unit_posterior(*pca, noise)
         loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
+        if self.noise_variance == "per_feature" and len(mean) <= N_DENSE:
+            covariance, _ = scatter(rows, weights, mean, None)
+            loadings, noise = linear_gaussian.factor_analysis(covariance, loadings, noise)
         return noise, *linear_gaussian.posterior(loadings, noise)
 
     def _get_fixed_noise(self):
@@ -659,9 +664,12 @@ class VAE(BaseAutoencoder):
     def _remember(self, X):
         """Find the active units, and warn where there are hardly any."""
         super()._remember(X)
+        if len(self._codes) == 1:
+            return  # one row, of `partial_fit`, says nothing about a variance
         self.active_units_ = self._codes.var(axis=0) > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
-        if n_active < max(1, k / 10):
+        varies = bool(self._variance.any())
+        if varies and n_active < max(1, k / 10):
             warn(
                 f"The posterior has collapsed: {n_active} of {k} components of the code say "
                 "something about the row, the decoder ignores the rest, as the KL asks for more "
@@ -733,9 +741,11 @@ class VAE(BaseAutoencoder):
         return self._map_rows(X, X.dtype, bound)
 
     def _draw_score_noise(self, n):
-        generator = make_generator(self._seed, "score")
-        shape = (n, self._n_features_out)
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
+        """Return n standard normal codes, more evenly spread than by chance (scrambled Sobol)."""
+        seed = make_generator(self._seed, "score").initial_seed()
+        sobol = torch.quasirandom.SobolEngine(self._n_features_out, scramble=True, seed=seed)
+        uniform = sobol.draw(n, dtype=torch.float64)
+        return torch.special.ndtri(uniform.clamp(1e-10, 1 - 1e-10))
 
     def _get_log_volume(self, n_features):
         """Return the logarithm of the volume, in the units of X, of one unit of the network."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from skae import (
     GLGAE,
+    VAE,
     Autoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
@@ -69,6 +70,7 @@ DEFAULTS = {
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
     "GLGAE": GLGAE(**QUICK),
     "SparseAutoencoder": SparseAutoencoder(**QUICK),
+    "VAE": VAE(**QUICK),
 }
 
 VARIANTS = {
@@ -107,6 +109,15 @@ VARIANTS = {
     "unbounded map": GLGAE(1, objective="likelihood", constrain=False, n_nodes=8, **QUICK),
     "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **QUICK),
     "clustered map": GLGAE(4, n_nodes=20, **QUICK),
+    "full vamp": VAE(
+        3, covariance_type="full", prior="vamp", noise_variance="per_feature", **QUICK
+    ),
+    "importance weighted": VAE(
+        importance_weighted=True, n_mc_samples=3, prior="mixture", linear_path=False, **QUICK
+    ),
+    "denoising vae": VAE(
+        corruption="gaussian", early_stopping=True, covariance_type="identity", **QUICK
+    ),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 
@@ -122,6 +133,7 @@ MAIN = (
     "l1",
     "contractive deep",
     "online map",
+    "full vamp",
 )
 
 

@@ -80,6 +80,24 @@ def test_deterministic_scores(estimator):
     np.testing.assert_allclose(ae.score(X, sample_weight=weights), ae.score(repeated))
 
 
+@all_estimators(only=is_generative)
+def test_generative_scores(estimator):
+    ae = clone(estimator).fit(X)
+    scores = ae.score_samples(X)
+    weights = np.arange(150.0)
+    np.testing.assert_array_equal(scores, ae.score_samples(X))
+    np.testing.assert_allclose(ae.score(X), scores.mean())
+    np.testing.assert_allclose(ae.score(X, sample_weight=weights), weights @ scores / sum(weights))
+
+
+@all_estimators(only=is_generative)
+def test_likelihoods_are_in_the_user_s_units(estimator):
+    """A power of two changes no digit of the model, and the density by its Jacobian."""
+    ae, scaled = clone(estimator).fit(X), clone(estimator).fit(1024 * X)
+    shift = -X.shape[1] * np.log(1024)
+    np.testing.assert_allclose(scaled.score_samples(1024 * X), ae.score_samples(X) + shift)
+
+
 @all_estimators()
 def test_a_row_alone_is_as_good_as_in_a_batch(estimator):
     ae = clone(estimator).fit(X)
@@ -171,7 +189,7 @@ def test_another_default_dtype_changes_nothing(estimator):
 # Training in parts
 
 
-@all_estimators(exclude=["early stopping", "swap"])
+@all_estimators(only=lambda estimator: hasattr(estimator, "partial_fit"))
 def test_partial_fit_goes_on(estimator):
     ae = clone(estimator)
     for _ in range(3):

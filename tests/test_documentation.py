@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from estimators import DEFAULTS, has_engine
+from estimators import DEFAULTS, has_engine, is_generative
 
 import skae
 
@@ -59,6 +59,8 @@ def without_default(description):
 
 # What a parameter means may depend on the method for these alone.
 OWN_WORDS = ("n_components", "code_activation")
+# The encoder of a variational autoencoder returns more than a code.
+DISTRIBUTION = ("encoder", "decoder")
 # And on the algorithm, for estimators that bring one of their own.
 ALGORITHM = ("batch_size", "max_iter", "tol", "random_state", "verbose")
 
@@ -66,7 +68,8 @@ ALGORITHM = ("batch_size", "max_iter", "tol", "random_state", "verbose")
 def test_shared_parameters_are_described_in_the_same_words():
     reference = parameters_of(skae.Autoencoder)
     for estimator in DEFAULTS.values():
-        own = OWN_WORDS if has_engine(estimator) else OWN_WORDS + ALGORITHM
+        own = OWN_WORDS + DISTRIBUTION * is_generative(estimator)
+        own += ALGORITHM * (not has_engine(estimator))
         for name, description in parameters_of(type(estimator)).items():
             if name in reference and name not in own:
                 assert without_default(description) == without_default(reference[name]), name
