@@ -259,9 +259,7 @@ def test_history_is_the_bound_in_nats():
     row, t = vae.history_[-1], vae.elbo_decomposition(iris)
     assert row["train_kl"] == pytest.approx(t["kl_closed_form"], rel=1e-3)
     log_volume = 4 * math.log(vae.scale_)
-    assert row["train_reconstruction"] == pytest.approx(
-        -t["reconstruction"] - log_volume, abs=0.5
-    )
+    assert row["train_reconstruction"] == pytest.approx(-t["reconstruction"] - log_volume, abs=0.5)
 
 
 def test_beta_weighs_the_kl_and_not_the_score():
