@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import (
+    AdversarialAutoencoder,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
 
 QUICK = {"max_iter": 4, "random_state": 0}
 
@@ -32,6 +38,11 @@ def jitter(x):
     return x + 0.1 * torch.randn_like(x)
 
 
+def uniform(n_samples, n_components, generator):
+    """Draw from a prior with torch's global generator, as a user would."""
+    return 3**0.5 * (2 * torch.rand(n_samples, n_components) - 1)
+
+
 def code_size(estimator):
     """Return the size of the code of a fitted estimator."""
     return len(estimator.get_feature_names_out())
@@ -39,6 +50,7 @@ def code_size(estimator):
 
 # One of each public class: a new estimator is one line here.
 DEFAULTS = {
+    "AdversarialAutoencoder": AdversarialAutoencoder(**QUICK),
     "Autoencoder": Autoencoder(**QUICK),
     "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
@@ -77,6 +89,10 @@ VARIANTS = {
     "contractive estimate": ContractiveAutoencoder(
         3, hidden_layer_sizes=(8,), penalty_estimate="stochastic", dropout=0.1, **QUICK
     ),
+    "mixture prior": AdversarialAutoencoder(
+        3, prior="mixture", encoder_type="gaussian", dropout=0.1, **QUICK
+    ),
+    "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 
