@@ -155,6 +155,20 @@ class AdversarialModule(AutoencoderModule):
         own = prior is draw_standard or isinstance(prior, MixturePrior)
         self.draws_globally |= not own  # a sampler of the user may
 
+    def start_linear(self, components, variances, mean):
+        """Start at whitened principal components, which have the covariance of the priors.
+
+        The log variances of a Gaussian encoder start at zero.
+        """
+        deviations = variances.sqrt()
+        inverse = torch.where(deviations > 0, 1 / deviations, 0.0)
+        whiten = inverse[:, None] * components
+        if self.is_gaussian:
+            whiten = torch.cat([whiten, torch.zeros_like(whiten)])
+        self.encoder.start_linear(whiten)
+        self.encoder.start_bias(-whiten @ mean)
+        self.decoder.start_linear((deviations[:, None] * components).T)
+
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone: the discriminator's too."""
         return [*super().undecayed_parameters(), *self.discriminator.parameters()]
@@ -322,7 +336,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
 
-    max_iter : int, default=100
+    max_iter : int, default=200
         Number of epochs.
 
     tol : float, default=1e-4
@@ -451,7 +465,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
-        max_iter=100,
+        max_iter=200,
         tol=1e-4,
         n_iter_no_change=None,
         early_stopping=False,
