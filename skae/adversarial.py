@@ -246,7 +246,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     with z_i = f(x_i). The paper takes three steps on each batch, one for the reconstruction, one
     for the discriminator and one for the encoder. Here all are taken at once: one backward pass
-    over the sum of the terms, in which either player is hidden from the other's term.
+    over the sum of the terms, in which either player is hidden from the other's term. A small
+    penalty on the slope of D, not in the paper, keeps the game from circling [2]_. Weight decay
+    spares the discriminator.
 
     Parameters
     ----------
@@ -258,8 +260,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         plane a ring of Gaussians flattened to petals, in more dimensions spread over a sphere; or
         a sampler of your own, called as ``prior(n_samples, n_components, generator)`` with a
         :class:`torch.Generator` to draw from, that returns a tensor or an array of shape
-        (n_samples, n_components). It should have about unit variance. The built-in ones
-        have a mean squared norm of `n_components`.
+        (n_samples, n_components). It should have about unit variance; the built-in ones have a
+        mean squared norm of `n_components`.
 
     n_prior_components : int, default=10
         Number of Gaussians of the "mixture", at least 2.
@@ -417,6 +419,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     ----------
     .. [1] A. Makhzani, J. Shlens, N. Jaitly, I. Goodfellow, B. Frey, "Adversarial autoencoders",
        arXiv:1511.05644, 2015, sections 2 and 2.3.
+    .. [2] L. Mescheder, A. Geiger, S. Nowozin, "Which training methods for GANs do actually
+       converge?", ICML 2018.
 
     Examples
     --------
