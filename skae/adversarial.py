@@ -103,7 +103,7 @@ MAX_LOG_VARIANCE = 10.0  # a Gaussian encoder's log variance stays within plus a
 
 # Chosen by tests/benchmarks/adversarial_codes.py.
 WEIGHT_PER_FEATURE = 0.2
-SLOPE_PENALTY = 0.03
+SLOPE_PENALTY_PER_COMPONENT = 0.005
 
 
 class AdversarialModule(AutoencoderModule):
@@ -224,7 +224,8 @@ class AdversarialModule(AutoencoderModule):
             log_odds = self.log_odds(points)
             (slopes,) = torch.autograd.grad(log_odds.sum(), points, create_graph=True)
         on_prior, on_codes = log_odds.chunk(2)
-        penalty = SLOPE_PENALTY * sum(slopes.square().sum(dim=1).chunk(2)) / 2
+        gamma = SLOPE_PENALTY_PER_COMPONENT * self.n_components
+        penalty = gamma / 2 * sum(slopes.square().sum(dim=1).chunk(2))
         return {
             "discriminator": (F.softplus(-on_prior) + F.softplus(on_codes)) / 2,
             "slope": penalty,

