@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import display, metrics
+    from .adversarial import AdversarialAutoencoder
     from .autoencoder import Autoencoder
     from .contractive import ContractiveAutoencoder
     from .denoising import DenoisingAutoencoder
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdversarialAutoencoder": ".adversarial",
     "Autoencoder": ".autoencoder",
     "ContractiveAutoencoder": ".contractive",
     "DenoisingAutoencoder": ".denoising",
@@ -31,6 +33,7 @@ _ROOMS = ("display", "metrics")
 __all__ = [
     "GLGAE",
     "VAE",
+    "AdversarialAutoencoder",
     "Autoencoder",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",

@@ -11,6 +11,7 @@ from torch import nn
 from skae import (
     GLGAE,
     VAE,
+    AdversarialAutoencoder,
     Autoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
@@ -42,6 +43,11 @@ def jitter(x):
     return x + 0.1 * torch.randn_like(x)
 
 
+def uniform(n_samples, n_components, generator):
+    """Draw from a prior with torch's global generator, as a user would."""
+    return 3**0.5 * (2 * torch.rand(n_samples, n_components) - 1)
+
+
 def code_size(estimator):
     """Return the size of the code of a fitted estimator."""
     return len(estimator.get_feature_names_out())
@@ -65,6 +71,7 @@ def is_generative(estimator):
 
 # One of each public class: a new estimator is one line here.
 DEFAULTS = {
+    "AdversarialAutoencoder": AdversarialAutoencoder(**QUICK),
     "Autoencoder": Autoencoder(**QUICK),
     "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
@@ -118,6 +125,10 @@ VARIANTS = {
     "denoising vae": VAE(
         corruption="gaussian", early_stopping=True, covariance_type="identity", **QUICK
     ),
+    "mixture prior": AdversarialAutoencoder(
+        3, prior="mixture", encoder_type="gaussian", dropout=0.1, **QUICK
+    ),
+    "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 

@@ -75,3 +75,80 @@ def test_scorers_in_a_grid_search(scorer, model):
 def test_what_cannot_go_back_is_refused():
     with pytest.raises(TypeError, match=r"inverse_transform\. Got LinearRegression"):
         metrics.explained_variance(LinearRegression(), X)
+
+
+# Two samples
+
+
+def two_samples(n=40, m=30, shift=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 3)), rng.normal(size=(m, 3)) + shift
+
+
+def test_the_discrepancy_is_its_definition():
+    A, B = two_samples()
+    widths = [0.5, 2.0]
+
+    def mean_kernel(P, Q, same):
+        total = sum(
+            np.exp(-((p - q) ** 2).sum() / (2 * s**2))
+            for s in widths
+            for i, p in enumerate(P)
+            for j, q in enumerate(Q)
+            if not (same and i == j)
+        )
+        return total / (len(widths) * len(P) * (len(Q) - same))
+
+    expected = mean_kernel(A, A, 1) + mean_kernel(B, B, 1) - 2 * mean_kernel(A, B, 0)
+    found = metrics.maximum_mean_discrepancy(A, B, bandwidths=widths)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        metrics.maximum_mean_discrepancy(B, A, bandwidths=widths), expected, rtol=1e-9
+    )
+
+
+def test_the_discrepancy_of_two_gaussians():
+    """Unbiased: its mean over samples is the closed form, zero for equal ones.
+
+    For N(a, I) and N(b, I) in d dimensions E k(x, y) = (s^2 / (s^2 + 2))^(d / 2)
+    exp(-|a - b|^2 / (2 (s^2 + 2))).
+    """
+    for shift in (0.0, 0.5):
+        values = [
+            metrics.maximum_mean_discrepancy(*two_samples(shift=shift, seed=seed), bandwidths=1.0)
+            for seed in range(300)
+        ]
+        expected = 2 * (1 / 3) ** 1.5 * (1 - np.exp(-3 * shift**2 / 6))
+        error = np.std(values) / 300**0.5
+        assert abs(np.mean(values) - expected) < 4 * error
+
+
+def test_the_null_distribution():
+    """Centred, blind to the difference between the samples, and of the right level."""
+    null = metrics.maximum_mean_discrepancy_null(*two_samples(), random_state=0)
+    assert null.shape == (1000,)
+    assert abs(null.mean()) < 4 * null.std() / 1000**0.5
+    again = metrics.maximum_mean_discrepancy_null(*two_samples(), random_state=0)
+    np.testing.assert_array_equal(null, again)
+
+    def rejects(seed, shift):
+        A, B = two_samples(shift=shift, seed=seed)
+        null = metrics.maximum_mean_discrepancy_null(A, B, n_permutations=100, random_state=seed)
+        return metrics.maximum_mean_discrepancy(A, B) > np.quantile(null, 0.95)
+
+    assert np.mean([rejects(seed, 0.0) for seed in range(200)]) < 0.11
+    assert np.mean([rejects(seed, 1.0) for seed in range(20)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("A", "B", "bandwidths", "words"),
+    [
+        (X, X[:, :2], "median", "as many columns. Got 4 and 2"),
+        (X[:1], X, "median", "minimum of 2"),
+        (X, X, [1.0, 0.0], "bandwidths must be positive"),
+        (np.where(X == X[0, 0], np.nan, X), X, "median", "X contains NaN"),
+    ],
+)
+def test_samples_that_cannot_be_compared(A, B, bandwidths, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.maximum_mean_discrepancy(A, B, bandwidths=bandwidths)
