@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
+from .distributions import make_posterior
 from .networks import MLP
 from .randomness import (
     draw_seed,
@@ -99,8 +100,6 @@ class MixturePrior:
         return mean + self.along * radial + self.across * (noise - radial)
 
 
-MAX_LOG_VARIANCE = 10.0  # a Gaussian encoder's log variance stays within plus and minus this
-
 # Chosen by tests/benchmarks/adversarial_codes.py.
 WEIGHT_PER_FEATURE = 0.2
 SLOPE_PENALTY_PER_COMPONENT = 0.005
@@ -122,7 +121,7 @@ class AdversarialModule(AutoencoderModule):
     Parameters
     ----------
     encoder, decoder : nn.Module
-        A Gaussian encoder returns means, then log variances, (batch, 2 n_components).
+        A Gaussian encoder returns means, then log scales, (batch, 2 n_components).
     discriminator : nn.Module
         (batch, n_components) to the log-odds that the code is a draw from the prior, (batch, 1).
     prior : callable
@@ -158,7 +157,7 @@ class AdversarialModule(AutoencoderModule):
     def start_linear(self, components, variances, mean):
         """Start at whitened principal components, which have the covariance of the priors.
 
-        The log variances of a Gaussian encoder start at zero.
+        The log scales of a Gaussian encoder start at zero.
         """
         deviations = variances.sqrt()
         inverse = torch.where(deviations > 0, 1 / deviations, 0.0)
@@ -186,18 +185,15 @@ class AdversarialModule(AutoencoderModule):
             noise = draw_standard(n_rows, self.n_components, generator).to(prior_draws)
         return *masks, prior_draws, noise
 
-    def encode_distribution(self, x, masks=()):
-        """Return mean and standard deviation of q(z | x); None for a deterministic encoder."""
-        h = self.encoder(x, *masks)
-        if not self.is_gaussian:
-            return self.code_activation(h), None
-        mean, log_variance = h.chunk(2, dim=1)
-        bounded = MAX_LOG_VARIANCE * torch.tanh(log_variance / MAX_LOG_VARIANCE)
-        return self.code_activation(mean), (bounded / 2).exp()
+    def q_z(self, x, masks=()):
+        """Return q(z | x) of a Gaussian encoder."""
+        return make_posterior(self.encoder(x, *masks), self.n_components)
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components); the means of a Gaussian encoder."""
-        return self.encode_distribution(x, masks)[0]
+        if self.is_gaussian:
+            return self.q_z(x, masks).mean
+        return super().encode(x, masks)
 
     def log_odds(self, z, frozen=False):
         """Return D(z), (batch,); `frozen` sends no gradient to the discriminator."""
@@ -208,9 +204,10 @@ class AdversarialModule(AutoencoderModule):
 
     def forward(self, x, encoder_masks, decoder_masks, prior_draws, noise):
         """Return the loss terms of each row."""
-        z, deviation = self.encode_distribution(x, encoder_masks)
-        if noise is not None:
-            z = z + deviation * noise
+        if self.is_gaussian:
+            z = self.q_z(x, encoder_masks).draw(noise)
+        else:
+            z = self.encode(x, encoder_masks)
         p = self.decode_parameters(z, decoder_masks)
         terms = {"reconstruction": self.likelihood.loss(p, x)}
         if self.weight:
@@ -270,7 +267,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     encoder_type : {"deterministic", "gaussian"}, default="deterministic"
         Whether a row has one code, or codes drawn around a mean with a standard deviation of its
         own; `transform` returns the mean. A Gaussian encoder of your own is called as
-        ``encoder(n_features, 2 * n_components)`` and returns means, then log variances.
+        ``encoder(n_features, 2 * n_components)`` and returns means, then the logarithms of standard
+        deviations.
 
     adversarial_weight : float or "auto", default="auto"
         lambda. "auto" is 0.2 n_features, as the reconstruction is a sum over features. 0 trains a
@@ -486,8 +484,13 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.tied_weights and self.encoder_type == "gaussian":
-            raise ValueError("tied_weights=True needs encoder_type='deterministic'.")
+        if self.encoder_type == "gaussian":
+            for name, plain in (("tied_weights", False), ("code_activation", "identity")):
+                if getattr(self, name) != plain:
+                    raise ValueError(
+                        f"encoder_type='gaussian' needs {name}={plain!r}. "
+                        f"Got {getattr(self, name)!r} instead."
+                    )
         if not all(isinstance(s, Integral) and s >= 1 for s in self._get_discriminator_sizes()):
             raise ValueError(
                 "discriminator_layer_sizes must contain integers of at least 1. "

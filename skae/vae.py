@@ -805,9 +805,9 @@ class VAE(BaseAutoencoder):
         .. [1] M. D. Hoffman, M. J. Johnson, "ELBO surgery", NIPS workshop on advances in
            approximate Bayesian inference, 2016.
         """
-        X = self._check_X(X)
+        X = self._check_X(X).astype(np.float64)
         noise = self._draw_score_noise(X.shape[0])
-        q = self._get_posterior(X.astype(np.float64))
+        q = self._get_posterior(X)
         z = q.draw(noise)
 
         def log_densities(module, x, z):

@@ -243,14 +243,15 @@ def test_the_code_of_a_gaussian_encoder_is_its_mean():
     aae = fitted(encoder_type="gaussian", dtype="float64", max_iter=20)
     module = aae.module_
     x = torch.from_numpy((X - aae.mean_) / aae.scale_)
-    mean, deviation = module.encode_distribution(x)
+    q = module.q_z(x)
+    mean, deviation = q.mean, q.scale
     np.testing.assert_allclose(aae.transform(X), mean.detach().numpy())
     assert (deviation > 0).all()
     drawn = module.draw(150, {"dropout": generator(), "noise": generator()})
     assert drawn[-1].shape == (150, 2)
 
 
-def test_an_encoder_of_the_user_s_gives_means_and_log_variances():
+def test_an_encoder_of_the_user_s_gives_means_and_log_scales():
     aae = fitted(encoder=torch.nn.Linear, encoder_type="gaussian")
     assert aae.module_.encoder.out_features == 4
     assert aae.transform(X).shape == (150, 2)
@@ -309,6 +310,7 @@ def test_a_pickle_knows_its_prior():
         ({"adversarial_weight": -1}, "adversarial_weight"),
         ({"discriminator_layer_sizes": (8, 0)}, "discriminator_layer_sizes"),
         ({"encoder_type": "gaussian", "tied_weights": True}, "tied_weights"),
+        ({"encoder_type": "gaussian", "code_activation": "tanh"}, "code_activation"),
     ],
 )
 def test_bad_parameters(settings, words):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits, load_iris
@@ -213,6 +214,8 @@ def test_the_decomposition_does_not_depend_on_its_chunks(monkeypatch):
     whole = vae.elbo_decomposition(iris)
     monkeypatch.setattr(skae.vae, "PAIRS", 7000)
     assert vae.elbo_decomposition(iris) == pytest.approx(whole)
+    assert vae.elbo_decomposition(iris.astype(np.float32)) == pytest.approx(whole, rel=1e-3)
+    assert vae.elbo_decomposition(sparse.csr_matrix(iris)) == pytest.approx(whole)
 
 
 class Oblique(nn.Linear):
