@@ -267,8 +267,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     encoder_type : {"deterministic", "gaussian"}, default="deterministic"
         Whether a row has one code, or codes drawn around a mean with a standard deviation of its
         own; `transform` returns the mean. A Gaussian encoder of your own is called as
-        ``encoder(n_features, 2 * n_components)`` and returns means, then the logarithms of standard
-        deviations.
+        ``encoder(n_features, 2 * n_components)`` and returns means, then the logarithms of
+        standard deviations.
 
     adversarial_weight : float or "auto", default="auto"
         lambda. "auto" is 0.2 n_features, as the reconstruction is a sum over features. 0 trains a
