@@ -146,7 +146,7 @@ class GLGAE(BaseCodec):
         decoded to.
 
     node_weights_ : ndarray of shape (n_nodes_,)
-        Mean over the training rows of the share that each node has in their codes.
+        Mean over the training rows of the weight with which each node takes part in them.
 
     noise_variance_ : float
         Variance of a feature around a node, in the squared units of X.
@@ -517,7 +517,7 @@ class GLGAE(BaseCodec):
         self.noise_variance_ = nodes.variance * self.scale_**2
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
-        self.node_weights_ = statistics["share"] / statistics["share"].sum()
+        self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
         self.embedding_ = Z.cpu().numpy()
         self._embedding_weights = weights.double().cpu().numpy()
         self.objective_ = self.objective_history_[-1]

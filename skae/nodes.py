@@ -179,12 +179,9 @@ class Nodes(ABC):
 
     def statistics(self, x, z, weights):
         """Return the weighted sums over rows that determine A and s^2, in double precision."""
-        q = self.mix(z)[0]
-        w = self.choice(self.evidence(x), z)
-        weighted = w * weights[:, None]
+        weighted = self.choice(self.evidence(x), z) * weights[:, None]
         sums = {
             "total": weights.sum(),
-            "share": weights @ q,
             "mass": weighted.sum(dim=0),
             "moment": weighted.T @ x,
             "energy": weights @ x.square().sum(dim=1),
