@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .rows import iter_chunks
 
-STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 1 / 16, 0.01)  # multiples of a Newton step that are tried
+STEPS = (2.0, 1.0, 0.3, 0.05)  # multiples of a Newton step that are tried
 LONGEST_STEP = 1.5  # of a Newton step, in units of the kernel's width
 STILL = 1e-4  # a code that moves less has arrived
 SMALLEST_VARIANCE = 1e-6  # as a share of the variance of the data
@@ -45,7 +45,8 @@ class Nodes(ABC):
     """
 
     def __init__(self, A, B, variance, *, null_weight, constrain):
-        self.A, self.B, self.variance = A, B, variance
+        self.B, self.variance = B, variance
+        self.move(A)
         self.log_b = math.log(null_weight) if null_weight else -math.inf
         # log h + |z|^2 / 2 = z B_k - |B_k|^2 / 2, as one product
         self.exponents = torch.cat([B, -B.square().sum(dim=1, keepdim=True) / 2], dim=1)
@@ -54,6 +55,10 @@ class Nodes(ABC):
         self.steps = torch.tensor(STEPS, dtype=B.dtype, device=B.device)[:, None]
         self.box = (B.amin(dim=0), B.amax(dim=0)) if constrain else None
         self.q_of_nodes, _, self.null_of_nodes = self.mix(B)
+
+    def move(self, A):
+        """Give the nodes new places among the data."""
+        self.A = A
 
     # From codes to nodes, (..., n_components) to (..., n_nodes)
 
@@ -134,7 +139,7 @@ class Nodes(ABC):
         """
         z = x.new_empty(len(x), self.B.shape[1])
         phi = x.new_empty(len(x))
-        size = max(1, CELLS // max(len(self.B), x.shape[1]))
+        size = max(1, CELLS // len(self.B))
         for rows in iter_chunks(len(x), size):
             evidence = self.evidence(x[rows])
             found = self._best_node(evidence)
@@ -194,7 +199,7 @@ class Nodes(ABC):
         """Move the nodes, then set the variance, each to the maximum of the objective."""
         s = {name: value / statistics["total"] for name, value in statistics.items()}
         A = self.best_places(s)
-        self.A = A.to(self.B.dtype)
+        self.move(A.to(self.B.dtype))
         if learn_variance:
             left = float(self.misfit(s, A)) / A.shape[1]
             self.variance = max(left, SMALLEST_VARIANCE)
@@ -308,16 +313,29 @@ class Reconstruction(Nodes):
     def prototypes(self):
         return self.q_of_nodes @ self.A
 
+    def move(self, A):
+        super().move(A)
+        # With more features than nodes, distances are taken in the span of the nodes, A = C Q^T,
+        # and one more number holds how far a row is from it.
+        self.Q, self.C = None, A
+        if A.shape[1] > len(A) + 1:
+            self.Q, R = torch.linalg.qr(A.T)
+            self.C = F.pad(R.T, (0, 1))
+
     def evidence(self, x):
-        """Return x."""
-        return x
+        """Return x, or where it is in the span of the nodes and how far from it."""
+        if self.Q is None:
+            return x
+        inside = x @ self.Q
+        outside = x.square().sum(dim=1, keepdim=True) - inside.square().sum(dim=1, keepdim=True)
+        return torch.cat([inside, outside.clamp_min_(0).sqrt_()], dim=1)
 
     def at_nodes(self, evidence):
-        return self.log_likelihood(evidence, self.prototypes()) + self.null_of_nodes
+        return self.log_likelihood(evidence, self.q_of_nodes @ self.C) + self.null_of_nodes
 
     def value(self, evidence, z):
         q, _, null = self.mix(z)
-        squares = (q @ self.A).sub_(evidence).square_().sum(dim=-1)
+        squares = (q @ self.C).sub_(evidence).square_().sum(dim=-1)
         return squares / (-2 * self.variance) + null
 
     def slope(self, evidence, z):
@@ -326,8 +344,8 @@ class Reconstruction(Nodes):
         shifts = q[:, None] * (self.B.T - mean[:, :, None])  # (n, n_components, n_nodes)
         # The transposed Jacobian, (n, n_components, n_features). Products of plain matrices, and
         # sums: batched products of matrices this small take ten times longer.
-        J = (shifts.flatten(0, 1) @ self.A).view(*shifts.shape[:2], -1)
-        residual = (evidence - q @ self.A) / self.variance
+        J = (shifts.flatten(0, 1) @ self.C).view(*shifts.shape[:2], -1)
+        residual = (evidence - q @ self.C) / self.variance
         gradient = (J * residual[:, None]).sum(dim=2) + q_0[:, None] * (mean - z)
         curvature = torch.stack([(J * J[:, i : i + 1]).sum(dim=2) for i in range(J.shape[1])], 1)
         curvature /= self.variance
