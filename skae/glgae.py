@@ -366,7 +366,8 @@ class GLGAE(BaseCodec):
         self.n_iter_, self.objective_history_ = 0, []
 
         rows, weights = self._to_rows(X, weights)
-        A, B = self._lay_out(X, rows, weights)
+        with threads_for(X.shape[0] * X.shape[1] ** 2):
+            A, B = self._lay_out(X, rows, weights)
         self.n_nodes_ = len(B)
         self.node_weights_ = np.full(len(B), 1 / len(B))
         self.nodes_latent_ = B
