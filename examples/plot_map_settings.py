@@ -22,7 +22,8 @@ X = np.stack([np.cos(t), np.sin(t)], axis=1) + rng.normal(scale=0.08, size=(400,
 # the dots are what nodes stand for. With "reconstruction" nodes close together give a smooth
 # decoder; from a spacing of 1 on it has bends to spare, follows the noise, and folds. With "bound"
 # every node is a mean of data: close together they are averaged once more, and the curve shrinks;
-# 2 is about right. Far apart, nodes stand each for itself and the line is a polygon.
+# 2 is about right. Far apart, nodes stand each for itself and the line is a polygon; a node that
+# no row has come to falls back to the mean of the data.
 
 fig, axes = plt.subplots(2, 4, figsize=(12, 5.5), layout="constrained", sharex=True, sharey=True)
 for row, objective in zip(axes, ("reconstruction", "bound"), strict=True):

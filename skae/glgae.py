@@ -389,9 +389,8 @@ class GLGAE(BaseCodec):
     def _to_rows(self, X, weights):
         device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
         weights = np.ones(X.shape[0]) if weights is None else weights
-        return make_rows(X, self._units, dtype, device), torch.from_numpy(weights).to(
-            device, dtype
-        )
+        rows = make_rows(X, self._units, dtype, device)
+        return rows, torch.from_numpy(weights).to(device, dtype)
 
     # First places of the nodes
 
@@ -457,7 +456,9 @@ class GLGAE(BaseCodec):
             self._report(F)
             if self._has_settled(before, F):
                 break
-        self._statistics, self._n_steps = statistics, self.n_iter_
+        # per row, as those of the online solver are, for `partial_fit` to go on from
+        self._statistics = {name: value / len(rows) for name, value in statistics.items()}
+        self._n_steps = self.n_iter_
         self._remember(nodes, Z, weights)
 
     def _pass_over(self, nodes, rows, weights, Z):

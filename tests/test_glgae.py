@@ -397,6 +397,19 @@ def test_batches_by_hand_are_the_online_solver():
     assert by_hand.objective_history_ == online.objective_history_
 
 
+@pytest.mark.parametrize("solver", ["batch", "online"])
+def test_partial_fit_goes_on_from_fit(solver):
+    model = GLGAE(objective="bound", n_nodes=16, solver=solver, random_state=0)
+    model.fit(X)
+    before = model.nodes_data_.copy()
+    model.partial_fit(X)
+    assert np.abs(model.nodes_data_ - before).max() < 0.5  # the same data: little to learn
+    for _ in range(20):
+        model.partial_fit(X + 5)
+    moved = model.node_weights_ @ model.nodes_data_ - X.mean(axis=0)
+    assert (moved > 2).all()
+
+
 def test_the_online_solver_reaches_the_batch_solver():
     batch, online = GLGAE(n_nodes=25), GLGAE(n_nodes=25, solver="online", random_state=0)
     difference = explained_variance(batch.fit(X), X) - explained_variance(online.fit(X), X)
