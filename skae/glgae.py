@@ -146,7 +146,7 @@ class GLGAE(BaseCodec):
         decoded to.
 
     node_weights_ : ndarray of shape (n_nodes_,)
-        Mean over the training rows of the share that each node has in their codes.
+        Mean over the training rows of the weight with which each node takes part in them.
 
     noise_variance_ : float
         Variance of a feature around a node, in the squared units of X.
@@ -366,7 +366,8 @@ class GLGAE(BaseCodec):
         self.n_iter_, self.objective_history_ = 0, []
 
         rows, weights = self._to_rows(X, weights)
-        A, B = self._lay_out(X, rows, weights)
+        with threads_for(X.shape[0] * X.shape[1] ** 2):
+            A, B = self._lay_out(X, rows, weights)
         self.n_nodes_ = len(B)
         self.node_weights_ = np.full(len(B), 1 / len(B))
         self.nodes_latent_ = B
@@ -388,9 +389,8 @@ class GLGAE(BaseCodec):
     def _to_rows(self, X, weights):
         device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
         weights = np.ones(X.shape[0]) if weights is None else weights
-        return make_rows(X, self._units, dtype, device), torch.from_numpy(weights).to(
-            device, dtype
-        )
+        rows = make_rows(X, self._units, dtype, device)
+        return rows, torch.from_numpy(weights).to(device, dtype)
 
     # First places of the nodes
 
@@ -456,7 +456,9 @@ class GLGAE(BaseCodec):
             self._report(F)
             if self._has_settled(before, F):
                 break
-        self._statistics, self._n_steps = statistics, self.n_iter_
+        # per row, as those of the online solver are, for `partial_fit` to go on from
+        self._statistics = {name: value / len(rows) for name, value in statistics.items()}
+        self._n_steps = self.n_iter_
         self._remember(nodes, Z, weights)
 
     def _pass_over(self, nodes, rows, weights, Z):
@@ -517,7 +519,7 @@ class GLGAE(BaseCodec):
         self.noise_variance_ = nodes.variance * self.scale_**2
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
-        self.node_weights_ = statistics["share"] / statistics["share"].sum()
+        self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
         self.embedding_ = Z.cpu().numpy()
         self._embedding_weights = weights.double().cpu().numpy()
         self.objective_ = self.objective_history_[-1]

@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from .rows import iter_chunks
 
-STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 1 / 16, 0.01)  # multiples of a Newton step that are tried
+STEPS = (2.0, 1.0, 0.3, 0.05)  # multiples of a Newton step that are tried
 LONGEST_STEP = 1.5  # of a Newton step, in units of the kernel's width
 STILL = 1e-4  # a code that moves less has arrived
 SMALLEST_VARIANCE = 1e-6  # as a share of the variance of the data
 SMALLEST_MASS = 1e-8  # a node with less keeps its place
+SMALLEST_EXPONENT = -80.0  # below it single precision has numbers that processors are slow with
 CELLS = 2**17  # rows x nodes, or rows x features, searched at a time: what a cache holds
 
 
@@ -44,20 +45,26 @@ class Nodes(ABC):
     """
 
     def __init__(self, A, B, variance, *, null_weight, constrain):
-        self.A, self.B, self.variance = A, B, variance
+        self.B, self.variance = B, variance
+        self.move(A)
         self.log_b = math.log(null_weight) if null_weight else -math.inf
-        self.half_norms = B.square().sum(dim=1) / 2
+        # log h + |z|^2 / 2 = z B_k - |B_k|^2 / 2, as one product
+        self.exponents = torch.cat([B, -B.square().sum(dim=1, keepdim=True) / 2], dim=1)
         self.products = (B[:, :, None] * B[:, None, :]).flatten(1)  # (n_nodes, n_components^2)
         self.identity = torch.eye(B.shape[1], dtype=B.dtype, device=B.device)
         self.steps = torch.tensor(STEPS, dtype=B.dtype, device=B.device)[:, None]
         self.box = (B.amin(dim=0), B.amax(dim=0)) if constrain else None
         self.q_of_nodes, _, self.null_of_nodes = self.mix(B)
 
+    def move(self, A):
+        """Give the nodes new places among the data."""
+        self.A = A
+
     # From codes to nodes, (..., n_components) to (..., n_nodes)
 
     def log_kernel(self, z):
         """Return log h + |z|^2 / 2."""
-        return z @ self.B.T - self.half_norms
+        return F.pad(z, (0, 1), value=1.0) @ self.exponents.T
 
     def null(self, z, log_sum):
         """Return q_0 and log(1 - q_0), given the logarithm of the sum over `log_kernel`."""
@@ -68,9 +75,9 @@ class Nodes(ABC):
         """Return q~, q_0 and log(1 - q_0)."""
         log_h = self.log_kernel(z)
         top = log_h.amax(dim=-1, keepdim=True)
-        h = (log_h - top).exp_()
+        h = log_h.sub_(top).clamp_min_(SMALLEST_EXPONENT).exp_()
         total = h.sum(dim=-1, keepdim=True)
-        return h / total, *self.null(z, (top + total.log()).squeeze(-1))
+        return h.div_(total), *self.null(z, (top + total.log()).squeeze(-1))
 
     def decode(self, z):
         """Return the mean of p(x | z) without the null node, the sum of q~_k A_k."""
@@ -132,7 +139,7 @@ class Nodes(ABC):
         """
         z = x.new_empty(len(x), self.B.shape[1])
         phi = x.new_empty(len(x))
-        size = max(1, CELLS // max(len(self.B), x.shape[1]))
+        size = max(1, CELLS // len(self.B))
         for rows in iter_chunks(len(x), size):
             evidence = self.evidence(x[rows])
             found = self._best_node(evidence)
@@ -179,12 +186,9 @@ class Nodes(ABC):
 
     def statistics(self, x, z, weights):
         """Return the weighted sums over rows that determine A and s^2, in double precision."""
-        q = self.mix(z)[0]
-        w = self.choice(self.evidence(x), z)
-        weighted = w * weights[:, None]
+        weighted = self.choice(self.evidence(x), z) * weights[:, None]
         sums = {
             "total": weights.sum(),
-            "share": weights @ q,
             "mass": weighted.sum(dim=0),
             "moment": weighted.T @ x,
             "energy": weights @ x.square().sum(dim=1),
@@ -195,7 +199,7 @@ class Nodes(ABC):
         """Move the nodes, then set the variance, each to the maximum of the objective."""
         s = {name: value / statistics["total"] for name, value in statistics.items()}
         A = self.best_places(s)
-        self.A = A.to(self.B.dtype)
+        self.move(A.to(self.B.dtype))
         if learn_variance:
             left = float(self.misfit(s, A)) / A.shape[1]
             self.variance = max(left, SMALLEST_VARIANCE)
@@ -309,25 +313,42 @@ class Reconstruction(Nodes):
     def prototypes(self):
         return self.q_of_nodes @ self.A
 
+    def move(self, A):
+        super().move(A)
+        # With more features than nodes, distances are taken in the span of the nodes, A = C Q^T,
+        # and one more number holds how far a row is from it.
+        self.Q, self.C = None, A
+        if A.shape[1] > len(A) + 1:
+            self.Q, R = torch.linalg.qr(A.T)
+            self.C = F.pad(R.T, (0, 1))
+
     def evidence(self, x):
-        """Return x."""
-        return x
+        """Return x, or where it is in the span of the nodes and how far from it."""
+        if self.Q is None:
+            return x
+        inside = x @ self.Q
+        outside = x.square().sum(dim=1, keepdim=True) - inside.square().sum(dim=1, keepdim=True)
+        return torch.cat([inside, outside.clamp_min_(0).sqrt_()], dim=1)
 
     def at_nodes(self, evidence):
-        return self.log_likelihood(evidence, self.prototypes()) + self.null_of_nodes
+        return self.log_likelihood(evidence, self.q_of_nodes @ self.C) + self.null_of_nodes
 
     def value(self, evidence, z):
         q, _, null = self.mix(z)
-        return (q @ self.A - evidence).square().sum(dim=-1) / (-2 * self.variance) + null
+        squares = (q @ self.C).sub_(evidence).square_().sum(dim=-1)
+        return squares / (-2 * self.variance) + null
 
     def slope(self, evidence, z):
         q, q_0, _ = self.mix(z)
         mean = q @ self.B
         shifts = q[:, None] * (self.B.T - mean[:, :, None])  # (n, n_components, n_nodes)
-        J = shifts @ self.A  # (n, n_components, n_features), the transposed Jacobian
-        residual = (evidence - q @ self.A) / self.variance
-        gradient = (J @ residual[:, :, None]).squeeze(2) + q_0[:, None] * (mean - z)
-        curvature = J @ J.mT / self.variance
+        # The transposed Jacobian, (n, n_components, n_features). Products of plain matrices, and
+        # sums: batched products of matrices this small take ten times longer.
+        J = (shifts.flatten(0, 1) @ self.C).view(*shifts.shape[:2], -1)
+        residual = (evidence - q @ self.C) / self.variance
+        gradient = (J * residual[:, None]).sum(dim=2) + q_0[:, None] * (mean - z)
+        curvature = torch.stack([(J * J[:, i : i + 1]).sum(dim=2) for i in range(J.shape[1])], 1)
+        curvature /= self.variance
         trace = curvature.diagonal(dim1=1, dim2=2).sum(dim=1)
         damping = q_0 + 1e-3 * trace + 1e-6
         return gradient, curvature + damping[:, None, None] * self.identity
