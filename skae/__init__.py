@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from . import display, metrics
     from .adversarial import AdversarialAutoencoder
     from .autoencoder import Autoencoder
+    from .conditional import ConditionalVAE
     from .contractive import ContractiveAutoencoder
     from .denoising import DenoisingAutoencoder
     from .glgae import GLGAE
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AdversarialAutoencoder": ".adversarial",
     "Autoencoder": ".autoencoder",
+    "ConditionalVAE": ".conditional",
     "ContractiveAutoencoder": ".contractive",
     "DenoisingAutoencoder": ".denoising",
     "GLGAE": ".glgae",
@@ -35,6 +37,7 @@ __all__ = [
     "VAE",
     "AdversarialAutoencoder",
     "Autoencoder",
+    "ConditionalVAE",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",

@@ -39,7 +39,8 @@ N_STORED_CODES = 10000  # training codes kept for `sample`
 MIXTURE_SIZES = (1, 2, 5, 10, 20)
 
 
-def _has_no_early_stopping(estimator):
+def has_no_early_stopping(estimator):
+    """Whether there is a `partial_fit`: it knows no validation rows."""
     if estimator.early_stopping:
         raise AttributeError("partial_fit is not available with early_stopping=True.")
     return True
@@ -142,13 +143,23 @@ class BaseAutoencoder(BaseCodec):
             If X holds NaN or infinity, fewer than two rows, values that the likelihood or the
             output activation cannot reach, or if parameters contradict each other.
         """
-        resume = self.warm_start and hasattr(self, "net_")
-        X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=2)
-        self._start(X, weights, resume=resume)
-        self._train(X, weights, n_epochs=self.max_iter)
+        return self._fit(X, sample_weight)
+
+    def _fit(self, X, sample_weight, *, one_pass=False, **others):
+        """Train over X, from the start or from where the last fit ended."""
+        resume = (one_pass or self.warm_start) and hasattr(self, "net_")
+        least = 1 if one_pass and resume else 2
+        X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
+        X = self._arrange(X, reset=not resume, **others)
+        self._start(X, weights, resume=resume, one_pass=one_pass)
+        self._train(X, weights, n_epochs=1 if one_pass else self.max_iter, watch=not one_pass)
         return self
 
-    @available_if(_has_no_early_stopping)
+    def _arrange(self, X, reset):
+        """Return the table that the networks are shown, here X itself."""
+        return X
+
+    @available_if(has_no_early_stopping)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Train for one pass over X, at the initial learning rate.
@@ -176,11 +187,7 @@ class BaseAutoencoder(BaseCodec):
         AttributeError
             With ``early_stopping=True``: one pass has no validation rows.
         """
-        resume = hasattr(self, "net_")
-        X, weights = self._validate(X, sample_weight, not resume, min_samples=1 if resume else 2)
-        self._start(X, weights, resume=resume, one_pass=True)
-        self._train(X, weights, n_epochs=1, watch=False)
-        return self
+        return self._fit(X, sample_weight, one_pass=True)
 
     def _check_parameters(self):
         """Refuse parameters that contradict each other."""
@@ -280,6 +287,7 @@ class BaseAutoencoder(BaseCodec):
             self._seed = draw_seed(self.random_state)
             self._fitted_params = self._get_fitted_params()
             self._n_features_out = self._get_n_components(X.shape[1])
+            self._n_inputs = X.shape[1]
             self._learn_units(X, weights)
             generators = make_generators(self._seed, self.device_)
             module = self._make_module(X.shape[1], generators["initialisation"])
@@ -355,7 +363,7 @@ class BaseAutoencoder(BaseCodec):
                 "The loss became NaN or infinite; training stopped and the last good weights "
                 "were kept. Try a smaller learning_rate_init or scaling='standard'.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         self._remember(X)
         self._is_fitted = True
@@ -575,10 +583,10 @@ class BaseAutoencoder(BaseCodec):
         if not is_available(self.device_):
             self.device_ = "cpu"
         self._units = self._make_units()
-        fitted = type(self)(**self._fitted_params)
-        fitted.device_ = self.device_
+        fitted = object.__new__(type(self))  # as it was, whatever parameters were set since
+        fitted.__dict__.update(self.__dict__, **self._fitted_params)
         generators = make_generators(self._seed, self.device_)
-        module = fitted._make_module(self.n_features_in_, generators["initialisation"])
+        module = fitted._make_module(self._n_inputs, generators["initialisation"])
         module.to(self.device_, getattr(torch, fitted.dtype))
         self.net_ = fitted._make_engine(module, generators)
         self.net_.load_state(_map_leaves(net_state, np.ndarray, torch.from_numpy))

@@ -97,6 +97,9 @@ class BaseCodec(
         X_original : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
+        return self._decode(self._check_codes(X))
+
+    def _check_codes(self, X):
         check_is_fitted(self)
         Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=self)
         if Z.shape[1] != self._n_features_out:
@@ -104,7 +107,7 @@ class BaseCodec(
                 f"X has {Z.shape[1]} features, but {type(self).__name__}.inverse_transform is "
                 f"expecting {self._n_features_out} features as input."
             )
-        return self._decode(Z)
+        return Z
 
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.

@@ -110,6 +110,11 @@ class Gaussian:
         return Gaussian(self.mean[index], self.log_scale[index], lower)
 
 
+def is_diagonal(p):
+    """Whether the KL to p has a closed form, split over the components."""
+    return isinstance(p, Gaussian) and p.lower is None
+
+
 class Mixture:
     """sum_m w_m p_m(z).
 

@@ -570,7 +570,7 @@ class SparseAutoencoder(BaseAutoencoder):
                 f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
                 "them. Try fewer components, a smaller penalty or more epochs.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
     def _iter_codes(self, X):

@@ -23,6 +23,7 @@ from .distributions import (
     Bernoulli,
     Gaussian,
     Mixture,
+    is_diagonal,
     make_posterior,
     unbound_log_scale,
 )
@@ -42,10 +43,7 @@ class StandardPrior(nn.Module):
         super().__init__()
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
-    def start(self, module, rows):
-        """Learn nothing."""
-
-    def forward(self, module):
+    def forward(self, module, c=None):
         """Return p(z)."""
         return Gaussian(self.zeros, self.zeros)
 
@@ -146,23 +144,31 @@ class VAEModule(AutoencoderModule):
         self.register_buffer("warmth", torch.ones(()), persistent=False)
         self.draws_globally |= corruption is not None and callable(corruption.kind)
 
-    # The three distributions
+    # The three distributions, given c where there is a condition
 
-    def q_z(self, x, masks=()):
+    def split(self, x):
+        """Return the row and the condition that the networks are shown, here none."""
+        return x, None
+
+    def q_z(self, x, c=None, masks=()):
         """Return q(z | x)."""
         return make_posterior(self.encoder(x, *masks), self.n_components)
 
-    def p_z(self):
+    def p_z(self, c=None):
         """Return p(z)."""
         return self.prior(self)
 
-    def p_x(self, z, masks=()):
+    def p_x(self, z, c=None, masks=()):
         """Return p(x | z) for codes (..., n_components)."""
-        parameters = self.decode_parameters(z.reshape(-1, self.n_components), masks)
+        parameters = self.decode_parameters(self.decoder_input(z, c).flatten(0, -2), masks)
         parameters = parameters.reshape(*z.shape[:-1], -1)
         if self.is_bernoulli:
             return Bernoulli(parameters)
         return Gaussian(parameters, 0.5 * self.noise_variance().log())
+
+    def decoder_input(self, z, c):
+        """Return what the decoder sees."""
+        return z
 
     def noise_variance(self):
         """Return the variance of p(x | z), of shape () or (n_features,)."""
@@ -186,23 +192,23 @@ class VAEModule(AutoencoderModule):
 
     def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise):
         """Return the loss terms of each row, in nats."""
+        x, c = self.split(x)
         x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
-        q = self.q_z(x_seen, encoder_masks)
+        q = self.q_z(x_seen, c, encoder_masks)
         z = q.draw(noise)  # (n_mc_samples, batch, n_components)
-        log_p_x = self.p_x(z, decoder_masks).log_prob(x)
+        log_p_x = self.p_x(z, c, decoder_masks).log_prob(x)
         if self.importance_weighted:
-            log_w = log_p_x + self.p_z().log_prob(z) - q.log_prob_of_draw(noise)
+            log_w = log_p_x + self.p_z(c).log_prob(z) - q.log_prob_of_draw(noise)
             return {"negative_bound": math.log(len(z)) - log_w.logsumexp(0)}
-        kl = self.above_free_bits(self.kl(q, z, noise))
+        kl = self.above_free_bits(self.kl(q, self.p_z(c), z, noise))
         return {"reconstruction": -log_p_x.mean(0), "kl": self.beta * self.warmth * kl.sum(-1)}
 
-    def kl(self, q, z, noise):
-        """Return KL(q || p(z)), exact by components, or estimated from draws and whole.
+    def kl(self, q, p, z, noise):
+        """Return KL(q || p), exact by components, or estimated from draws and whole.
 
         Of shape (batch, n_components) or (batch, 1).
         """
-        p = self.p_z()
-        if isinstance(p, Gaussian):
+        if is_diagonal(p):
             return q.kl(p)
         return (q.log_prob_of_draw(noise) - p.log_prob(z)).mean(0)[:, None]
 
@@ -213,27 +219,29 @@ class VAEModule(AutoencoderModule):
         free = self.free_bits * self.n_components / kl.shape[1]
         return torch.where(kl.mean(0) > free, kl, torch.full_like(kl, free))
 
-    def log_weights(self, q, x, noise):
-        """Return log p(x, z) - log q(z | x) at the draws, (n_draws, batch)."""
-        z = q.draw(noise)
-        return self.p_x(z).log_prob(x) + self.p_z().log_prob(z) - q.log_prob_of_draw(noise)
-
     def importance_bound(self, x, noise):
-        """Return log mean_k w_k with the same noise, (n_draws, 1, n_components), for all rows."""
-        q = self.q_z(x)
-        size = max(1, SCORE_ROWS // len(x))
-        parts = [self.log_weights(q, x, e).logsumexp(0) for e in noise.split(size)]
+        """Return log mean_k w_k with the same noise, (n_draws, 1, n_components), for all rows.
+
+        w_k = p(x, z_k) / q(z_k | x).
+        """
+        x, c = self.split(x)
+        q, p_z = self.q_z(x, c), self.p_z(c)
+        parts = []
+        for e in noise.split(max(1, SCORE_ROWS // len(x))):
+            z = q.draw(e)
+            log_w = self.p_x(z, c).log_prob(x) + p_z.log_prob(z) - q.log_prob_of_draw(e)
+            parts.append(log_w.logsumexp(0))
         return torch.stack(parts).logsumexp(0) - math.log(len(noise))
 
     # What stands for one point
 
     def encode(self, x, masks=()):
         """Return the mean of q(z | x), (batch, n_components)."""
-        return self.q_z(x, masks).mean
+        return self.q_z(*self.split(x), masks).mean
 
-    def decode(self, z):
+    def decode(self, z, c=None):
         """Return E[x | z], (batch, n_features)."""
-        return self.p_x(z).mean
+        return self.p_x(z, c).mean
 
     # The start
 
@@ -251,18 +259,25 @@ class VAEModule(AutoencoderModule):
         self.log_noise.copy_((variance - self.least_noise).clamp_min(1e-12).log())
 
     @torch.no_grad()
-    def start_posterior(self, loadings, gain, variances, mean):
-        """Start at q(z | x) = N(gain (x - mean), variances) and E[x | z] = mean + W z."""
-        n_outputs = self.encoder.layers[-1].out_features
-        weight = torch.zeros(n_outputs, gain.shape[1], dtype=gain.dtype)
+    def start_posterior(self, loadings, gain, variances, mean, slopes=None):
+        """Start at q(z | x) = N(gain (x - mean), variances) and E[x | z] = mean + W z.
+
+        With slopes A, (n_features, n_conditions), the mean is mean + A c.
+        """
+        n_outputs, k = self.encoder.layers[-1].out_features, self.n_components
         bias = torch.zeros(n_outputs, dtype=gain.dtype)
-        k = self.n_components
-        weight[:k], bias[:k] = gain, -gain @ mean
+        bias[:k] = -gain @ mean
         if n_outputs > k:
             bias[k : 2 * k] = unbound_log_scale(0.5 * variances.log())
+        if slopes is not None:
+            gain = torch.cat([gain, -gain @ slopes], dim=1)
+            loadings = torch.cat([loadings, slopes.T])
+        weight = torch.zeros(n_outputs, gain.shape[1], dtype=gain.dtype)
+        weight[:k] = gain
         self.encoder.start_linear(weight)
         self.encoder.start_bias(bias)
         self.decoder.start_linear(loadings.T)
+        self.decoder.start_bias(mean)
 
 
 class WarmUp(Callback):
@@ -583,14 +598,16 @@ class VAE(BaseAutoencoder):
                     f"own. Got {getattr(self, name)!r} instead."
                 )
 
-    def _make_module(self, n_features, generator):
-        k = self.n_components
+    _n_conditions = 0  # columns, after those of X, that the networks see and do not model
+
+    def _make_module(self, n_inputs, generator):
+        k, c = self.n_components, self._n_conditions
+        n_features, sizes = n_inputs - c, self._get_hidden_layer_sizes()
         n_outputs = N_POSTERIOR_PARAMETERS[self.covariance_type](k)
-        sizes = self._get_hidden_layer_sizes()
-        return VAEModule(
-            self._make_network("encoder", n_features, sizes, n_outputs, generator),
-            self._make_network("decoder", k, sizes[::-1], n_features, generator),
-            self._make_prior(n_features),
+        return self._module_class(
+            self._make_network("encoder", n_inputs, sizes, n_outputs, generator),
+            self._make_network("decoder", k + c, sizes[::-1], n_features, generator),
+            self._make_prior(n_features, generator),
             n_components=k,
             noise_shape=self._get_noise_shape(n_features),
             learn_noise=isinstance(self.noise_variance, str),
@@ -603,7 +620,9 @@ class VAE(BaseAutoencoder):
             **self._module_options(),
         )
 
-    def _make_prior(self, n_features):
+    _module_class = VAEModule
+
+    def _make_prior(self, n_features, generator):
         if self.prior == "standard":
             return StandardPrior(self.n_components)
         if self.prior == "mixture":
@@ -626,22 +645,30 @@ class VAE(BaseAutoencoder):
     # The start: the linear Gaussian model, at its maximum likelihood
 
     def _start_at_pca(self, rows, weights):
-        module, mean = self.module_, self._get_start_mean()
-        generator = self.net_.generators["initialisation"]
-        module.start_output(mean)
+        module, generator = self.module_, self.net_.generators["initialisation"]
+        module.start_output(self._get_start_mean())
         if module.corruption is not None:
-            module.corruption.start(rows.span(span) for span in iter_chunks(len(rows)))
+            spans = (rows.span(span) for span in iter_chunks(len(rows)))
+            module.corruption.start(module.split(x)[0] for x in spans)
         if self.likelihood == "gaussian":
-            noise, *linear_map = self._solve_linear_case(rows, weights, mean, generator)
-            module.start_noise(noise)
-            if self._has_linear_path():
-                module.start_posterior(*linear_map, mean)
-        if self.prior != "standard":
-            chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
-            module.prior.start(module, rows.take(chosen.to(rows.device)))
+            self._start_at_linear_gaussian(rows, weights, generator)
+        self._start_prior(rows, generator)
         if not self._has_linear_path():
             return None
         return self.net_.weights(), self._loss_over(rows, weights)
+
+    def _start_prior(self, rows, generator):
+        if self.prior != "standard":
+            chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
+            self.module_.prior.start(self.module_, rows.take(chosen.to(rows.device)))
+
+    def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
+        """Set the noise variance, and with a linear path the networks, to the linear optimum."""
+        mean = self._get_start_mean() if mean is None else mean
+        noise, *linear_map = self._solve_linear_case(rows, weights, mean, generator)
+        self.module_.start_noise(noise)
+        if self._has_linear_path():
+            self.module_.start_posterior(*linear_map, mean, slopes)
 
     def _solve_linear_case(self, rows, weights, mean, generator):
         """Return the noise variance, the loadings, and gain and variances of the posterior."""
@@ -676,7 +703,7 @@ class VAE(BaseAutoencoder):
                 "than they are worth. Try warm_up=0.5, free_bits=0.5 or a smaller beta; on data "
                 "without structure nothing will help.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     # Distributions
@@ -695,7 +722,10 @@ class VAE(BaseAutoencoder):
         covariance : ndarray of shape (n_samples, n_components, n_components)
             In the squared units of codes.
         """
-        q = self._get_posterior(self._check_X(X))
+        return self._describe_posterior(self._check_X(X))
+
+    def _describe_posterior(self, X):
+        q = self._get_posterior(X)
         return q.mean.numpy(), q.covariance.numpy()
 
     def _get_posterior(self, X):
@@ -729,10 +759,12 @@ class VAE(BaseAutoencoder):
             In nats; a log density in the units of X, for the Bernoulli likelihood a log
             probability.
         """
-        X = self._check_X(X)
+        return self._bound(self._check_X(X), n_importance_samples)
+
+    def _bound(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         noise = self._draw_score_noise(n_importance_samples)[:, None]
-        offset = self._get_log_volume(X.shape[1])
+        offset = self._get_log_volume()
 
         def bound(module, x):
             x = self._units.enter(x, x.dtype)
@@ -747,11 +779,11 @@ class VAE(BaseAutoencoder):
         uniform = sobol.draw(n, dtype=torch.float64)
         return torch.special.ndtri(uniform.clamp(1e-10, 1 - 1e-10))
 
-    def _get_log_volume(self, n_features):
+    def _get_log_volume(self):
         """Return the logarithm of the volume, in the units of X, of one unit of the network."""
         if not self._shifted:
             return 0.0
-        return float(np.log(np.broadcast_to(self.scale_, n_features)).sum())
+        return float(np.log(np.broadcast_to(self.scale_, self.mean_.shape)).sum())
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of `score_samples`: the larger, the better the model.
@@ -771,7 +803,9 @@ class VAE(BaseAutoencoder):
         score : float
             In nats per row, in the units of X; compare with ``PCA.score``.
         """
-        scores = self.score_samples(X)
+        return self._average(self.score_samples(X), sample_weight)
+
+    def _average(self, scores, sample_weight):
         weights = check_sample_weight(sample_weight, scores[:, None], dtype=np.float64)
         return float(np.average(scores, weights=weights))
 
@@ -805,19 +839,21 @@ class VAE(BaseAutoencoder):
         .. [1] M. D. Hoffman, M. J. Johnson, "ELBO surgery", NIPS workshop on advances in
            approximate Bayesian inference, 2016.
         """
-        X = self._check_X(X).astype(np.float64)
+        return self._decompose(self._check_X(X).astype(np.float64))
+
+    def _decompose(self, X):
         noise = self._draw_score_noise(X.shape[0])
         q = self._get_posterior(X)
         z = q.draw(noise)
 
         def log_densities(module, x, z):
-            x, p_z = self._units.enter(x, x.dtype), module.p_z()
-            has_kl = isinstance(p_z, Gaussian)
-            kl = module.q_z(x).kl(p_z).sum(-1) if has_kl else x.new_full((len(x),), math.nan)
-            return torch.stack([module.p_x(z).log_prob(x), p_z.log_prob(z), kl], dim=1)
+            x, c = module.split(self._units.enter(x, x.dtype))
+            p_z, q_z = module.p_z(c), module.q_z(x, c)
+            exact = q_z.kl(p_z).sum(-1) if is_diagonal(p_z) else x.new_full((len(x),), math.nan)
+            return torch.stack([module.p_x(z, c).log_prob(x), p_z.log_prob(z), exact], dim=1)
 
         log_p_x, log_p_z, kl = self._map_rows(X, np.float64, log_densities, z).T
-        log_p_x = log_p_x - self._get_log_volume(X.shape[1])
+        log_p_x = log_p_x - self._get_log_volume()
         log_q_given_x = q.log_prob_of_draw(noise).numpy()
         log_q = _log_aggregated(q, z).numpy()
         terms = {

@@ -13,6 +13,7 @@ from skae import (
     VAE,
     AdversarialAutoencoder,
     Autoencoder,
+    ConditionalVAE,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -73,6 +74,7 @@ def is_generative(estimator):
 DEFAULTS = {
     "AdversarialAutoencoder": AdversarialAutoencoder(**QUICK),
     "Autoencoder": Autoencoder(**QUICK),
+    "ConditionalVAE": ConditionalVAE(**QUICK),
     "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
     "GLGAE": GLGAE(**QUICK),

@@ -178,7 +178,7 @@ def test_more_draws_give_a_higher_bound(options):
     halves, single = torch.stack(halves).mean(0), torch.stack(single).mean(0)
     assert (whole >= halves - 1e-9).all()
     assert (halves >= single - 1e-9).all()
-    offset = vae._get_log_volume(4)
+    offset = vae._get_log_volume()
     np.testing.assert_allclose(vae.score_samples(iris, 64), whole.numpy() - offset)
 
 
@@ -323,9 +323,11 @@ def test_the_importance_weighted_bound_has_no_kl_of_its_own(name, value):
 
 def test_one_importance_weighted_draw_is_the_vae():
     """log w_1 is the bound itself, the KL being estimated from the draw."""
-    vae = VAE(importance_weighted=True, linear_path=False, **QUICK).fit(iris)
-    t = vae.elbo_decomposition(iris)
-    assert vae.loss_curve_[-1] + 4 * math.log(vae.scale_) == pytest.approx(-t["elbo"], abs=0.5)
+    still = {"max_iter": 20, "learning_rate_init": 1e-9, "random_state": 0}
+    vae = VAE(importance_weighted=True, **still).fit(iris)
+    elbo = vae.elbo_decomposition(iris)["elbo"]
+    loss = np.mean(vae.loss_curve_) + 4 * math.log(vae.scale_)
+    assert loss == pytest.approx(-elbo, abs=0.1)
     assert set(vae.history_[0]) >= {"train_negative_bound", "train_loss"}
 
 

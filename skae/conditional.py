@@ -1,0 +1,960 @@
+"""The conditional variational autoencoder: a density of rows given something known of them."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils import check_array, check_scalar, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from ._sklearn import StrOptions, fit_context
+from .base import N_STORED_CODES, has_no_early_stopping
+from .distributions import Gaussian, make_posterior
+from .networks import MLP
+from .randomness import draw_seed, make_generator, make_random_state
+from .rows import N_DENSE, Units, iter_chunks, weighted_mean_and_variance
+from .vae import VAE, StandardPrior, VAEModule
+
+
+class LearnedPrior(nn.Module):
+    """p(z | c) = N(m(c), diag s^2(c)), with m and log s from a network."""
+
+    def __init__(self, network, n_components):
+        super().__init__()
+        self.network, self.n_components = network, n_components
+        with torch.no_grad():  # whatever c, it starts at N(0, I)
+            network.layers[-1].weight.zero_()
+
+    def forward(self, module, c):
+        """Return p(z | c)."""
+        return make_posterior(self.network(c), self.n_components)
+
+
+class FittedPrior(nn.Module):
+    """No p(z) in the objective; after it, a Gaussian fitted to the codes."""
+
+    def __init__(self, n_components):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_components))
+        self.register_buffer("factor", torch.eye(n_components))
+
+    @torch.no_grad()
+    def fit(self, mean, covariance):
+        """Take over the moments of the codes, (n_components,) and its square."""
+        self.mean.copy_(torch.as_tensor(mean))
+        self.factor.copy_(torch.linalg.cholesky(torch.as_tensor(covariance)))
+
+    def forward(self, module, c):
+        """Return the Gaussian."""
+        return Gaussian(self.mean, self.factor.diagonal().log(), self.factor.tril(-1))
+
+
+class ConditionalVAEModule(VAEModule):
+    r"""The variational autoencoder with everything given c.
+
+    .. math:: -E_{q(z \mid x, c)} \log p(x \mid z, c)
+              + \beta\, KL(q(z \mid x, c) \,\|\, p(z \mid c))
+
+    Its rows are x and c side by side; of the last `n_conditions` columns nothing is modelled.
+    """
+
+    n_conditions = 0
+
+    def split(self, x):
+        """Return x, (batch, n_features), and c, (batch, n_conditions)."""
+        n_features = x.shape[-1] - self.n_conditions
+        return x[..., :n_features], x[..., n_features:]
+
+    def q_z(self, x, c=None, masks=()):
+        """Return q(z | x, c)."""
+        return super().q_z(torch.cat([x, c], dim=-1), masks=masks)
+
+    def p_z(self, c=None):
+        """Return p(z | c)."""
+        return self.prior(self, c)
+
+    def decoder_input(self, z, c):
+        """Return z and c side by side."""
+        return torch.cat([z, c.expand(*z.shape[:-1], c.shape[-1])], dim=-1)
+
+    def forward(self, x, *draws):
+        """Return the loss terms of each row, in nats."""
+        terms = super().forward(x, *draws)
+        if isinstance(self.prior, FittedPrior):
+            del terms["kl"]
+        return terms
+
+
+class JointUnits(Units):
+    """Units of rows and conditions side by side on the way in, of rows alone on the way out."""
+
+    def __init__(self, rows, shift, scale):
+        n = len(shift)
+        wide = [np.ones(n) * v for v in (shift, scale)]
+        self.rows = rows
+        super().__init__(*wide)
+
+    def leave(self, x):
+        """Return the tensor x, in the network's units, in the user's."""
+        return self.rows.leave(x)
+
+
+class Residuals:
+    """Rows of x - A c: what the conditions leave to the code of a linear model.
+
+    Parameters
+    ----------
+    rows : ResidentRows or HostRows
+        x and c side by side.
+    slopes : tensor of shape (n_features, n_conditions)
+        A.
+    """
+
+    def __init__(self, rows, slopes):
+        self.rows, self.slopes = rows, slopes
+
+    def __len__(self):
+        return len(self.rows)
+
+    def span(self, rows):
+        """Return a slice of rows."""
+        xc, n_features = self.rows.span(rows), len(self.slopes)
+        return xc[:, :n_features] - xc[:, n_features:] @ self.slopes.T.to(xc)
+
+
+def regress(rows, weights, n_features):
+    """Return slopes A and intercept of the weighted least squares of x on c, in one pass."""
+    moments, total = 0.0, 0.0
+    for span in iter_chunks(len(rows)):
+        xc = rows.span(span).double()
+        xc1 = torch.cat([xc, torch.ones_like(xc[:, :1])], dim=1)
+        w = xc.new_ones(len(xc)) if weights is None else weights[span].double()
+        moments = moments + (w[:, None] * xc1[:, n_features:]).T @ xc1
+        total = total + w.sum()
+    moments = (moments / total).cpu()
+    cross, square = moments[:, :n_features], moments[:, n_features:]
+    # One-hot labels add up to the constant: the least-norm solution, by a little ridge.
+    ridge = 1e-6 * torch.eye(len(square), dtype=square.dtype)
+    solution = torch.linalg.solve(square + ridge, cross).T
+    return solution[:, :-1], solution[:, -1]
+
+
+class ConditionalVAE(VAE):
+    r"""Conditional variational autoencoder: a density of rows given something known of them.
+
+    Encoder, decoder and prior all see a condition c, a class label or some numbers [1]_:
+
+    .. math:: \log p(x \mid c) \ge E_{q(z \mid x, c)} \log p(x \mid z, c)
+              - \beta\, KL(q(z \mid x, c) \,\|\, p(z \mid c))
+
+    The code is then about what the condition does not say. Pass ``condition=`` to `fit` and to
+    every method that takes rows or codes: a one-dimensional array holds class labels of any kind,
+    a two-dimensional one numbers. Under metadata routing it flows through pipelines and searches
+    without further requests; or name the columns of X that are the condition in
+    `condition_features`, and nothing need be passed. Without any condition it is a `VAE`.
+
+    By default training starts at the linear model: x regressed on c, and the residual's
+    probabilistic PCA.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code.
+
+    conditional_prior : {"learned", "standard", "none"}, default="learned"
+        p(z | c): a Gaussian with diagonal covariance whose parameters a network makes of c;
+        N(0, I) whatever c; or none: the KL is left out, and a Gaussian fitted to the codes serves
+        scores and samples.
+
+    condition_features : array-like of int, str or bool, default=None
+        Columns of X that are the condition, as numbers; by their names where X is a DataFrame.
+        They are seen and given back, and not modelled.
+
+    covariance_type : {"diag", "full", "identity"}, default="diag"
+        Covariance of q(z | x): diagonal; full, by its Cholesky factor; or the identity, so that
+        only the mean is learned.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+
+    noise_variance : {"shared", "per_feature"} or float, default="shared"
+        Variance of the Gaussian p(x | z): one learned number; a learned number for each feature;
+        or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
+        squared scale.
+
+    beta : float, default=1.0
+        Weight of the KL. Scores are always those of weight 1.
+
+    warm_up : float, default=0.0
+        Share of `max_iter` in which the weight of the KL rises from 0 to `beta`. Stopping and best
+        weights begin after it.
+
+    free_bits : float, default=0.0
+        Nats of KL in each component of the code that cost nothing, on average over a batch; with
+        the learned priors `n_components` times as many for the whole code.
+
+    n_mc_samples : int, default=1
+        Draws from q(z | x) for each row and step.
+
+    importance_weighted : bool, default=False
+        Whether to train on the importance-weighted bound of the `n_mc_samples` draws [4]_,
+        :math:`\log \frac1K \sum_k p(x, z_k) / q(z_k \mid x)`.
+
+    corruption : {"gaussian", "masking", "salt_and_pepper", "swap"}, callable or None, \
+            default=None
+        What is done to each row before q(z | x) sees it, see `DenoisingAutoencoder`; the
+        likelihood is that of the clean row.
+
+    corruption_level : float, default=0.3
+        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
+        feature otherwise. Of no effect for a callable.
+
+    hidden_layer_sizes : int or tuple of int, default=(128, 64)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers the model is linear.
+
+    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
+            "softplus"}, default="relu"
+        Activation function of the hidden layers.
+
+    output_activation : str, default="identity"
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error.
+
+    linear_path : bool or "auto", default="auto"
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+
+    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
+        A network of your own: a class or a factory, called as ``encoder(n_features +
+        n_conditions, n_outputs)`` and ``decoder(n_components + n_conditions, n_features)``, or an
+        instance, which is copied; n_conditions is the number of labels, or of numbers. The
+        encoder's outputs are the mean of q(z | x, c), the logarithms of its standard deviations
+        (but for ``"identity"``) and the rows of its lower triangle (for ``"full"``): k, 2 k or
+        2 k + k (k - 1) / 2 of them. None builds a multi-layer perceptron.
+
+    alpha : float or "auto", default="auto"
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+
+    dropout : float, default=0.0
+        Probability with which each hidden unit is dropped in training.
+
+    scaling : {"global", "standard"} or None, default="global"
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are. Everything given back is in the units of X.
+
+    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+
+    learning_rate_init : float, default=0.005
+        Learning rate at the start.
+
+    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
+
+    max_iter : int, default=100
+        Number of epochs.
+
+    tol : float, default=1e-4
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+
+    n_iter_no_change : int or None, default=None
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+
+    early_stopping : bool, default=False
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+
+    validation_fraction : float, default=0.1
+        Share of the rows set aside with `early_stopping`.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping`` and its loggers work.
+
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
+
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit instead of starting afresh.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
+        the same result at each call. numpy's and torch's global generators are never touched;
+        None draws a fresh seed.
+
+    verbose : int, default=0
+        Whether to print a table of losses during training.
+
+    Attributes
+    ----------
+    condition_classes_ : ndarray
+        The labels seen by `fit`, sorted; only where the condition is one.
+
+    noise_variance_ : float or ndarray of shape (n_features,)
+        Variance of p(x | z) in the squared units of X.
+
+    active_units_ : ndarray of bool of shape (n_components,)
+        Which components of the code say something about the row: those whose posterior mean has a
+        variance above 0.01 over the training rows (at most 10000 of them).
+
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
+
+    See Also
+    --------
+    VAE : Without a condition.
+
+    References
+    ----------
+    .. [1] K. Sohn, H. Lee, X. Yan, "Learning structured output representation using deep
+       conditional generative models", NIPS 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ConditionalVAE
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cvae = ConditionalVAE(n_components=8, max_iter=20, random_state=0)
+    >>> Z = cvae.fit(X, condition=y).transform(X, condition=y)
+    >>> threes = cvae.sample(5, condition=3)
+    >>> threes.shape
+    (5, 64)
+    """
+
+    # Under metadata routing `condition` is wanted, without anybody asking for it.
+    __metadata_request__fit = {"condition": True}
+    __metadata_request__partial_fit = {"condition": True}
+    __metadata_request__transform = {"condition": True}
+    __metadata_request__inverse_transform = {"condition": True}
+    __metadata_request__score = {"condition": True}
+
+    prior = "standard"  # where there is no condition
+
+    _module_class = ConditionalVAEModule
+
+    _parameter_constraints = {
+        **{
+            name: kinds
+            for name, kinds in VAE._parameter_constraints.items()
+            if name not in ("prior", "n_prior_components")
+        },
+        "conditional_prior": [StrOptions({"learned", "standard", "none"})],
+        "condition_features": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        conditional_prior="learned",
+        condition_features=None,
+        covariance_type="diag",
+        likelihood="gaussian",
+        noise_variance="shared",
+        beta=1.0,
+        warm_up=0.0,
+        free_bits=0.0,
+        n_mc_samples=1,
+        importance_weighted=False,
+        corruption=None,
+        corruption_level=0.3,
+        hidden_layer_sizes=(128, 64),
+        activation="relu",
+        output_activation="identity",
+        linear_path="auto",
+        encoder=None,
+        decoder=None,
+        alpha="auto",
+        dropout=0.0,
+        scaling="global",
+        optimizer="adam",
+        learning_rate_init=0.005,
+        learning_rate="cosine",
+        batch_size="auto",
+        max_iter=100,
+        tol=1e-4,
+        n_iter_no_change=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.importance_weighted and self.conditional_prior == "none":
+            raise ValueError("importance_weighted=True needs a prior: conditional_prior='none'.")
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, condition=None, sample_weight=None):
+        """Train the model on X given the condition.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; a CSR matrix is made dense batch by batch.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss, in `mean_` and in `scale_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `VAE.fit`; and if the condition has another number of rows than X, is neither
+            labels nor numbers, or is given beside `condition_features`.
+        """
+        return self._fit(X, sample_weight, condition=condition)
+
+    @available_if(has_no_early_stopping)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, *, condition=None, sample_weight=None):
+        """Train for one pass over X, at the initial learning rate.
+
+        The first call fixes `mean_`, `scale_`, the labels and the start of the linear path.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; two rows at least in the first call, and one of each label.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+        """
+        return self._fit(X, sample_weight, one_pass=True, condition=condition)
+
+    def fit_transform(self, X, y=None, *, condition=None, sample_weight=None):
+        """Return ``fit(X, condition=condition).transform(X, condition=condition)``.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+        """
+        self.fit(X, condition=condition, sample_weight=sample_weight)
+        return self.transform(X, condition=condition)
+
+    # The condition
+
+    def _check_reach(self, X):
+        """Refuse rows that the model cannot produce; the condition may be anything."""
+        given = self.condition_features is None
+        super()._check_reach(X if given else X[:, self._find_columns()[0]])
+
+    def _arrange(self, X, reset, condition=None):
+        """Return rows and conditions side by side."""
+        if reset:
+            self._learn_condition(X, condition)
+        if self._condition_kind == "columns":
+            if condition is not None:
+                raise ValueError("condition is given beside condition_features: one is enough.")
+            rows, conditions = self._columns
+            return _beside(X[:, rows], X[:, conditions])
+        return _beside(X, self._encode_condition(condition, X.shape[0], X.dtype))
+
+    def _learn_condition(self, X, condition):
+        """Learn what kind of condition it is, and which labels there are."""
+        self._n_conditions = 0
+        if hasattr(self, "condition_classes_"):
+            del self.condition_classes_
+        if self.condition_features is not None:
+            self._condition_kind, self._columns = "columns", self._find_columns()
+            self._n_conditions = len(self._columns[1])
+        elif condition is None:
+            self._condition_kind = "none"
+        elif _is_labels(condition):
+            self._condition_kind = "labels"
+            self.condition_classes_ = np.unique(_check_labels(condition))
+            self._n_conditions = len(self.condition_classes_)
+        else:
+            self._condition_kind = "numbers"
+            self._n_conditions = check_array(condition, input_name="condition").shape[1]
+
+    def _find_columns(self):
+        """Return the numbers of the columns that are modelled, and of those that are not."""
+        n, wanted = self.n_features_in_, np.asarray(self.condition_features)
+        if wanted.dtype.kind in "OUS":
+            names = list(getattr(self, "feature_names_in_", []))
+            missing = [name for name in wanted if name not in names]
+            if missing:
+                raise ValueError(f"condition_features are not among the columns of X: {missing}.")
+            wanted = np.array([names.index(name) for name in wanted])
+        try:
+            conditions = np.arange(n)[wanted]
+        except IndexError as error:
+            raise ValueError(
+                f"condition_features={self.condition_features!r} are not columns of X, which has "
+                f"{n} features."
+            ) from error
+        rows = np.setdiff1d(np.arange(n), conditions)
+        if not len(conditions) or not len(rows):
+            raise ValueError("condition_features must name some columns of X, and not all.")
+        return rows, conditions
+
+    def _encode_condition(self, condition, n, dtype):
+        """Return the condition of n rows as numbers, (n, n_conditions), checked."""
+        kind = self._condition_kind
+        if (condition is None) != (kind == "none"):
+            raise ValueError(
+                f"This {type(self).__name__} was fitted "
+                + (
+                    "without a condition, and one was given."
+                    if kind == "none"
+                    else "with a condition: pass condition=."
+                )
+            )
+        if kind == "none":
+            return np.empty((n, 0), dtype)
+        if kind == "labels":
+            C = self._encode_labels(condition).astype(dtype)
+        else:
+            C = check_array(condition, dtype=dtype, input_name="condition")
+            if C.shape[1] != self._n_conditions:
+                raise ValueError(
+                    f"condition has {C.shape[1]} columns, but {type(self).__name__} is expecting "
+                    f"{self._n_conditions}."
+                )
+        if len(C) != n:
+            raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
+        return C
+
+    def _encode_labels(self, condition):
+        labels, classes = _check_labels(condition), self.condition_classes_
+        unseen = [label for label in np.unique(labels) if label not in classes]
+        if unseen:
+            raise ValueError(f"condition holds labels that fit did not see: {unseen}.")
+        return np.eye(len(classes))[np.searchsorted(classes, labels)]
+
+    # Units, networks and their start
+
+    def _learn_units(self, X, weights):
+        n, c = X.shape[1] - self._n_conditions, self._n_conditions
+        mean, variance = np.zeros(c), np.ones(c)
+        if self._condition_kind in ("numbers", "columns"):
+            uniform = np.ones(X.shape[0]) if weights is None else weights
+            mean, variance = weighted_mean_and_variance(X[:, n:], uniform)
+        self._condition_mean = mean
+        self._condition_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+        super()._learn_units(X[:, :n], weights)
+
+    def _make_units(self):
+        rows, n = super()._make_units(), len(self.mean_)
+        if not self._n_conditions:
+            return rows
+        shift = np.concatenate([np.broadcast_to(rows.shift, n), self._condition_mean])
+        scale = np.concatenate([np.broadcast_to(rows.scale, n), self._condition_scale])
+        return JointUnits(rows, shift, scale)
+
+    def _make_module(self, n_inputs, generator):
+        module = super()._make_module(n_inputs, generator)
+        module.n_conditions = self._n_conditions
+        return module
+
+    def _make_prior(self, n_features, generator):
+        k = self.n_components
+        if self.conditional_prior == "none":
+            return FittedPrior(k)
+        if self.conditional_prior == "standard" or not self._n_conditions:
+            return StandardPrior(k)
+        sizes = self._get_hidden_layer_sizes()
+        network = MLP(
+            self._n_conditions, sizes, 2 * k, activation=self.activation, generator=generator
+        )
+        return LearnedPrior(network, k)
+
+    def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
+        if self._n_conditions:
+            n_features = len(self.mean_)
+            slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
+            mean = self._get_start_mean()
+            if self._n_conditions <= N_DENSE:
+                slopes, mean = regress(rows, weights, n_features)
+            rows = Residuals(rows, slopes)
+        super()._start_at_linear_gaussian(rows, weights, generator, mean, slopes)
+
+    def _remember(self, X):
+        """Fit the Gaussian that stands for a prior, where there is none."""
+        super()._remember(X)
+        if self.conditional_prior == "none" and X.shape[0] > 1:
+            chosen = make_random_state(self._seed, "sample").permutation(X.shape[0])
+            q = self._get_posterior(X[np.sort(chosen[:N_STORED_CODES])])
+            mean, covariance = q.mean.double(), q.covariance.double().mean(0)
+            covariance = covariance + torch.cov(mean.T, correction=0).reshape(covariance.shape)
+            self.module_.prior.fit(mean.mean(0), covariance)
+
+    # What a fitted model does
+
+    def _check_rows(self, X, condition):
+        return self._arrange(self._check_X(X), reset=False, condition=condition)
+
+    def _reconstruct_batch(self, module, x):
+        x = self._units.enter(x, x.dtype)
+        return self._units.leave(module.decode(module.encode(x), module.split(x)[1]))
+
+    def _restore_columns(self, X, C):
+        """Return rows in the layout of the X that `fit` saw."""
+        if self._condition_kind != "columns":
+            return X
+        out = np.empty((len(X), self.n_features_in_), X.dtype)
+        rows, conditions = self._columns
+        out[:, rows], out[:, conditions] = X, C
+        return out
+
+    def transform(self, X, *, condition=None):
+        """Return the codes of X, the means of q(z | x, c).
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes, in scaled units.
+        """
+        return self._encode(self._check_rows(X, condition))
+
+    def inverse_transform(self, X, *, condition=None):
+        """Return the data that codes stand for under their conditions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`; columns that are the condition are filled in.
+        """
+        Z = self._check_codes(X)
+        C = self._encode_condition(condition, Z.shape[0], Z.dtype)
+        X_hat = self._map_rows(Z, Z.dtype, self._decode_batch, torch.from_numpy(C))
+        return self._restore_columns(X_hat, C)
+
+    def _decode_batch(self, module, z, c):
+        return self._units.leave(module.decode(z, self._enter_condition(c)))
+
+    def _enter_condition(self, c):
+        """Return conditions in the network's units."""
+        shift, scale = (torch.as_tensor(v) for v in (self._condition_mean, self._condition_scale))
+        return (c - shift.to(c)) / scale.to(c)
+
+    def reconstruct(self, X, *, condition=None):
+        """Return X as the codes and the conditions tell it.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            In the units of X.
+        """
+        XC = self._check_rows(X, condition)
+        X_hat = self._map_rows(XC, XC.dtype, self._reconstruct_batch)
+        C = XC[:, len(self.mean_) :]
+        return self._restore_columns(X_hat, C.toarray() if sparse.issparse(C) else C)
+
+    def reconstruction_error(self, X, *, condition=None):
+        """Return the squared error of each row, summed over the features that are modelled.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,)
+            In the squared units of X.
+        """
+        XC = self._check_rows(X, condition)
+
+        def squared_error(module, x):
+            x_hat = self._reconstruct_batch(module, x)
+            return (module.split(x)[0] - x_hat).square().sum(dim=1)
+
+        return self._map_rows(XC, XC.dtype, squared_error)
+
+    def posterior(self, X, *, condition=None):
+        """Return mean and covariance of q(z | x, c) for each row.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components)
+            The codes, as `transform` returns them.
+        covariance : ndarray of shape (n_samples, n_components, n_components)
+            In the squared units of codes.
+        """
+        return self._describe_posterior(self._check_rows(X, condition))
+
+    def score_samples(self, X, n_importance_samples=16, *, condition=None):
+        """Return a lower bound of the log-likelihood of each row given its condition.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        n_importance_samples : int, default=16
+            Number of draws; see `VAE.score_samples`.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+            In nats and in the units of X.
+        """
+        return self._bound(self._check_rows(X, condition), n_importance_samples)
+
+    def score(self, X, y=None, sample_weight=None, *, condition=None):
+        """Return the mean of `score_samples`: the larger, the better the model.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the mean.
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        score : float
+            In nats per row, in the units of X.
+        """
+        return self._average(self.score_samples(X, condition=condition), sample_weight)
+
+    def elbo_decomposition(self, X, *, condition=None):
+        """Return what the evidence lower bound consists of, averaged over rows.
+
+        As `VAE.elbo_decomposition`, with q(z | x, c) and p(z | c); the aggregated posterior is
+        that of all rows and conditions.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
+            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+
+        Returns
+        -------
+        terms : dict of str to float
+            In nats per row.
+        """
+        return self._decompose(self._check_rows(X, condition).astype(np.float64))
+
+    def sample(self, n_samples=1, *, condition=None, observation_noise=True, random_state=None):
+        """Draw new rows: codes from p(z | c), rows from p(x | z, c).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows for each condition.
+
+        condition : label, array-like of shape (n_conditions,) or (n_conditions, n_numbers), \
+                default=None
+            What the rows are to be like. One label, several, or rows of numbers.
+
+        observation_noise : bool, default=True
+            Whether to draw from p(x | z, c); otherwise its mean is returned.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples * n_conditions, n_features)
+            In the units of the data seen by `fit`; the `n_samples` rows of the first condition
+            first.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        C = self._encode_conditions_of_samples(condition)
+        C = np.repeat(C, n_samples, axis=0)
+        seed = self._seed if random_state is None else draw_seed(random_state)
+        generator = make_generator(seed, "sample", self.device_)
+        drawn = self._map_rows(
+            C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
+        )
+        return self._restore_columns(drawn, C)
+
+    def _encode_conditions_of_samples(self, condition):
+        if condition is None:
+            return self._encode_condition(None, 1, self._codes.dtype)
+        if np.ndim(condition) == 0:
+            condition = [condition]
+        return self._encode_condition(condition, len(condition), self._codes.dtype)
+
+    def _sample_batch(self, module, c, generator, observation_noise):
+        c = self._enter_condition(c)
+        p_z = module.p_z(c)
+        shape = () if p_z.mean.dim() == 2 else (len(c),)
+        p_x = module.p_x(p_z.sample(shape, generator), c)
+        return self._units.leave(p_x.sample((), generator) if observation_noise else p_x.mean)
+
+    def interpolate(self, x0, x1, n_steps=10, *, condition=None):
+        """Return the rows on the way between two rows, along a straight line between their codes.
+
+        Parameters
+        ----------
+        x0, x1 : array-like of shape (n_features,)
+            The ends.
+
+        n_steps : int, default=10
+            Number of rows, the reconstructions of both ends included.
+
+        condition : label or array-like of shape (n_numbers,), default=None
+            The condition of all of them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_steps, n_features)
+        """
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
+        ends = np.vstack([np.ravel(x0), np.ravel(x1)])
+        rows = None if condition is None else [condition] * n_steps
+        Z = self.transform(ends, condition=rows and rows[:2])
+        share = np.linspace(0, 1, n_steps, dtype=Z.dtype)[:, None]
+        if self._condition_kind == "columns":
+            rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
+        return self.inverse_transform((1 - share) * Z[0] + share * Z[1], condition=rows)
+
+
+def _is_labels(condition):
+    return np.ndim(condition) == 1
+
+
+def _check_labels(condition):
+    """Return one-dimensional labels; refuse numbers that are no labels, and missing values."""
+    labels = column_or_1d(condition)
+    missing = [label for label in labels if label is None or label != label]
+    if missing:
+        raise ValueError("condition contains missing labels (None or NaN).")
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
+        raise ValueError(
+            "condition is one-dimensional, which means class labels, but holds fractions. "
+            "Pass numbers as a column: condition.reshape(-1, 1)."
+        )
+    return labels
+
+
+def _beside(X, C):
+    if sparse.issparse(X):
+        return sparse.hstack([X, sparse.csr_matrix(C)], format="csr")
+    return np.hstack([X, C]) if C.shape[1] else X
