@@ -15,8 +15,11 @@ from .base import N_STORED_CODES, has_no_early_stopping
 from .distributions import Gaussian, make_posterior
 from .networks import MLP
 from .randomness import draw_seed, make_generator, make_random_state
-from .rows import N_DENSE, Units, iter_chunks, weighted_mean_and_variance
+from .rows import N_DENSE, Units, chunk_to_tensor, iter_chunks, weighted_mean_and_variance
 from .vae import VAE, StandardPrior, VAEModule
+
+
+LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
 
 
 class LearnedPrior(nn.Module):
@@ -608,7 +611,7 @@ class ConditionalVAE(VAE):
 
     def _encode_labels(self, condition):
         labels, classes = _check_labels(condition), self.condition_classes_
-        unseen = [label for label in np.unique(labels) if label not in classes]
+        unseen = [label for label in np.unique(labels).tolist() if label not in classes]
         if unseen:
             raise ValueError(f"condition holds labels that fit did not see: {unseen}.")
         return np.eye(len(classes))[np.searchsorted(classes, labels)]
@@ -621,6 +624,13 @@ class ConditionalVAE(VAE):
         if self._condition_kind in ("numbers", "columns"):
             uniform = np.ones(X.shape[0]) if weights is None else weights
             mean, variance = weighted_mean_and_variance(X[:, n:], uniform)
+            # A column that is hardly ever different would be blown up by its small deviation.
+            deviations = [
+                np.abs(chunk_to_tensor(X[:, n:], rows).numpy() - mean).max(axis=0)
+                for rows in iter_chunks(len(uniform))
+            ]
+            farthest = np.max(deviations, axis=0)
+            variance = np.maximum(variance, (farthest / LARGEST_CONDITION) ** 2)
         self._condition_mean = mean
         self._condition_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
         super()._learn_units(X[:, :n], weights)
@@ -723,7 +733,7 @@ class ConditionalVAE(VAE):
         """
         Z = self._check_codes(X)
         C = self._encode_condition(condition, Z.shape[0], Z.dtype)
-        X_hat = self._map_rows(Z, Z.dtype, self._decode_batch, torch.from_numpy(C))
+        X_hat = self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
         return self._restore_columns(X_hat, C)
 
     def _decode_batch(self, module, z, c):

@@ -1,0 +1,308 @@
+"""The conditional VAE: conditions of every kind, routing, and what theory says of the code."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from scipy.stats import multivariate_normal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import VAE, ConditionalVAE
+
+iris, species = load_iris(return_X_y=True)
+QUICK = {"max_iter": 4, "random_state": 0}
+numbers = np.random.default_rng(0).normal(size=(150, 2)) + iris[:, :2]
+CONDITIONS = {
+    "integers": species,
+    "strings": np.array(["setosa", "versicolor", "virginica"])[species],
+    "objects": np.array(["setosa", "versicolor", "virginica"], dtype=object)[species],
+    "booleans": species > 0,
+    "whole floats": species.astype(float),
+    "list": species.tolist(),
+    "series": pd.Series(species, dtype="category"),
+    "numbers": numbers,
+    "frame": pd.DataFrame(numbers, columns=["a", "b"]),
+}
+kinds = pytest.mark.parametrize("condition", CONDITIONS.values(), ids=CONDITIONS)
+
+
+def rows(condition, index):
+    return condition.iloc[index] if hasattr(condition, "iloc") else np.asarray(condition)[index]
+
+
+@kinds
+def test_every_method_takes_the_condition(condition):
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=condition)
+    Z = cvae.transform(iris, condition=condition)
+    X_hat = cvae.inverse_transform(Z, condition=condition)
+    np.testing.assert_allclose(cvae.reconstruct(iris, condition=condition), X_hat, rtol=1e-9)
+    error = cvae.reconstruction_error(iris, condition=condition)
+    np.testing.assert_allclose(error, ((iris - X_hat) ** 2).sum(axis=1), rtol=1e-9)
+    scores = cvae.score_samples(iris, condition=condition)
+    assert cvae.score(iris, condition=condition) == pytest.approx(scores.mean())
+    alone = rows(condition, slice(60, 61))
+    np.testing.assert_allclose(cvae.transform(iris[60:61], condition=alone)[0], Z[60])
+    np.testing.assert_allclose(cvae.score_samples(iris[60:61], condition=alone)[0], scores[60])
+    assert cvae.sample(3, condition=rows(condition, slice(0, 150, 75))).shape == (6, 4)
+    mean, covariance = cvae.posterior(iris, condition=condition)
+    np.testing.assert_allclose(mean, Z)
+    assert covariance.shape == (150, 2, 2)
+    t = cvae.elbo_decomposition(iris, condition=condition)
+    assert t["kl"] == pytest.approx(t["mutual_information"] + t["marginal_kl"])
+    same = clone(cvae).fit_transform(iris, condition=condition)
+    np.testing.assert_array_equal(same, Z)
+    copy = pickle.loads(pickle.dumps(cvae))
+    np.testing.assert_array_equal(copy.transform(iris, condition=condition), Z)
+    np.testing.assert_array_equal(copy.sample(2, condition=alone), cvae.sample(2, condition=alone))
+
+
+@pytest.mark.parametrize("conditional_prior", ["learned", "standard", "none"])
+@pytest.mark.parametrize("options", [{}, {"covariance_type": "full", "scaling": None}])
+def test_priors(conditional_prior, options):
+    cvae = ConditionalVAE(conditional_prior=conditional_prior, **options, **QUICK)
+    cvae.fit(iris, condition=species)
+    assert np.isfinite(cvae.score(iris, condition=species))
+    assert ("train_kl" in cvae.history_[0]) == (conditional_prior != "none")
+    assert cvae.sample(5, condition=[0, 1, 2]).shape == (15, 4)
+
+
+def test_no_condition_is_the_vae_bit_for_bit():
+    cvae, vae = ConditionalVAE(**QUICK).fit(iris), VAE(**QUICK).fit(iris)
+    np.testing.assert_array_equal(cvae.transform(iris), vae.transform(iris))
+    np.testing.assert_array_equal(cvae.score_samples(iris), vae.score_samples(iris))
+    np.testing.assert_array_equal(cvae.sample(5), vae.sample(5))
+
+
+def test_columns_of_x_may_be_the_condition():
+    table = pd.DataFrame(iris, columns=list("abcd"))
+    by_name = ConditionalVAE(condition_features=["d", "b"], **QUICK).fit(table)
+    by_number = ConditionalVAE(condition_features=[3, 1], **QUICK).fit(iris)
+    beside = ConditionalVAE(**QUICK).fit(iris[:, [0, 2]], condition=iris[:, [3, 1]])
+    mask = ConditionalVAE(condition_features=[False, True, False, True], **QUICK).fit(iris)
+    Z = by_name.transform(table)
+    np.testing.assert_array_equal(by_number.transform(iris), Z)
+    apart = beside.transform(iris[:, [0, 2]], condition=iris[:, [3, 1]])
+    np.testing.assert_allclose(apart, Z, rtol=1e-6)
+    assert mask.transform(iris).shape == Z.shape
+
+    X_hat = by_number.reconstruct(iris)
+    np.testing.assert_array_equal(X_hat[:, [1, 3]], iris[:, [1, 3]])
+    error = ((X_hat - iris) ** 2).sum(axis=1)
+    np.testing.assert_allclose(by_number.reconstruction_error(iris), error)
+    np.testing.assert_allclose(by_number.inverse_transform(Z, condition=iris[:, [3, 1]]), X_hat)
+    with pytest.raises(ValueError, match="pass condition="):
+        by_number.inverse_transform(Z)
+    S = by_number.sample(2, condition=iris[:3, [3, 1]])
+    np.testing.assert_array_equal(S[:, 3], np.repeat(iris[:3, 3], 2))
+    np.testing.assert_array_equal(
+        by_number.transform(sparse.csr_matrix(iris)), by_number.transform(iris)
+    )
+    with pytest.raises(ValueError, match="one is enough"):
+        by_number.transform(iris, condition=species)
+    assert by_number.interpolate(iris[0], iris[1], 3).shape == (3, 4)
+
+
+def test_a_condition_is_standardised_by_itself():
+    """Its units and offset change nothing."""
+    plain = ConditionalVAE(**QUICK).fit(iris, condition=numbers)
+    moved = ConditionalVAE(**QUICK).fit(iris, condition=1024 * numbers)
+    np.testing.assert_allclose(
+        moved.transform(iris, condition=1024 * numbers),
+        plain.transform(iris, condition=numbers),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_rare_values_of_a_condition_stay_in_reach_of_the_network():
+    """A column that is hardly ever different from zero is not blown up by its tiny deviation."""
+    rare = np.zeros((150, 2))
+    rare[:, 0], rare[0, 1] = numbers[:, 0], 1.0
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=rare)
+    with torch.no_grad():
+        entered = cvae._enter_condition(torch.from_numpy(rare))
+    assert entered.abs().max() <= 10.0
+    assert entered[:, 0].std(correction=0) == pytest.approx(1.0)
+
+
+def linear_data(n=3000):
+    rng = np.random.default_rng(0)
+    c = rng.normal(size=(n, 2)) * [2, 1] + 3
+    A, W = rng.normal(size=(6, 2)), np.linalg.qr(rng.normal(size=(6, 2)))[0] * [3, 2]
+    X = c @ A.T + rng.normal(size=(n, 2)) @ W.T + 0.5 * rng.normal(size=(n, 6)) + 1
+    return X, c, A, W
+
+
+def test_the_linear_case_is_a_regression_and_the_residual_s_pca():
+    X, c, A, W = linear_data()
+    options = {"hidden_layer_sizes": (), "max_iter": 10, "random_state": 0}
+    cvae = ConditionalVAE(2, **options).fit(X, condition=c)
+    exact = multivariate_normal(np.zeros(6), W @ W.T + 0.25 * np.eye(6)).logpdf(X - c @ A.T - 1)
+    assert cvae.score(X, condition=c) == pytest.approx(exact.mean(), abs=0.05)
+    assert cvae.noise_variance_ == pytest.approx(0.25, rel=0.03)
+    zeros = np.zeros((2, 2))
+    slope = np.diff(cvae.inverse_transform(zeros, condition=[[3.0, 3.0], [4.0, 3.0]]), axis=0)
+    np.testing.assert_allclose(slope[0], A[:, 0], atol=0.1)
+    assert VAE(2, **options).fit(X).score(X) < exact.mean() - 0.5
+
+
+@pytest.mark.parametrize(
+    ("at_fit", "later", "words"),
+    [
+        (species, None, "pass condition="),
+        (None, species, "fitted without a condition"),
+        (species, np.full(150, 7), r"labels that fit did not see: \[.*7.*\]"),
+        (species, species[:7], "condition has 7 rows, but there are 150"),
+        (numbers, numbers[:, :1], "condition has 1 columns, .* expecting 2"),
+        (numbers, np.where(numbers > 6, np.nan, numbers), "condition contains NaN"),
+        (numbers, numbers[:9], "condition has 9 rows"),
+    ],
+)
+def test_wrong_conditions_later(at_fit, later, words):
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=at_fit)
+    for method in (cvae.transform, cvae.reconstruct, cvae.score_samples):
+        with pytest.raises(ValueError, match=words):
+            method(iris, condition=later)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (numbers[:, 0], "holds fractions"),
+        (np.array([None, *species[1:]], dtype=object), "missing labels"),
+        (np.array([np.nan, *species[1:]]), "missing labels"),
+        (species[:9], "condition has 9 rows"),
+        (np.array([["a"]] * 150), "arrays of bytes/strings"),
+    ],
+)
+def test_wrong_conditions_at_fit(condition, words):
+    with pytest.raises(ValueError, match=words):
+        ConditionalVAE(**QUICK).fit(iris, condition=condition)
+
+
+@pytest.mark.parametrize("features", [["z"], [9], [], [0, 1, 2, 3]])
+def test_wrong_columns(features):
+    table = pd.DataFrame(iris, columns=list("abcd"))
+    with pytest.raises(ValueError, match="condition_features"):
+        ConditionalVAE(condition_features=features, **QUICK).fit(table)
+
+
+def test_importance_weights_need_a_prior():
+    with pytest.raises(ValueError, match="conditional_prior"):
+        ConditionalVAE(importance_weighted=True, conditional_prior="none").fit(iris)
+
+
+def test_a_pipeline_routes_the_condition():
+    """Cross-validated and searched, with no request set by anybody."""
+    y = (iris[:, 0] > 5.8).astype(int)
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(
+            StandardScaler(), ConditionalVAE(**QUICK), LogisticRegression(max_iter=500)
+        )
+        pipeline.fit(iris, y, condition=species)
+        assert pipeline.predict(iris, condition=species).shape == (150,)
+        found = cross_validate(pipeline, iris, y, cv=3, params={"condition": species})
+        assert (found["test_score"] > 0.55).all()
+        grid = {"conditionalvae__n_components": [1, 2]}
+        search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(iris, y, condition=species)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        cv = KFold(2, shuffle=True, random_state=0)
+        own = GridSearchCV(ConditionalVAE(**QUICK), {"n_components": [1, 2]}, cv=cv)
+        own.fit(iris, condition=species)
+        assert np.isfinite(own.cv_results_["mean_test_score"]).all()
+
+
+def test_columns_need_no_routing():
+    X = np.column_stack([iris, species])
+    pipeline = make_pipeline(
+        ConditionalVAE(condition_features=[4], **QUICK), LogisticRegression(max_iter=500)
+    )
+    search = GridSearchCV(pipeline, {"conditionalvae__n_components": [1, 2]}, cv=2)
+    assert np.isfinite(search.fit(X, species).best_score_)
+
+
+def test_partial_fit_and_warm_start_keep_the_condition():
+    cvae = ConditionalVAE(**QUICK)
+    for _ in range(3):
+        cvae.partial_fit(iris, condition=species)
+    assert cvae.n_iter_ == 3
+    with pytest.raises(ValueError, match="did not see"):
+        cvae.partial_fit(iris, condition=np.full(150, 5))
+    steady = ConditionalVAE(learning_rate="constant", linear_path=False, random_state=0)
+    long = clone(steady).set_params(max_iter=4).fit(iris, condition=species)
+    short = clone(steady).set_params(max_iter=2, warm_start=True)
+    short.fit(iris, condition=species).fit(iris, condition=species)
+    assert short.loss_curve_ == long.loss_curve_
+
+
+def test_a_second_fit_forgets_the_first_condition():
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=species).fit(iris)
+    assert not hasattr(cvae, "condition_classes_")
+    np.testing.assert_array_equal(
+        cvae.transform(iris), ConditionalVAE(**QUICK).fit(iris).transform(iris)
+    )
+
+
+def test_bernoulli_rows_given_numbers_of_any_size():
+    X = (iris > iris.mean(axis=0)).astype(float)
+    cvae = ConditionalVAE(likelihood="bernoulli", **QUICK).fit(X, condition=100 * numbers)
+    assert np.isfinite(cvae.score(X, condition=100 * numbers))
+    table = np.column_stack([X, 100 * numbers])
+    cvae = ConditionalVAE(likelihood="bernoulli", condition_features=[4, 5], **QUICK).fit(table)
+    assert np.isfinite(cvae.score(table))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X / 16, y, stratify=y, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def conditional(digits):
+    A, _, y, _ = digits
+    return ConditionalVAE(8, max_iter=50, random_state=0).fit(A, condition=y)
+
+
+def test_samples_obey_their_label(digits, conditional):
+    """An independent classifier agrees with more than 95 %."""
+    A, _, y, _ = digits
+    judge = LogisticRegression(max_iter=1000).fit(A, y)
+    S = conditional.sample(50, condition=np.arange(10))
+    assert judge.score(S, np.repeat(np.arange(10), 50)) > 0.95
+    one = conditional.sample(4, condition=3, random_state=1)
+    np.testing.assert_array_equal(judge.predict(one), [3, 3, 3, 3])
+
+
+def test_the_code_leaves_the_label_to_the_condition(digits, conditional):
+    """A linear probe reads much less of it than from an unconditional code."""
+    A, B, y, z = digits
+    vae = VAE(8, max_iter=50, random_state=0).fit(A)
+
+    def probe(codes, held_out):
+        return LogisticRegression(max_iter=1000).fit(codes, y).score(held_out, z)
+
+    given = probe(conditional.transform(A, condition=y), conditional.transform(B, condition=z))
+    assert given < 0.5 < probe(vae.transform(A), vae.transform(B)) - 0.2
+    assert conditional.score(B, condition=z) > vae.score(B)
+
+
+def test_no_prior_is_worse(digits):
+    """Codes without a KL are not where a Gaussian expects them."""
+    A, B, y, z = digits
+    scores = [
+        ConditionalVAE(8, conditional_prior=prior, max_iter=20, random_state=0)
+        .fit(A, condition=y)
+        .score(B, condition=z)
+        for prior in ("learned", "standard", "none")
+    ]
+    assert min(scores[:2]) > scores[2] + 5
