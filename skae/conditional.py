@@ -18,7 +18,6 @@ from .randomness import draw_seed, make_generator, make_random_state
 from .rows import N_DENSE, Units, chunk_to_tensor, iter_chunks, weighted_mean_and_variance
 from .vae import VAE, StandardPrior, VAEModule
 
-
 LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
 
 
