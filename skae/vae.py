@@ -54,19 +54,19 @@ class MixturePrior(nn.Module):
     def __init__(self, n_prior_components, n_components):
         super().__init__()
         self.logits = nn.Parameter(torch.zeros(n_prior_components))
-        self.parameters_ = nn.Parameter(torch.zeros(n_prior_components, 2 * n_components))
+        self.means = nn.Parameter(torch.zeros(n_prior_components, n_components))
+        self.log_scales = nn.Parameter(torch.zeros(n_prior_components, n_components))
 
     @torch.no_grad()
     def start(self, module, rows):
         """Place the components at the codes of some rows."""
-        k = self.parameters_.shape[1] // 2
-        self.parameters_[:, :k] = module.encode(rows)
-        self.parameters_[:, k:] = math.log(0.5)
+        self.means.copy_(module.encode(rows))
+        self.log_scales.fill_(math.log(0.5))
 
     def forward(self, module):
         """Return p(z)."""
-        components = make_posterior(self.parameters_, self.parameters_.shape[1] // 2)
-        return Mixture(self.logits.log_softmax(0), components)
+        parameters = torch.cat([self.means, self.log_scales], dim=1)
+        return Mixture(self.logits.log_softmax(0), make_posterior(parameters, self.means.shape[1]))
 
 
 class VampPrior(nn.Module):
@@ -99,8 +99,8 @@ class VAEModule(AutoencoderModule):
     prior : nn.Module
         Called with this module, returns p(z).
     n_components : int
-    log_noise : tensor
-        Logarithm of the noise variance, of shape () or (n_features,), as it starts.
+    noise_shape : tuple
+        () for one noise variance, (n_features,) for one of each feature.
     learn_noise : bool
     beta, free_bits : float
     n_mc_samples : int
@@ -173,6 +173,11 @@ class VAEModule(AutoencoderModule):
     def noise_variance(self):
         """Return the variance of p(x | z), of shape () or (n_features,)."""
         return self.least_noise + self.log_noise.exp()
+
+    def undecayed_parameters(self):
+        """Return the parameters that weight decay leaves alone: those of a mixture prior too."""
+        mixture = isinstance(self.prior, (MixturePrior, VampPrior))
+        return super().undecayed_parameters() + list(self.prior.parameters()) * mixture
 
     # The objective
 

@@ -162,6 +162,14 @@ def test_learned_priors_are_densities(prior):
     assert draws.mean() == pytest.approx(mean, abs=0.05)
 
 
+def test_weight_decay_leaves_the_prior_alone():
+    decayed = {
+        prior: VAE(prior=prior, **QUICK).fit(iris).net_.n_decayed_
+        for prior in ("standard", "mixture", "vamp")
+    }
+    assert len(set(decayed.values())) == 1
+
+
 # Bounds
 
 

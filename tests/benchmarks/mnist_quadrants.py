@@ -4,8 +4,8 @@ The task of Sohn, Lee and Yan (NIPS 2015), with networks of two layers of 500 re
 of 50 numbers (200 in the paper): negative conditional log-likelihood of the hidden pixels in nats
 per image, pixels in [0, 1] with the Bernoulli cross-entropy. A plain network maps what is given to
 what is hidden; the conditional VAE is scored by minus its ELBO, by importance sampling from
-q(z | x, c), and by draws from its prior p(z | c) alone. Epochs and the learning rate, where several
-are given, are chosen on validation rows; the figures are those of test rows.
+q(z | x, c), and by draws from its prior p(z | c) alone. Epochs, and the learning rate where
+several are given, are chosen on validation rows; the figures are those of test rows.
 
 Published: plain network 100.03 / 62.14 / 26.01, conditional VAE by importance sampling 64.05 /
 44.96 / 20.97; a public reproduction 100.4 / 61.9 / 25.4 and, as -ELBO, 71.8 / 51.0 / 24.2.
