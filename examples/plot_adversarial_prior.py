@@ -31,8 +31,10 @@ X_train, X_test, y_train, y_test = train_test_split(
 models = {
     "Autoencoder": Autoencoder(2, linear_path=False, random_state=0),
     "VAE": VAE(2, linear_path=False, random_state=0),
-    "Adversarial, Gaussian prior": AdversarialAutoencoder(2, random_state=0),
-    "Adversarial, mixture prior": AdversarialAutoencoder(2, prior="mixture", random_state=0),
+    "Adversarial, Gaussian prior": AdversarialAutoencoder(2, max_iter=120, random_state=0),
+    "Adversarial, mixture prior": AdversarialAutoencoder(
+        2, prior="mixture", max_iter=120, random_state=0
+    ),
 }
 for model in models.values():
     model.fit(X_train)
