@@ -1,9 +1,18 @@
 """Displays in scikit-learn's convention: losses, reconstructions, codes."""
 
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["DictionaryDisplay", "LatentDisplay", "LossCurveDisplay", "ReconstructionDisplay"]
+__all__ = [
+    "DictionaryDisplay",
+    "LatentDisplay",
+    "LossCurveDisplay",
+    "ManifoldDisplay",
+    "ReconstructionDisplay",
+]
 
 # Colours told apart by colour-blind readers too (Okabe and Ito 2008), then matplotlib's own.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -442,6 +451,152 @@ class LatentDisplay:
             bbox_to_anchor=(1, 0.5),
             handletextpad=0.1,
         )
+
+
+class ManifoldDisplay:
+    """Images decoded from a grid over two numbers of the code, each where its code lies.
+
+    Create it with :meth:`from_estimator`; the parameters are stored as attributes.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_rows, n_columns, height, width)
+        The first row holds the images of the highest second number.
+    centers : tuple of ndarray, of shapes (n_columns,) and (n_rows,)
+        The numbers of the code, from left to right and from bottom to top, evenly spaced.
+    value_range : tuple (low, high) or None, default=None
+        What is drawn white and black; None for the extremes of the images.
+    components : tuple of two int, default=(0, 1)
+        Which two.
+    estimator_name : str, default=None
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    image_ : matplotlib AxesImage
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.display import ManifoldDisplay
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> display = ManifoldDisplay.from_estimator(PCA(2).fit(X), X, n_images=10)
+    >>> display.images.shape
+    (9, 10, 8, 8)
+    """
+
+    def __init__(
+        self, images, centers, *, value_range=None, components=(0, 1), estimator_name=None
+    ):
+        self.images = images
+        self.centers = centers
+        self.value_range = value_range
+        self.components = components
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        components=(0, 1),
+        limits=None,
+        n_images=16,
+        image_shape=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Decode a grid of codes with a fitted transformer.
+
+        Parameters
+        ----------
+        estimator : fitted transformer with ``inverse_transform``
+        X : array-like of shape (n_samples, n_features)
+            Its codes say where the grid lies, and what the grid does not vary is as in their mean.
+            Black and white are its extremes.
+        components : tuple of two int, default=(0, 1)
+            Which two numbers of the code vary.
+        limits : tuple ((left, right), (bottom, top)) or None, default=None
+            The codes of the outermost images. None takes the 2 % and 98 % quantiles of the codes
+            of X.
+        n_images : int, default=16
+            Number of images along the longer side. The other side has as many as keep both axes
+            on the same scale.
+        image_shape : tuple (height, width) or None, default=None
+            None for square images.
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : ManifoldDisplay
+        """
+        check_scalar(n_images, "n_images", Integral, min_val=2)
+        Z, pair = np.asarray(estimator.transform(X)), list(components)
+        if limits is None:
+            limits = np.quantile(Z[:, pair], [0.02, 0.98], axis=0).T
+        height, width = _image_shape(np.shape(X)[1], image_shape)
+        centers = _even_grid(limits, n_images, (width + 1, height + 1))
+        across, up = np.meshgrid(centers[0], centers[1][::-1])
+        codes = np.repeat(Z.mean(axis=0, keepdims=True), across.size, axis=0)
+        codes[:, pair] = np.column_stack([across.ravel(), up.ravel()])
+        images = np.asarray(estimator.inverse_transform(codes))
+        images = images.reshape(*across.shape, height, width)
+        display = cls(
+            images,
+            centers,
+            value_range=(np.min(X), np.max(X)),
+            components=components,
+            estimator_name=type(estimator).__name__,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : ManifoldDisplay
+        """
+        n_rows, n_columns, height, width = self.images.shape
+        self.ax_, self.figure_ = _axes(ax, figsize=(0.4 * n_columns + 0.8, 0.4 * n_rows + 0.8))
+        extent = []
+        for values, n_pixels in zip(self.centers, (width, height), strict=True):
+            margin = (values[1] - values[0]) * n_pixels / (2 * n_pixels + 2)
+            extent += [values[0] - margin, values[-1] + margin]
+        low, high = self.value_range or (None, None)
+        style = {"cmap": "gray_r", "vmin": low, "vmax": high, "extent": extent, **kwargs}
+        self.image_ = self.ax_.imshow(_tile(self.images, background=np.nan), **style)
+        i, j = self.components
+        self.ax_.set(xlabel=f"code {i}", ylabel=f"code {j}")
+        self.ax_.spines[:].set_visible(False)
+        if self.estimator_name:
+            self.ax_.set_title(self.estimator_name)
+        return self
+
+
+def _even_grid(limits, n_images, sizes):
+    """Return values along both axes, steps in proportion to sizes, around the limits' middle."""
+    spans = [high - low for low, high in limits]
+    span = max(span / size for span, size in zip(spans, sizes, strict=True))
+    step = span / (n_images - 1) or 1.0  # codes that are all the same
+    values = []
+    for (low, high), span, size in zip(limits, spans, sizes, strict=True):
+        n = max(2, round(span / (step * size)) + 1)
+        values.append((low + high) / 2 + step * size * (np.arange(n) - (n - 1) / 2))
+    return tuple(values)
 
 
 def _are_numbers(y):

@@ -9,8 +9,9 @@ With :math:`\Psi = \sigma^2 I` it is probabilistic PCA (Tipping and Bishop 1999)
 import torch
 
 LEAST_NOISE = 1e-6  # in the network's units
-N_EM_STEPS = 500
-EM_TOLERANCE = 1e-5
+N_STEPS, N_STEPS_WIDE = 100, 10  # of factor analysis: it is a start, and gradients go on
+N_EXACT = 512  # features above which a step takes long
+TOLERANCE = 1e-4
 
 
 def probabilistic_pca(components, variances, residual, noise=None):
@@ -34,27 +35,29 @@ def probabilistic_pca(components, variances, residual, noise=None):
     return (variances - noise.mean()).clamp_min(0).sqrt()[:, None] * components, noise
 
 
-def factor_analysis(covariance, loadings, noise):
+def factor_analysis(covariance, n_components):
     r"""Return W, (n_components, n_features), and the noise variances of factor analysis.
 
-    By expectation-maximisation (Rubin and Thayer 1982), which a few products with the covariance
-    make cheap, from the solution of probabilistic PCA.
+    Given :math:`\Psi`, W is probabilistic PCA's of the whitened data; given W, :math:`\Psi` is
+    what it leaves of the variances: scikit-learn's iteration (Barber 2012, algorithm 21.1), on a
+    covariance, and with a floor.
 
     Parameters
     ----------
     covariance : tensor of shape (n_features, n_features)
-    loadings : tensor of shape (n_components, n_features)
-    noise : tensor of shape ()
+    n_components : int
     """
-    noise = noise.expand(len(covariance))
-    for _ in range(N_EM_STEPS):
-        _, gain, variances = posterior(loadings, noise)
-        cross = gain @ covariance  # of codes and data
-        second_moment = variances.diag() + cross @ gain.T
-        loadings = torch.linalg.solve(second_moment, cross)
-        before = noise
-        noise = (covariance.diagonal() - (loadings * cross).sum(dim=0)).clamp_min(LEAST_NOISE)
-        if ((noise - before).abs() <= EM_TOLERANCE * before).all():
+    d, variances = len(covariance), covariance.diagonal().clamp_min(LEAST_NOISE)
+    k = min(n_components, d)
+    noise = variances
+    loadings = torch.zeros(n_components, d, dtype=covariance.dtype)
+    for _ in range(N_STEPS if d <= N_EXACT else N_STEPS_WIDE):
+        root, before = noise.sqrt(), noise
+        values, vectors = torch.linalg.eigh(covariance / root / root[:, None])
+        gains = (values[-k:] - 1).clamp_min(0).sqrt()
+        loadings[:k] = (gains * vectors[:, -k:]).T * root
+        noise = (variances - loadings.square().sum(dim=0)).clamp_min(LEAST_NOISE)
+        if ((noise - before).abs() <= TOLERANCE * before).all():
             break
     return loadings, noise
 

@@ -681,10 +681,11 @@ class VAE(BaseAutoencoder):
         noise = self._get_fixed_noise()
         if self.covariance_type == "identity":
             return linear_gaussian.unit_posterior(*pca, noise)
-        loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
         if self.noise_variance == "per_feature" and len(mean) <= N_DENSE:
             covariance, _ = scatter(rows, weights, mean, None)
-            loadings, noise = linear_gaussian.factor_analysis(covariance, loadings, noise)
+            loadings, noise = linear_gaussian.factor_analysis(covariance, self.n_components)
+        else:
+            loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
         return noise, *linear_gaussian.posterior(loadings, noise)
 
     def _get_fixed_noise(self):

@@ -19,10 +19,11 @@ def test_the_readme_s_code_runs_and_its_figures_hold(capsys):
     namespace = {}
     for block in blocks:
         exec(block, namespace)
-    printed = capsys.readouterr().out.split()
-    promised = re.findall(r"print\(explained.*# ([0-9.]+)", "".join(blocks))
-    assert len(promised) == 2
-    np.testing.assert_allclose([float(v) for v in printed[:2]], np.float64(promised), atol=0.01)
+    printed = capsys.readouterr().out.splitlines()
+    promised = re.findall(r"^print\(.*\)(?:  # (-?[0-9.]+))?", "".join(blocks), re.MULTILINE)
+    figures = [(float(p), float(v)) for p, v in zip(promised, printed, strict=True) if p]
+    assert len(figures) == 4
+    np.testing.assert_allclose(*zip(*figures, strict=True), rtol=0.015)
     assert namespace["Z"].shape == (450, 8)
     assert namespace["new"].shape == (5, 64)
 
