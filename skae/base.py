@@ -474,6 +474,7 @@ class BaseAutoencoder(BaseCodec):
         score : float
             1 is perfect; constant data score 1 if reproduced exactly, else 0.
         """
+        error = self.reconstruction_error(X)
         X = self._check_X(X)
         weights = check_sample_weight(sample_weight, X, dtype=np.float64)
         mean = torch.from_numpy(self.mean_)
@@ -481,7 +482,7 @@ class BaseAutoencoder(BaseCodec):
         def deviation(module, x):
             return (x - mean.to(x)).square().sum(dim=1)
 
-        residual = weights @ self.reconstruction_error(X)
+        residual = weights @ error
         total = weights @ self._map_rows(X, X.dtype, deviation)
         if total == 0:
             return float(residual == 0)

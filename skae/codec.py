@@ -143,6 +143,11 @@ class BaseCodec(
 
         return self._map_rows(X, X.dtype, squared_error)
 
+    def _average(self, scores, sample_weight):
+        """Return the weighted mean of the scores of rows."""
+        weights = check_sample_weight(sample_weight, scores[:, None], dtype=np.float64)
+        return float(np.average(scores, weights=weights))
+
     def _encode(self, X):
         return self._map_rows(X, X.dtype, self._encode_batch)
 

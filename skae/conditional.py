@@ -929,20 +929,19 @@ class ConditionalVAE(VAE):
             Number of rows, the reconstructions of both ends included.
 
         condition : label or array-like of shape (n_numbers,), default=None
-            The condition of all of them.
+            The condition of all of them; with `condition_features` it is that of x0.
 
         Returns
         -------
         X : ndarray of shape (n_steps, n_features)
         """
         check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        ends = np.vstack([np.ravel(x0), np.ravel(x1)])
+        ends = self._check_ends(x0, x1)
         rows = None if condition is None else [condition] * n_steps
-        Z = self.transform(ends, condition=rows and rows[:2])
-        share = np.linspace(0, 1, n_steps, dtype=Z.dtype)[:, None]
+        XC = self._arrange(ends, reset=False, condition=rows and rows[:2])
         if self._condition_kind == "columns":
             rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
-        return self.inverse_transform((1 - share) * Z[0] + share * Z[1], condition=rows)
+        return self.inverse_transform(self._between(self._encode(XC), n_steps), condition=rows)
 
 
 def _is_labels(condition):

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
 from .nodes import OBJECTIVES
 from .randomness import draw_seed, make_generator, make_random_state
@@ -615,9 +615,7 @@ class GLGAE(BaseCodec):
         score : float
             Nats per row, in the units of X.
         """
-        X = self._check_X(X)
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-        return float(np.average(self.score_samples(X), weights=weights))
+        return self._average(self.score_samples(X), sample_weight)
 
     def responsibilities(self, X):
         r"""Return how likely each node has produced each row, given its code.

@@ -7,16 +7,16 @@ from warnings import warn
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
+from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import nn
 
 from . import linear_gaussian
-from ._sklearn import Interval, StrOptions, check_sample_weight
+from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .codec import INFERENCE_ROWS
+from .codec import FLOATS, INFERENCE_ROWS
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .distributions import (
     N_POSTERIOR_PARAMETERS,
@@ -811,10 +811,6 @@ class VAE(BaseAutoencoder):
         """
         return self._average(self.score_samples(X), sample_weight)
 
-    def _average(self, scores, sample_weight):
-        weights = check_sample_weight(sample_weight, scores[:, None], dtype=np.float64)
-        return float(np.average(scores, weights=weights))
-
     def elbo_decomposition(self, X):
         r"""Return what the evidence lower bound consists of, averaged over rows.
 
@@ -926,9 +922,23 @@ class VAE(BaseAutoencoder):
         X : ndarray of shape (n_steps, n_features)
         """
         check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        ends = self.transform(np.vstack([np.ravel(x0), np.ravel(x1)]))
-        share = np.linspace(0, 1, n_steps, dtype=ends.dtype)[:, None]
-        return self.inverse_transform((1 - share) * ends[0] + share * ends[1])
+        return self._decode(self._between(self._encode(self._check_ends(x0, x1)), n_steps))
+
+    def _check_ends(self, x0, x1):
+        """Return two rows, checked; names of features are not asked of a single row."""
+        check_is_fitted(self)
+        ends = check_array(np.vstack([np.ravel(x0), np.ravel(x1)]), dtype=FLOATS)
+        if ends.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"x0 and x1 have {ends.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_}."
+            )
+        return ends
+
+    def _between(self, Z, n_steps):
+        """Return codes on the straight line between two."""
+        share = np.linspace(0, 1, n_steps, dtype=Z.dtype)[:, None]
+        return (1 - share) * Z[0] + share * Z[1]
 
     @property
     def noise_variance_(self):

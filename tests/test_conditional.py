@@ -65,6 +65,14 @@ def test_every_method_takes_the_condition(condition):
     np.testing.assert_array_equal(copy.sample(2, condition=alone), cvae.sample(2, condition=alone))
 
 
+@pytest.mark.parametrize("condition", [species, numbers], ids=["labels", "numbers"])
+def test_interpolation_under_one_condition(condition):
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=condition)
+    path = cvae.interpolate(iris[0], iris[9], 3, condition=condition[0])
+    one = cvae.reconstruct(iris[:1], condition=condition[:1])
+    np.testing.assert_allclose(path[:1], one)
+
+
 @pytest.mark.parametrize("conditional_prior", ["learned", "standard", "none"])
 @pytest.mark.parametrize("options", [{}, {"covariance_type": "full", "scaling": None}])
 def test_priors(conditional_prior, options):

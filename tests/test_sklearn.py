@@ -1,6 +1,7 @@
 """scikit-learn's own checks, and its tools around every estimator."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,18 @@ def test_set_output(estimator, output, frame):
     assert list(ae.feature_names_in_) == list("abcd")
     prefix = type(estimator).__name__.lower()
     assert list(Z.columns) == [f"{prefix}{j}" for j in range(code_size(ae))]
+
+
+@main_estimators()
+def test_names_of_features_raise_no_warning(estimator):
+    table = pd.DataFrame(X, columns=list("abcd"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*feature names")
+        ae = clone(estimator).fit(table)
+        for method in (ae.transform, ae.reconstruct, ae.reconstruction_error, ae.score_samples):
+            method(table)
+        ae.score(table)
+        ae.fit_transform(table)
 
 
 def test_other_column_names_are_refused():
