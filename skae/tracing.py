@@ -16,6 +16,7 @@ import warnings
 
 import torch
 from torch import fx
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
@@ -66,6 +67,17 @@ class Recorder(TorchDispatchMode):
         result = func(*args, **kwargs)
         self.calls.append((func, args, kwargs, result))
         return result
+
+
+class OnlyTensors(TorchFunctionMode):
+    """Refuse the ways out of torch that no operation shows: what follows may depend on numbers."""
+
+    EXITS = (torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in self.EXITS:
+            raise Untraceable("numbers are read")
+        return func(*args, **(kwargs or {}))
 
 
 def tensors_in(tree):
@@ -344,7 +356,7 @@ class Replay:
         if self._is_watched:
             return None
         inputs = tensors_in((batch, draws))
-        shapes = tuple([tensor.shape for tensor in inputs])
+        shapes = tuple([(tensor.shape, tensor.stride()) for tensor in inputs])
         if shapes not in self._programs:
             self._programs[shapes] = None
             return self._write_down(shapes, batch, draws, inputs)
@@ -360,39 +372,36 @@ class Replay:
         trainable = [p for p in parameters if p.requires_grad]
         buffers = list(self.module.buffers())
         before = [buffer.clone() for buffer in buffers]
-        with Recorder() as recorder:
-            step = self.take(batch, draws)
-            gradient = torch.autograd.grad(step["loss"], trainable, allow_unused=True)
+        try:
+            with Recorder() as recorder, OnlyTensors():
+                step = self.take(batch, draws)
+                gradient = torch.autograd.grad(step["loss"], trainable, allow_unused=True)
+        except Exception:  # nobody's fault, or one that the eager step will show
+            _copy(before, buffers)
+            return None
         for p in parameters:
             if p.grad is not None:
                 p.grad.zero_()  # for good, where the step does not reach
         parts = [(g, p.grad) for g, p in zip(gradient, trainable, strict=True) if g is not None]
-        _copy(*zip(*parts, strict=True))
+        after = [buffer.clone() for buffer in buffers]
         try:
             program = Program(
                 recorder.calls, inputs, [*parameters, *buffers], parameters, parts, step["values"]
             )
-            function = self._compile(program, inputs, buffers, before, parts, step["values"])
-            self._programs[shapes] = step["names"], function, program.kept
-        except Untraceable:
+            arguments = (*inputs, *program.kept)
+            _copy(before, buffers)
+            function = compiled(program, arguments)
+            _copy(before, buffers)
+            again = function(*arguments)
+            pairs = [*parts, (step["values"], again), *zip(after, buffers, strict=True)]
+            if all(_is_close(a, b) for a, b in pairs):
+                self._programs[shapes] = step["names"], function, program.kept
+        except Exception:  # whatever is out of the ordinary stays eager
             pass
-        return step
-
-    def _compile(self, program, inputs, buffers, before, parts, values):
-        """Return what runs the program, if it repeats the step; leave all as the step did."""
-        after = [buffer.clone() for buffer in buffers]
-        arguments = (*inputs, *program.kept)
-        _copy(before, buffers)
-        function = compiled(program, arguments)
-        _copy(before, buffers)
-        again = function(*arguments)
-        pairs = [*parts, (values, again), *zip(after, buffers, strict=True)]
-        is_repeated = all(_is_close(a, b) for a, b in pairs)
         _copy(after, buffers)
-        _copy(*zip(*parts, strict=True))
-        if not is_repeated:
-            raise Untraceable("the program does not repeat the step")
-        return function
+        for computed, wanted in parts:
+            wanted.copy_(computed)
+        return step
 
 
 def _copy(sources, targets):
@@ -410,7 +419,9 @@ def _state_of(module):
     """Return what a program takes for granted: switches, settings, where memory lies."""
     state = [torch.is_autocast_enabled("cpu")]
     for part in module.modules():
-        state += [value for value in vars(part).values() if not isinstance(value, dict)]
+        for value in vars(part).values():
+            value = list(value.values()) if isinstance(value, dict) else value
+            state += value if isinstance(value, (list, tuple)) else [value]
         for tensor in (*part._parameters.values(), *part._buffers.values()):
             if tensor is not None:
                 state += [tensor, tensor.data_ptr(), tensor.requires_grad]
