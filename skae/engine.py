@@ -328,8 +328,8 @@ class Engine(NeuralNet):
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
         self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
         self._replay = Replay(self.module_, self._forward) if self._is_repeatable() else None
-        n_times = collections.Counter(batches.sizes * epochs)
-        self._frequent = {size for size, n in n_times.items() if n >= tracing.WORTH}
+        n_times = collections.Counter(batches.sizes)
+        self._frequent = {size for size, n in n_times.items() if n * epochs >= tracing.WORTH}
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
