@@ -18,8 +18,9 @@ from torch import nn
 
 from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from .codec import BaseCodec, check_device, is_available
-from .engine import OPTIMIZERS, SCHEDULES, Batches, Convergence, Engine
+from .engine import SCHEDULES, Batches, Convergence, Engine
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
+from .optimizers import OPTIMIZERS
 from .randomness import (
     draw_seed,
     make_generators,

@@ -19,7 +19,7 @@ class Likelihood(NamedTuple):
 
 def squared_error(x_hat, x):
     """Minus log N(x; x_hat, I / 2) up to a constant: the squared error summed over features."""
-    return (x - x_hat).square().sum(dim=1)
+    return (x_hat - x).square().sum(dim=1)
 
 
 def bernoulli_cross_entropy(logits, x):

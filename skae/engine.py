@@ -4,9 +4,10 @@ It knows one thing about a module: ``module(*batch)`` returns ``{name: (batch,) 
 scalar for a term that exists for a whole batch only.
 """
 
+import collections
 import itertools
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from skorch import NeuralNet
@@ -14,29 +15,12 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from . import tracing
+from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, bare_step
 from .randomness import global_generator_for
+from .tracing import Replay
 
 PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
-
-# Optimizers that treat every number by itself, so that one flat vector is the same to them as
-# many matrices. Any other receives the parameters one by one.
-ELEMENTWISE = (
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.Adamax,
-    torch.optim.NAdam,
-    torch.optim.RAdam,
-    torch.optim.SGD,
-    torch.optim.ASGD,
-    torch.optim.RMSprop,
-    torch.optim.Rprop,
-    torch.optim.Adagrad,
-    torch.optim.Adadelta,
-    torch.optim.LBFGS,
-)
-FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 # Learning rate at a share t of the training, relative to its initial value.
 SCHEDULES = {
@@ -94,9 +78,9 @@ class Batches:
         return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
     @property
-    def n_batches(self):
-        """Number of batches of one pass."""
-        return len(self._spans())
+    def sizes(self):
+        """Number of rows of each batch of one pass."""
+        return [span.stop - span.start for span in self._spans()]
 
     def _order(self):
         if self.generator is None:
@@ -272,6 +256,7 @@ class Engine(NeuralNet):
             p.data, p.grad = flat[part].view_as(p), grad[part].view_as(p)
             offset += p.numel()
         self.flat_, self.flat_grad_ = flat, grad
+        self.decayed_ = flat[: self.n_decayed_]
 
     def initialize_optimizer(self, triggered_directly=None):
         kind = getattr(self.optimizer, "func", self.optimizer)  # of a functools.partial
@@ -341,7 +326,10 @@ class Engine(NeuralNet):
         self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
         # A scheduler that the user brings takes the place of ours.
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
-        self._step, self._n_steps = 0, epochs * batches.n_batches if own_schedule else 0
+        self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
+        self._replay = Replay(self.module_, self._forward) if self._is_repeatable() else None
+        n_times = collections.Counter(batches.sizes)
+        self._frequent = {size for size, n in n_times.items() if n * epochs >= tracing.WORTH}
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
@@ -369,14 +357,17 @@ class Engine(NeuralNet):
         self._set_training(training)
         if not training:
             self._evaluation_generator = self._fresh_evaluation_generator()
+        elif self._replay is not None:
+            self._replay.begin_epoch()
+            self._bare_step = None
         sizes, values, names = [], [], None
         for batch in iterator:
             if self._per_batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             x, weights = batch
-            names = list(step["y_pred"])
-            values.append(torch.stack(step["terms"]))
+            names = step["names"]
+            values.append(step["values"])
             sizes.append(len(x) if weights is None else weights.sum())
             if self._per_batch_callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
@@ -408,31 +399,56 @@ class Engine(NeuralNet):
     def train_step(self, batch, **fit_params):
         """Draw the step's noise, compute the gradient, let the optimizer take its step."""
         self._apply_schedule()
-        generator = self.generators["dropout"]
-        with global_generator_for(self.module_, generator), self._batch_norm_for(len(batch[0])):
-            draws = self._draw(len(batch[0]), self.generators)
-            steps = []
-
-            def closure():
-                self.flat_grad_.zero_()
-                step = self._forward(batch, draws)
-                step["loss"].backward()
-                if self._per_batch_callbacks:
-                    self.notify(
-                        "on_grad_computed",
-                        named_parameters=list(self.module_.named_parameters()),
-                        batch=batch,
-                        training=True,
-                    )
-                steps.append(step)
-                return step["loss"]
-
-            if isinstance(self.optimizer_, torch.optim.LBFGS):
-                self.optimizer_.step(closure)
+        n_rows, generator = len(batch[0]), self.generators["dropout"]
+        with global_generator_for(self.module_, generator), batch_norm_for(self.module_, n_rows):
+            draws = self._draw(n_rows, self.generators)
+            replays = self._replay is not None and n_rows in self._frequent
+            step = self._replay(batch, draws) if replays else None
+            if step is None:
+                step = self._eager_step(batch, draws)
             else:
-                closure()
-                self.optimizer_.step()
+                self._move()
             self._decay_weights()
+        return step
+
+    def _is_repeatable(self):
+        """Whether a step does the same operations each time, as far as can be told beforehand."""
+        foreign = getattr(self.module_, "draws_globally", False)  # code that we do not know
+        closure = isinstance(self.optimizer_, torch.optim.LBFGS)
+        device = self.flat_.device.type
+        norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
+        return not (foreign or closure or norms or self._per_batch_callbacks) and device == "cpu"
+
+    def _move(self):
+        """Let the optimizer take its step, by the shortest way once it has taken one."""
+        if self._bare_step is None:
+            self.optimizer_.step()
+            self._bare_step = bare_step(self.optimizer_)
+        else:
+            self._bare_step()
+
+    def _eager_step(self, batch, draws):
+        steps = []
+
+        def closure():
+            self.flat_grad_.zero_()
+            step = self._forward(batch, draws)
+            step["loss"].backward()
+            if self._per_batch_callbacks:
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=list(self.module_.named_parameters()),
+                    batch=batch,
+                    training=True,
+                )
+            steps.append(step)
+            return step["loss"]
+
+        if isinstance(self.optimizer_, torch.optim.LBFGS):
+            self.optimizer_.step(closure)
+        else:
+            closure()
+            self.optimizer_.step()
         return steps[0]
 
     def validation_step(self, batch, **fit_params):
@@ -451,7 +467,7 @@ class Engine(NeuralNet):
             x, weights = batch
             n = len(x) if weights is None else float(weights.sum())
             step = self.validation_step(batch)
-            for name, value in zip(step["y_pred"], step["terms"], strict=True):
+            for name, value in zip(step["names"], step["values"], strict=True):
                 total[name] = total.get(name, 0.0) + n * float(value)
             size += n
         terms = {name: value / size for name, value in total.items()}
@@ -467,7 +483,8 @@ class Engine(NeuralNet):
         terms = self.criterion_(y_pred, weights)
         return {
             "loss": sum(terms),
-            "terms": [term.detach() for term in terms],
+            "names": list(y_pred),
+            "values": torch.stack([term.detach() for term in terms]),
             "y_pred": y_pred,
         }
 
@@ -481,25 +498,30 @@ class Engine(NeuralNet):
     def _decay_weights(self):
         if self.alpha:
             rate = self.optimizer_.param_groups[0]["lr"]
-            self.flat_[: self.n_decayed_].mul_(max(0.0, 1 - rate * self.alpha))
+            self.decayed_.mul_(max(0.0, 1 - rate * self.alpha))
 
     def _fresh_evaluation_generator(self):
         generator = self.generators["evaluation"]
         return generator.manual_seed(generator.initial_seed())
 
-    @contextmanager
-    def _batch_norm_for(self, n_rows):
-        """Let batch normalisation use its running statistics where one row is all there is."""
-        layers = [m for m in self.module_.modules() if isinstance(m, _BatchNorm)] * (n_rows == 1)
-        for layer in layers:
-            layer.eval()
-        yield
-        for layer in layers:
-            layer.train()
+
+@contextmanager
+def _running_statistics(module):
+    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    for layer in layers:
+        layer.eval()
+    yield
+    for layer in layers:
+        layer.train()
+
+
+def batch_norm_for(module, n_rows):
+    """Let batch normalisation use its running statistics where one row is all there is."""
+    return _running_statistics(module) if n_rows == 1 else nullcontext()
 
 
 def _has_batch_hook(callback):
-    return any(
-        getattr(type(callback), hook, None) is not getattr(Callback, hook)
-        for hook in PER_BATCH_HOOKS
-    )
+    idle = [getattr(Callback, hook) for hook in PER_BATCH_HOOKS]
+    if getattr(callback, "step_every", None) == "epoch":
+        idle.append(LRScheduler.on_batch_end)  # does nothing then
+    return any(getattr(type(callback), hook, None) not in idle for hook in PER_BATCH_HOOKS)

@@ -50,8 +50,6 @@ GAINS = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.2, "tanh": 5
 
 def dropout_masks(widths, p, n_rows, generator, like):
     """Return a mask per hidden layer, (n_rows, width): 0 with probability p, else 1 / (1 - p)."""
-    if not p:
-        return ()
     return tuple(
         torch.empty(n_rows, width, device=like.device, dtype=like.dtype)
         .bernoulli_(1 - p, generator=generator)
@@ -152,6 +150,8 @@ class MLP(nn.Module):
 
     def draw_masks(self, n_rows, generator):
         """Return the dropout masks of one step."""
+        if not self.dropout:
+            return ()
         widths = [layer.out_features for layer in self.layers[:-1]]
         return dropout_masks(widths, self.dropout, n_rows, generator, self.layers[0].weight)
 
@@ -199,6 +199,8 @@ class TiedMLP(nn.Module):
     def draw_masks(self, n_rows, generator):
         """Return the dropout masks of one step."""
         (encoder,) = self._encoder
+        if not encoder.dropout:
+            return ()
         widths = [layer.in_features for layer in reversed(encoder.layers[1:])]
         return dropout_masks(widths, encoder.dropout, n_rows, generator, self.biases[0])
 

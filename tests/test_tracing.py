@@ -1,0 +1,396 @@
+"""The fast path: it gives what the eager path gives, or steps aside."""
+
+import functools
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from skorch.callbacks import Callback, Freezer, LRScheduler
+from torch import nn
+
+from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder, tracing
+from skae.autoencoder import AutoencoderModule
+from skae.optimizers import bare_step
+from tests.estimators import all_estimators, has_engine
+
+PATHS = ("fast", "eager")
+X = load_iris().data[::2][:70]  # batches of 16 and a short one of 6
+WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Return a function that fits on one of the paths, whatever the number of steps."""
+
+    def fit(path, estimator, sample_weight=None, X=X):
+        monkeypatch.setattr(tracing, "WORTH", {"eager": 10**9, "fast": 0}[path])
+        return estimator.fit(X, sample_weight=sample_weight)
+
+    return fit
+
+
+def programs(estimator):
+    """Return what the last fit wrote down: a program for each shape, or None where it failed."""
+    replay = estimator.net_._replay
+    return [] if replay is None else list(replay._programs.values())
+
+
+def is_replayed(estimator):
+    return bool(programs(estimator)) and None not in programs(estimator)
+
+
+def assert_equal_models(fast, eager, rtol=1e-4):
+    """Same losses, weights, buffers, optimizer state and generators, to rounding."""
+    np.testing.assert_allclose(fast.loss_curve_, eager.loss_curve_, rtol=rtol)
+    if eager.validation_loss_curve_ is not None:
+        np.testing.assert_allclose(
+            fast.validation_loss_curve_, eager.validation_loss_curve_, rtol=rtol
+        )
+    states = fast.net_.state(), eager.net_.state()
+    for key in ("weights", "generators"):
+        for name, value in states[1][key].items():
+            torch.testing.assert_close(states[0][key][name], value, rtol=rtol, atol=1e-5)
+    assert states[0]["optimizer_name"] == states[1]["optimizer_name"]
+    moments = [tracing.tensors_in(state["optimizer"]["state"]) for state in states]
+    for a, b in zip(*moments, strict=True):
+        torch.testing.assert_close(a, b, rtol=rtol, atol=1e-5 * float(b.abs().max() + 1))
+
+
+# Their modules run code of the user, or their optimizer calls the step itself.
+EAGER = {"lbfgs", "own networks", "own corruption", "own prior", "own template"}
+
+
+@all_estimators(only=has_engine)
+def test_both_paths_are_equal(estimator, on, request):
+    name = request.node.callspec.id
+    fast = on("fast", clone(estimator), WEIGHTS)
+    eager = on("eager", clone(estimator), WEIGHTS)
+    assert is_replayed(fast) == (name not in EAGER)
+    assert not programs(eager)
+    rtol = 1e-9 if estimator.dtype == "float64" else 1e-4
+    assert_equal_models(fast, eager, rtol)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        VAE(warm_up=0.5, prior="mixture", max_iter=12),
+        SparseAutoencoder(24, sparsity="topk", n_nonzero_coefs=1, max_iter=12),
+        SparseAutoencoder(9, sparsity="batch_topk", max_iter=12),
+        ContractiveAutoencoder(3, hidden_layer_sizes=(8,), early_stopping=True, max_iter=12),
+        Autoencoder(dropout=0.3, alpha=0.2, dtype="float64", max_iter=12),
+    ],
+    ids=["warm-up", "revival", "threshold", "early stopping", "decay"],
+)
+def test_what_changes_between_steps_is_seen(estimator, on):
+    """Buffers that callbacks fill, units that are revived, thresholds, rates, masks."""
+    fast, eager = [on(path, clone(estimator).set_params(random_state=1)) for path in PATHS]
+    assert is_replayed(fast)
+    assert_equal_models(fast, eager, rtol=1e-3)
+    if isinstance(estimator, SparseAutoencoder) and estimator.sparsity == "topk":
+        assert max(row["n_dead_units"] for row in eager.history_) > 0  # some were revived
+
+
+@pytest.mark.parametrize("estimator", [Autoencoder(), VAE(), SparseAutoencoder()])
+def test_paths_may_change_between_fits(estimator, on):
+    """A warm start after pickling goes on the same from either path, on either path."""
+    estimator = clone(estimator).set_params(warm_start=True, max_iter=3, random_state=0)
+    models = []
+    for first, then in (
+        ("eager", "eager"),
+        ("fast", "eager"),
+        ("eager", "fast"),
+        ("fast", "fast"),
+    ):
+        model = pickle.loads(pickle.dumps(on(first, clone(estimator))))
+        models.append(on(then, model))
+    for model in models[1:]:
+        assert_equal_models(model, models[0])
+
+
+HALVING = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        functools.partial(torch.optim.AdamW, weight_decay=0.1, betas=(0.8, 0.95)),
+        functools.partial(torch.optim.Adam, amsgrad=True),
+        functools.partial(torch.optim.Adam, fused=False),
+        functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+        torch.optim.Adafactor,
+        "rmsprop",
+    ],
+    ids=["adamw", "amsgrad", "foreach", "sgd", "adafactor", "rmsprop"],
+)
+@pytest.mark.parametrize("callbacks", [None, [HALVING]])
+def test_optimizers_and_schedules(optimizer, callbacks, on):
+    settings = dict(learning_rate_init=1e-3, max_iter=5, random_state=0)
+    ae = Autoencoder(optimizer=optimizer, callbacks=callbacks, **settings)
+    fast, eager = [on(path, clone(ae)) for path in PATHS]
+    assert is_replayed(fast)
+    assert_equal_models(fast, eager)
+
+
+def test_the_bare_step_is_the_optimizer_s():
+    torch.manual_seed(0)
+    start = torch.randn(7)
+    for make in (torch.optim.Adam, torch.optim.AdamW):
+        ends = []
+        for bare in (False, True):
+            p = nn.Parameter(start.clone())
+            optimizer = make([p], lr=0.1, weight_decay=0.01, fused=True)
+            generator = torch.Generator().manual_seed(0)
+            for i in range(4):
+                p.grad = torch.randn(7, generator=generator) if p.grad is None else p.grad
+                step = bare_step(optimizer) if bare else optimizer.step
+                assert (step == optimizer.step) == (not bare or i == 0)
+                step()
+            ends.append((p.detach().clone(), optimizer.state[p]["step"].item()))
+        torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
+def test_the_bare_step_leaves_room_for_listeners():
+    p = nn.Parameter(torch.ones(3))
+    p.grad = torch.ones(3)
+    optimizer = torch.optim.Adam([p], fused=True)
+    optimizer.step()
+    assert bare_step(optimizer) != optimizer.step
+    optimizer.register_step_post_hook(lambda *args: None)
+    assert bare_step(optimizer) == optimizer.step
+
+
+# What is written down, and when
+
+
+class Counting(AutoencoderModule):
+    n_calls = 0
+
+    def forward(self, *batch):
+        Counting.n_calls += 1
+        return super().forward(*batch)
+
+
+def with_module(module_class, **settings):
+    """Return an autoencoder whose objective is a class of the user."""
+
+    class Mine(Autoencoder):
+        def _make_module(self, n_features, generator):
+            networks = self._make_networks(n_features, generator)
+            return module_class(*networks, **self._module_options())
+
+    return Mine(max_iter=4, random_state=0, linear_path=False, **settings)
+
+
+def test_a_shape_is_run_once_and_then_replayed(on):
+    Counting.n_calls = 0
+    fast = on("fast", with_module(Counting))
+    assert len(programs(fast)) == Counting.n_calls == 2
+    assert_equal_models(fast, on("eager", with_module(Counting)))
+
+
+def test_a_program_is_written_down_where_it_pays():
+    """Decided by the number of steps alone: the short batches come once an epoch."""
+    few = with_module(AutoencoderModule).fit(X)
+    assert not programs(few)
+    n_epochs = tracing.WORTH // 4
+    many = with_module(AutoencoderModule).set_params(max_iter=n_epochs).fit(X)
+    assert len(programs(many)) == 1
+
+
+def test_compiled_programs_are_shared_between_fits(on):
+    first, second = [on("fast", with_module(AutoencoderModule)) for _ in range(2)]
+    functions = [[function for _, function, _ in programs(ae)] for ae in (first, second)]
+    assert functions[0] == functions[1]
+    wider = on("fast", with_module(AutoencoderModule, hidden_layer_sizes=(5,)))
+    assert not {id(function) for _, function, _ in programs(wider)} & set(map(id, functions[0]))
+
+
+class Branching(AutoencoderModule):
+    """Looks at the numbers before it decides what to do."""
+
+    def forward(self, *batch):
+        terms = super().forward(*batch)
+        if terms["reconstruction"].mean() > 2:
+            terms["extra"] = terms["reconstruction"] * 0.5
+        else:
+            terms["extra"] = terms["reconstruction"] * 0.1
+        return terms
+
+
+class Peeking(AutoencoderModule):
+    """Decides by numbers that it reads past torch."""
+
+    def forward(self, *batch):
+        (error,) = super().forward(*batch).values()
+        return {"reconstruction": error * (1.5 if error.detach().numpy().mean() > 2 else 1.0)}
+
+
+class Selecting(AutoencoderModule):
+    """How many rows it takes depends on them."""
+
+    def forward(self, x, *masks):
+        (error,) = super().forward(x, *masks).values()
+        return {"reconstruction": error, "far": error[error > error.mean()].mean()}
+
+
+class Outside(AutoencoderModule):
+    """Uses a tensor that is no part of the module, and that changes."""
+
+    def forward(self, x, *masks):
+        (error,) = super().forward(x, *masks).values()
+        factor = torch.from_numpy(np.array(error.shape[0] / 10.0, dtype=np.float32))
+        return {"reconstruction": error * factor}
+
+
+class Drawing(AutoencoderModule):
+    """Draws from torch's global generator and does not say so."""
+
+    def forward(self, x, *masks):
+        return super().forward(x + 0.1 * torch.randn_like(x), *masks)
+
+
+@pytest.mark.parametrize("module_class", [Branching, Peeking, Selecting, Outside, Drawing])
+def test_what_cannot_be_repeated_is_run_eagerly(module_class, on):
+    models = []
+    for path in PATHS:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            models.append(on(path, with_module(module_class)))
+    assert set(programs(models[0])) == {None}
+    assert_equal_models(*models)
+
+
+class Scaled(AutoencoderModule):
+    """A number of the module scales the loss, and a list of hooks may be called."""
+
+    factor = 1.0
+
+    def forward(self, *batch):
+        return {name: self.factor * term for name, term in super().forward(*batch).items()}
+
+
+class Turn(Callback):
+    """Change a setting of the module while it is trained."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        net.module_.factor = 1.0 + len(net.history)
+
+
+class Look(Callback):
+    """Watch a layer from the third epoch on."""
+
+    def initialize(self):
+        self.n_seen = 0
+        return self
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            net.module_.decoder.register_forward_hook(self.count)
+
+    def count(self, *args):
+        self.n_seen += 1
+
+
+class Thaw(Callback):
+    """Let a frozen layer learn from the third epoch on."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        frozen = len(net.history) < 3
+        net.module_.encoder.layers[0].weight.requires_grad_(not frozen)
+
+
+@pytest.mark.parametrize("callback", [Turn(), Look(), Thaw(), Freezer("encoder.layers.0.*")])
+def test_what_callbacks_do_to_the_module_is_seen(callback, on):
+    fast, eager = [on(path, with_module(Scaled, callbacks=[callback])) for path in PATHS]
+    assert_equal_models(fast, eager)
+    if isinstance(callback, Look):
+        (mine,) = [c for _, c in fast.net_.callbacks_ if isinstance(c, Look)]
+        assert mine.n_seen == 2 * 5
+    else:
+        assert is_replayed(fast)
+
+
+def test_a_callback_for_each_batch_means_the_eager_path(on):
+    class Watch(Callback):
+        def on_batch_end(self, net, **kwargs):
+            pass
+
+    assert on("fast", Autoencoder(max_iter=2, callbacks=[Watch()])).net_._replay is None
+
+
+def test_anomalies_are_looked_for_on_the_eager_path(on):
+    with torch.autograd.detect_anomaly(check_nan=False):
+        watched = on("fast", with_module(AutoencoderModule))
+    assert not programs(watched)
+
+
+def test_without_torchscript_the_program_runs_in_python(on, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(torch.jit, "trace", refuse)
+    monkeypatch.setattr(tracing, "_functions", {})
+    fast = on("fast", with_module(AutoencoderModule))
+    assert is_replayed(fast)
+    assert_equal_models(fast, on("eager", with_module(AutoencoderModule)))
+
+
+def test_the_programs_kept_are_limited(on, monkeypatch):
+    monkeypatch.setattr(tracing, "_functions", {})
+    monkeypatch.setattr(tracing, "N_PROGRAMS", 2)
+    for n_layers in range(3):
+        on("fast", with_module(AutoencoderModule, hidden_layer_sizes=[5] * n_layers))
+    assert len(tracing._functions) == 2
+
+
+def program_of(step, x, *lasting):
+    """Return the program of a function of one input."""
+    with tracing.Recorder() as recorder:
+        result = step(x)
+    return tracing.Program(recorder.calls, [x], lasting, [], [], result)
+
+
+def names_of(program):
+    return [node.target for node in program.graph.nodes if node.op == "call_function"]
+
+
+def test_views_that_change_nothing_vanish():
+    w = torch.randn(3, 4)
+    program = program_of(lambda x: x.t().t().view(2, 3).detach() @ w.t().t(), torch.randn(2, 3), w)
+    assert names_of(program) == [torch.ops.aten.mm.default]
+
+
+def test_constants_are_computed_once():
+    program = program_of(lambda x: x * (torch.eye(3) * 2 + 1), torch.randn(3, 3))
+    assert names_of(program) == [torch.ops.aten.mul.Tensor]
+    torch.testing.assert_close(program.kept, [torch.eye(3) * 2 + 1])
+
+
+def test_memory_that_is_written_into_is_no_constant():
+    def step(x):
+        y = torch.zeros(3)
+        y[1:] = x[1:]
+        return y + y.sum()
+
+    x = torch.tensor([1.0, 2.0, 3.0])
+    program = program_of(step, x)
+    function = tracing.compiled(program, (x, *program.kept))
+    for x in (torch.ones(3), torch.tensor([5.0, 6.0, 7.0])):
+        torch.testing.assert_close(function(x, *program.kept), step(x))
+
+
+def test_an_input_is_not_written_into():
+    with pytest.raises(tracing.Untraceable, match="in place"):
+        program_of(lambda x: x.add_(1), torch.randn(3))
+
+
+def test_batches_of_one_row(on):
+    """A single row is a shape like any other, where batches hold one row each."""
+    settings = dict(batch_size=1, max_iter=2, random_state=0)
+    fast, eager = [on(path, Autoencoder(**settings), X=X[:7]) for path in PATHS]
+    assert len(programs(fast)) == 1
+    assert_equal_models(fast, eager)
