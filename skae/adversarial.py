@@ -5,8 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 from torch.func import functional_call
 from torch.nn import functional as F
 
@@ -16,7 +14,6 @@ from .base import BaseAutoencoder
 from .distributions import make_posterior
 from .networks import MLP
 from .randomness import (
-    draw_seed,
     global_generator_for,
     make_generator,
     seeded_global_generator,
@@ -571,9 +568,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         -------
         Z : ndarray of shape (n_samples, n_components)
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = self._seed if random_state is None else draw_seed(random_state)
+        seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample")
         with global_generator_for(self.module_, generator):
             draws = self.module_.draw_prior(n_samples, generator)

@@ -11,9 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
@@ -433,9 +431,13 @@ class BaseAutoencoder(BaseCodec):
 
     def _remember(self, X):
         """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
-        chosen = make_random_state(self._seed, "sample").permutation(X.shape[0])[:N_STORED_CODES]
-        self._codes = self._encode(X[np.sort(chosen)])
+        self._codes = self._encode(X[self._choose_rows(X.shape[0], N_STORED_CODES)])
         self._code_mixture = None
+
+    def _choose_rows(self, n_rows, n_chosen):
+        """Return the numbers of at most `n_chosen` training rows, at random, in their order."""
+        order = make_random_state(self._seed, "sample").permutation(n_rows)
+        return np.sort(order[:n_chosen])
 
     # What a fitted model does
 
@@ -508,9 +510,7 @@ class BaseAutoencoder(BaseCodec):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = self._seed if random_state is None else draw_seed(random_state)
+        seed = self._seed_for_samples(n_samples, random_state)
         Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
         return self._decode(Z.astype(self._codes.dtype))
 

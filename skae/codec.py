@@ -1,14 +1,16 @@
 """What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
 
 from abc import ABCMeta, abstractmethod
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import check_sample_weight
+from .randomness import draw_seed
 from .rows import chunk_to_tensor, iter_chunks
 from .threads import threads_for
 
@@ -63,6 +65,12 @@ class BaseCodec(
         return validate_data(
             self, X, dtype=FLOATS, accept_sparse="csr", order="C", reset=reset, **options
         )
+
+    def _seed_for_samples(self, n_samples, random_state):
+        """Return the seed of new rows: of `random_state`, or for None the estimator's own."""
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        return self._seed if random_state is None else draw_seed(random_state)
 
     def _check_X(self, X):
         check_is_fitted(self)

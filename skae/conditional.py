@@ -7,14 +7,13 @@ import torch
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._sklearn import StrOptions, fit_context
 from .base import N_STORED_CODES, has_no_early_stopping
 from .distributions import Gaussian, make_posterior
 from .networks import MLP
-from .randomness import draw_seed, make_generator, make_random_state
+from .randomness import make_generator
 from .rows import N_DENSE, Units, chunk_to_tensor, iter_chunks, weighted_mean_and_variance
 from .vae import VAE, StandardPrior, VAEModule
 
@@ -552,7 +551,7 @@ class ConditionalVAE(VAE):
             self._n_conditions = len(self._columns[1])
         elif condition is None:
             self._condition_kind = "none"
-        elif _is_labels(condition):
+        elif np.ndim(condition) == 1:
             self._condition_kind = "labels"
             self.condition_classes_ = np.unique(_check_labels(condition))
             self._n_conditions = len(self.condition_classes_)
@@ -673,8 +672,7 @@ class ConditionalVAE(VAE):
         """Fit the Gaussian that stands for a prior, where there is none."""
         super()._remember(X)
         if self.conditional_prior == "none" and X.shape[0] > 1:
-            chosen = make_random_state(self._seed, "sample").permutation(X.shape[0])
-            q = self._get_posterior(X[np.sort(chosen[:N_STORED_CODES])])
+            q = self._get_posterior(X[self._choose_rows(X.shape[0], N_STORED_CODES)])
             mean, covariance = q.mean.double(), q.covariance.double().mean(0)
             covariance = covariance + torch.cov(mean.T, correction=0).reshape(covariance.shape)
             self.module_.prior.fit(mean.mean(0), covariance)
@@ -740,8 +738,7 @@ class ConditionalVAE(VAE):
 
     def _enter_condition(self, c):
         """Return conditions in the network's units."""
-        shift, scale = (torch.as_tensor(v) for v in (self._condition_mean, self._condition_scale))
-        return (c - shift.to(c)) / scale.to(c)
+        return Units(self._condition_mean, self._condition_scale).enter(c, c.dtype)
 
     def reconstruct(self, X, *, condition=None):
         """Return X as the codes and the conditions tell it.
@@ -892,11 +889,9 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; the `n_samples` rows of the first condition
             first.
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = self._seed_for_samples(n_samples, random_state)
         C = self._encode_conditions_of_samples(condition)
         C = np.repeat(C, n_samples, axis=0)
-        seed = self._seed if random_state is None else draw_seed(random_state)
         generator = make_generator(seed, "sample", self.device_)
         drawn = self._map_rows(
             C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
@@ -942,10 +937,6 @@ class ConditionalVAE(VAE):
         if self._condition_kind == "columns":
             rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
         return self.inverse_transform(self._between(self._encode(XC), n_steps), condition=rows)
-
-
-def _is_labels(condition):
-    return np.ndim(condition) == 1
 
 
 def _check_labels(condition):

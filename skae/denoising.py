@@ -13,7 +13,7 @@ from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
 from .corruption import CORRUPTIONS, Corruption, check_level
-from .randomness import draw_seed, global_generator_for, make_random_state
+from .randomness import global_generator_for, make_random_state
 from .rows import chunk_to_tensor, iter_chunks
 
 N_STORED_ROWS = 1000  # training rows kept for the start of `sample`
@@ -336,9 +336,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _remember(self, X):
         """Keep some training rows: the Markov chain of `sample` starts from their moments."""
-        random_state = make_random_state(self._seed, "sample")
-        chosen = np.sort(random_state.permutation(X.shape[0])[:N_STORED_ROWS])
-        self._rows = chunk_to_tensor(X, chosen).numpy()
+        self._rows = chunk_to_tensor(X, self._choose_rows(X.shape[0], N_STORED_ROWS)).numpy()
 
     @property
     def corruption_scale_(self):
@@ -408,10 +406,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = self._seed_for_samples(n_samples, random_state)
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
-        seed = self._seed if random_state is None else draw_seed(random_state)
         generator = torch.Generator(self.device_).manual_seed(seed)
         start = self._draw_start(n_samples, make_random_state(seed, "sample"))
         pool = torch.from_numpy(self._rows).to(self.device_)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ._sklearn import Interval, StrOptions, fit_context
@@ -680,9 +680,7 @@ class GLGAE(BaseCodec):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = self._seed if random_state is None else draw_seed(random_state)
+        seed = self._seed_for_samples(n_samples, random_state)
         random_state = make_random_state(seed, "sample")
         if observation_noise and self._fitted_params["objective"] != "reconstruction":
             chosen = random_state.choice(self.n_nodes_, n_samples, p=self.node_weights_)

@@ -28,7 +28,7 @@ from .distributions import (
     unbound_log_scale,
 )
 from .networks import draw_masks
-from .randomness import draw_seed, make_generator
+from .randomness import make_generator
 from .rows import N_DENSE, iter_chunks, principal_components, scatter
 
 SCORE_ROWS = 8 * INFERENCE_ROWS  # codes decoded at a time while bounds are computed
@@ -677,15 +677,16 @@ class VAE(BaseAutoencoder):
 
     def _solve_linear_case(self, rows, weights, mean, generator):
         """Return the noise variance, the loadings, and gain and variances of the posterior."""
+        varies = self.noise_variance == "per_feature" and self.covariance_type != "identity"
+        if varies and len(mean) <= N_DENSE:
+            covariance, _ = scatter(rows, weights, mean, None)
+            loadings, noise = linear_gaussian.factor_analysis(covariance, self.n_components)
+            return noise, *linear_gaussian.posterior(loadings, noise)
         pca = principal_components(rows, weights, mean, self.n_components, generator)
         noise = self._get_fixed_noise()
         if self.covariance_type == "identity":
             return linear_gaussian.unit_posterior(*pca, noise)
-        if self.noise_variance == "per_feature" and len(mean) <= N_DENSE:
-            covariance, _ = scatter(rows, weights, mean, None)
-            loadings, noise = linear_gaussian.factor_analysis(covariance, self.n_components)
-        else:
-            loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
+        loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
         return noise, *linear_gaussian.posterior(loadings, noise)
 
     def _get_fixed_noise(self):
@@ -889,9 +890,7 @@ class VAE(BaseAutoencoder):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
-        check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = self._seed if random_state is None else draw_seed(random_state)
+        seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
         z = self._draw_from_prior(n_samples, generator)
 
