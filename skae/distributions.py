@@ -43,15 +43,14 @@ class Gaussian:
     ----------
     mean : tensor of shape (..., k)
         m.
-    log_scale : tensor broadcastable to (..., k)
-        log s.
+    log_scale : tensor of shape (..., k) or ()
+        log s; a single number stands for all.
     lower : tensor of shape (..., k, k) or None
         L, strictly lower triangular; None for a diagonal covariance.
     """
 
     def __init__(self, mean, log_scale, lower=None):
-        self.mean, self.lower = mean, lower
-        self.log_scale = log_scale.expand_as(mean)
+        self.mean, self.log_scale, self.lower = mean, log_scale, lower
 
     @property
     def scale(self):
@@ -59,9 +58,16 @@ class Gaussian:
         return self.log_scale.exp()
 
     @property
+    def log_determinant(self):
+        """The sum of log s over the components."""
+        if self.log_scale.dim() == 0:
+            return self.mean.shape[-1] * self.log_scale
+        return self.log_scale.sum(-1)
+
+    @property
     def factor(self):
         """B, (..., k, k)."""
-        factor = torch.diag_embed(self.scale)
+        factor = torch.diag_embed(self.scale.expand_as(self.mean))
         return factor if self.lower is None else factor + self.lower
 
     @property
@@ -77,10 +83,14 @@ class Gaussian:
     def log_prob_of_draw(self, noise):
         """Return log N(m + B e; m, B B^T), which needs no inverse of B."""
         k = self.mean.shape[-1]
-        return -0.5 * (noise.square().sum(-1) + k * LOG_2PI) - self.log_scale.sum(-1)
+        return -0.5 * (noise.square().sum(-1) + k * LOG_2PI) - self.log_determinant
 
     def log_prob(self, z):
         """Return log N(z; m, B B^T)."""
+        if self.log_scale.dim() == 0:  # one division for each row
+            squares = (z - self.mean).square().sum(-1) / self.scale.square()
+            k = self.mean.shape[-1]
+            return -0.5 * (squares + k * LOG_2PI) - self.log_determinant
         if self.lower is None:
             return self.log_prob_of_draw((z - self.mean) / self.scale)
         identity = torch.eye(self.mean.shape[-1]).to(self.mean)
@@ -107,7 +117,8 @@ class Gaussian:
 
     def __getitem__(self, index):
         lower = None if self.lower is None else self.lower[index]
-        return Gaussian(self.mean[index], self.log_scale[index], lower)
+        log_scale = self.log_scale if self.log_scale.dim() == 0 else self.log_scale[index]
+        return Gaussian(self.mean[index], log_scale, lower)
 
 
 def is_diagonal(p):
@@ -184,11 +195,10 @@ def make_posterior(parameters, k):
     parameters : tensor of shape (..., n_parameters)
     k : int
     """
-    mean, log_scale = parameters[..., :k], parameters[..., k : 2 * k]
-    if not log_scale.shape[-1]:
-        return Gaussian(mean, torch.zeros_like(mean))
+    if parameters.shape[-1] == k:
+        return Gaussian(parameters, torch.zeros_like(parameters))
+    mean, log_scale, entries = parameters.split([k, k, parameters.shape[-1] - 2 * k], dim=-1)
     log_scale = LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)
-    entries = parameters[..., 2 * k :]
     if not entries.shape[-1]:
         return Gaussian(mean, log_scale)
     rows, columns = torch.tril_indices(k, k, -1, device=mean.device)

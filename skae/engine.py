@@ -15,10 +15,14 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import tracing
-from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, bare_step
+from . import replay
+from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, fused_adam
 from .randomness import global_generator_for
-from .tracing import Replay
+from .replay import Replay
+from .tracing import tensors_in
+
+RUN_STEPS = 64  # steps taken in one call, where that is possible
+RUN_BYTES = 2**20  # and rows gathered at once for them
 
 PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -92,13 +96,27 @@ class Batches:
     def __iter__(self):
         order = self._order()
         for span in self._spans():
-            if order is None:
-                x = self.rows.span(span)
-                w = None if self.weights is None else self.weights[span]
-            else:
-                x = self.rows.take(order[span])
-                w = None if self.weights is None else self.weights[order[span]]
-            yield x, w
+            yield self._gather(order, span)
+
+    def runs(self):
+        """Yield lists of consecutive batches of one size, each list gathered in one go."""
+        order = self._order()
+        n_together = self._n_together()
+        for size, spans in itertools.groupby(self._spans(), lambda span: span.stop - span.start):
+            while run := list(itertools.islice(spans, n_together)):
+                x, w = self._gather(order, slice(run[0].start, run[-1].stop))
+                weights = [None] * len(run) if w is None else w.split(size)
+                yield list(zip(x.split(size), weights, strict=True))
+
+    def _n_together(self):
+        batch_bytes = self.batch_size * self.rows.span(slice(0, 1)).nbytes
+        return min(RUN_STEPS, max(1, RUN_BYTES // batch_bytes))
+
+    def _gather(self, order, span):
+        if order is None:
+            return self.rows.span(span), None if self.weights is None else self.weights[span]
+        index = order[span]
+        return self.rows.take(index), None if self.weights is None else self.weights[index]
 
 
 class Converged(KeyboardInterrupt):
@@ -329,7 +347,7 @@ class Engine(NeuralNet):
         self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
         self._replay = Replay(self.module_, self._forward) if self._is_repeatable() else None
         n_times = collections.Counter(batches.sizes)
-        self._frequent = {size for size, n in n_times.items() if n * epochs >= tracing.WORTH}
+        self._frequent = {size for size, n in n_times.items() if n * epochs >= replay.WORTH}
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
@@ -357,25 +375,53 @@ class Engine(NeuralNet):
         self._set_training(training)
         if not training:
             self._evaluation_generator = self._fresh_evaluation_generator()
-        elif self._replay is not None:
-            self._replay.begin_epoch()
-            self._bare_step = None
-        sizes, values, names = [], [], None
-        for batch in iterator:
+        if training and self._replay is not None:
+            parts = self._in_runs(iterator)
+        else:
+            parts = self._one_by_one(iterator, training, prefix, step_fn)
+        names, values, sizes = zip(*parts, strict=True)
+        if not self._per_batch_callbacks:
+            self.history.new_batch()  # skorch's Checkpoint reads the last batch of an epoch
+        self._record_epoch(prefix, names[0], torch.cat(values), [*itertools.chain(*sizes)])
+
+    def _one_by_one(self, batches, training, prefix, step_fn):
+        """Yield names and values of the terms, (1, n_terms), and size of each batch in a list."""
+        for batch in batches:
             if self._per_batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            x, weights = batch
-            names = step["names"]
-            values.append(step["values"])
-            sizes.append(len(x) if weights is None else weights.sum())
+            yield step["names"], step["values"][None], [_size(batch)]
             if self._per_batch_callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", len(x))
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        if not self._per_batch_callbacks:
-            self.history.new_batch()  # skorch's Checkpoint reads the last batch of an epoch
-        self._record_epoch(prefix, names, torch.stack(values), sizes)
+
+    def _in_runs(self, batches):
+        """Yield names and values of the terms, (n_steps, n_terms), and sizes of several batches.
+
+        As many steps as possible are taken in one call: those of one size after the first.
+        """
+        self._replay.begin_epoch()
+        for run in batches.runs():
+            n_rows = len(run[0][0])
+            while run:
+                adam = fused_adam(self.optimizer_) if self._replay.knows(n_rows) else None
+                if adam is None:
+                    step = self.train_step(run[0])
+                    yield step["names"], step["values"][None], [_size(run.pop(0))]
+                    continue
+                rates = self._next_rates(len(run))
+                draws = self._draw_steps(n_rows, len(run))
+                terms = self._replay.run(run, draws, rates, adam, self.decayed_, self.alpha)
+                yield *terms, [_size(batch) for batch in run]
+                break
+
+    def _draw_steps(self, n_rows, n_steps):
+        """Return the random inputs of several steps."""
+        first = self._draw(n_rows, self.generators)
+        if not tensors_in(first):
+            return [first] * n_steps
+        return [first] + [self._draw(n_rows, self.generators) for _ in range(n_steps - 1)]
 
     def _record_epoch(self, prefix, names, values, sizes):
         if torch.is_tensor(sizes[0]):
@@ -398,16 +444,16 @@ class Engine(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Draw the step's noise, compute the gradient, let the optimizer take its step."""
-        self._apply_schedule()
+        self._next_rates(1)
         n_rows, generator = len(batch[0]), self.generators["dropout"]
         with global_generator_for(self.module_, generator), batch_norm_for(self.module_, n_rows):
             draws = self._draw(n_rows, self.generators)
             replays = self._replay is not None and n_rows in self._frequent
-            step = self._replay(batch, draws) if replays else None
+            step = self._replay.step(batch, draws) if replays else None
             if step is None:
                 step = self._eager_step(batch, draws)
             else:
-                self._move()
+                self.optimizer_.step()
             self._decay_weights()
         return step
 
@@ -418,14 +464,6 @@ class Engine(NeuralNet):
         device = self.flat_.device.type
         norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
         return not (foreign or closure or norms or self._per_batch_callbacks) and device == "cpu"
-
-    def _move(self):
-        """Let the optimizer take its step, by the shortest way once it has taken one."""
-        if self._bare_step is None:
-            self.optimizer_.step()
-            self._bare_step = bare_step(self.optimizer_)
-        else:
-            self._bare_step()
 
     def _eager_step(self, batch, draws):
         steps = []
@@ -488,12 +526,17 @@ class Engine(NeuralNet):
             "y_pred": y_pred,
         }
 
-    def _apply_schedule(self):
-        if self._n_steps and self.schedule != "constant":
-            factor = SCHEDULES[self.schedule](self._step / self._n_steps)
-            for group in self.optimizer_.param_groups:
-                group["lr"] = self.lr * factor
-        self._step += 1
+    def _next_rates(self, n_steps):
+        """Return the learning rates of the next steps; the last is the optimizer's from now on."""
+        steps = range(self._step, self._step + n_steps)
+        self._step += n_steps
+        if not self._n_steps or self.schedule == "constant":
+            return [self.optimizer_.param_groups[0]["lr"]] * n_steps
+        schedule = SCHEDULES[self.schedule]
+        rates = [self.lr * schedule(step / self._n_steps) for step in steps]
+        for group in self.optimizer_.param_groups:
+            group["lr"] = rates[-1]
+        return rates
 
     def _decay_weights(self):
         if self.alpha:
@@ -518,6 +561,12 @@ def _running_statistics(module):
 def batch_norm_for(module, n_rows):
     """Let batch normalisation use its running statistics where one row is all there is."""
     return _running_statistics(module) if n_rows == 1 else nullcontext()
+
+
+def _size(batch):
+    """Return what a batch counts in the mean of an epoch."""
+    x, weights = batch
+    return len(x) if weights is None else weights.sum()
 
 
 def _has_batch_hook(callback):

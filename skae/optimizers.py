@@ -1,4 +1,6 @@
-"""Optimizers: by name, what one flat vector is the same to, and a step without ceremony."""
+"""Optimizers: by name, what one flat vector is the same to, and Adam without its ceremony."""
+
+from typing import NamedTuple
 
 import torch
 
@@ -23,40 +25,34 @@ ELEMENTWISE = (
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
-def bare_step(optimizer):
-    """Return what does the work of ``optimizer.step`` from now on.
+class FusedAdam(NamedTuple):
+    """What the kernels of Adam and AdamW take beside the learning rate."""
+
+    tensors: list  # parameter, gradient, its mean, the mean of its square, the number of steps
+    constants: list  # beta1, beta2, weight_decay, eps
+    decoupled: bool  # AdamW's weight decay
+    maximize: bool
+
+
+def fused_adam(optimizer):
+    """Return what does the work of ``optimizer.step`` from now on, None where that is more.
 
     For Adam and AdamW on one vector it is their kernel alone: on small networks the checks around
-    it take as long as the gradient. For any other, or if somebody listens, `step` itself.
+    it take as long as the gradient.
     """
-    kernels = {torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
-    kernel = getattr(torch, kernels.get(type(optimizer), ""), None)
+    kinds = {torch.optim.Adam: False, torch.optim.AdamW: True}
     (group, *others) = optimizer.param_groups
     (p, *more) = group["params"]
     state = optimizer.state.get(p)
-    if kernel is None or others or more or not state or not group["fused"]:
-        return optimizer.step
+    if type(optimizer) not in kinds or others or more or not state:
+        return None
     listeners = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
     own_scale = [getattr(optimizer, name, None) for name in ("grad_scale", "found_inf")]
-    is_patched = "step" in vars(optimizer)  # by a learning rate scheduler, which counts
-    if any(listeners) or any(own_scale) or is_patched or group["amsgrad"]:
-        return optimizer.step
-
-    n_steps = state["step"]
-    tensors = [p.detach()], [p.grad], [state["exp_avg"]], [state["exp_avg_sq"]], [], [n_steps]
-
-    def step():
-        n_steps.add_(1)
-        beta1, beta2 = group["betas"]
-        kernel(
-            *tensors,
-            lr=group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=group["maximize"],
-        )
-
-    return step
+    # A learning rate scheduler puts a wrapper around `step` which notes that it was called.
+    is_patched = "step" in vars(optimizer) and not hasattr(optimizer.step, "_wrapped_by_lr_sched")
+    if any(listeners) or any(own_scale) or is_patched or group["amsgrad"] or not group["fused"]:
+        return None
+    tensors = [p.detach(), p.grad, state["exp_avg"], state["exp_avg_sq"], state["step"]]
+    constants = [*group["betas"], group["weight_decay"], group["eps"]]
+    decoupled = kinds[type(optimizer)] or bool(group.get("decoupled_weight_decay"))
+    return FusedAdam(tensors, [float(c) for c in constants], decoupled, bool(group["maximize"]))

@@ -41,11 +41,12 @@ class StandardPrior(nn.Module):
 
     def __init__(self, n_components):
         super().__init__()
-        self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
+        self.n_components = n_components
 
     def forward(self, module, c=None):
         """Return p(z)."""
-        return Gaussian(self.zeros, self.zeros)
+        zeros = module.warmth.new_zeros(self.n_components)
+        return Gaussian(zeros, zeros)
 
 
 class MixturePrior(nn.Module):

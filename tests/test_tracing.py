@@ -11,9 +11,9 @@ from sklearn.datasets import load_iris
 from skorch.callbacks import Callback, Freezer, LRScheduler
 from torch import nn
 
-from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder, tracing
+from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder, replay, tracing
 from skae.autoencoder import AutoencoderModule
-from skae.optimizers import bare_step
+from skae.optimizers import fused_adam
 from tests.estimators import all_estimators, has_engine
 
 PATHS = ("fast", "eager")
@@ -26,7 +26,7 @@ def on(monkeypatch):
     """Return a function that fits on one of the paths, whatever the number of steps."""
 
     def fit(path, estimator, sample_weight=None, X=X):
-        monkeypatch.setattr(tracing, "WORTH", {"eager": 10**9, "fast": 0}[path])
+        monkeypatch.setattr(replay, "WORTH", {"eager": 10**9, "fast": 0}[path])
         return estimator.fit(X, sample_weight=sample_weight)
 
     return fit
@@ -34,8 +34,8 @@ def on(monkeypatch):
 
 def programs(estimator):
     """Return what the last fit wrote down: a program for each shape, or None where it failed."""
-    replay = estimator.net_._replay
-    return [] if replay is None else list(replay._programs.values())
+    steps = estimator.net_._replay
+    return [] if steps is None else list(steps._programs.values())
 
 
 def is_replayed(estimator):
@@ -135,32 +135,54 @@ def test_optimizers_and_schedules(optimizer, callbacks, on):
     assert_equal_models(fast, eager)
 
 
-def test_the_bare_step_is_the_optimizer_s():
-    torch.manual_seed(0)
-    start = torch.randn(7)
-    for make in (torch.optim.Adam, torch.optim.AdamW):
-        ends = []
-        for bare in (False, True):
-            p = nn.Parameter(start.clone())
-            optimizer = make([p], lr=0.1, weight_decay=0.01, fused=True)
-            generator = torch.Generator().manual_seed(0)
-            for i in range(4):
-                p.grad = torch.randn(7, generator=generator) if p.grad is None else p.grad
-                step = bare_step(optimizer) if bare else optimizer.step
-                assert (step == optimizer.step) == (not bare or i == 0)
-                step()
-            ends.append((p.detach().clone(), optimizer.state[p]["step"].item()))
-        torch.testing.assert_close(*ends, rtol=0, atol=0)
+def quadratic(inputs, kept):
+    """Put the gradient of |p - x|^2 / 2 in its place."""
+    (x,), (p, grad) = inputs, kept
+    grad.copy_(p - x)
+    return ((p - x).square().sum() / 2)[None]
 
 
-def test_the_bare_step_leaves_room_for_listeners():
+@pytest.mark.parametrize(
+    "settings", [{}, {"weight_decay": 0.1}, {"maximize": True, "betas": (0.5, 0.7), "eps": 1e-3}]
+)
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
+def test_a_run_moves_as_the_optimizer_does(kind, settings):
+    """Several steps in one call, each at its rate, end where torch's own steps end."""
+    generator = torch.Generator().manual_seed(0)
+    start, *targets = torch.randn(6, 7, generator=generator)
+    rates = [0.1, 0.05, 0.2, 0.01]
+    p, q = [nn.Parameter(start.clone()) for _ in range(2)]
+    optimizers = [kind([parameter], lr=0.1, fused=True, **settings) for parameter in (p, q)]
+    values = []
+    for optimizer, parameter in zip(optimizers, (p, q), strict=True):
+        parameter.grad = parameter.detach() - targets[0]
+        assert fused_adam(optimizer) is None  # it has no state yet
+        optimizer.step()
+    for target, rate in zip(targets[1:], rates, strict=True):
+        optimizers[0].param_groups[0]["lr"] = rate
+        values.append(quadratic([target], [p.detach(), p.grad]))
+        optimizers[0].step()
+        with torch.no_grad():
+            p[:3] *= 1 - 0.5 * rate
+
+    adam = fused_adam(optimizers[1])
+    inputs, kept = [[target] for target in targets[1:]], [q.detach(), q.grad]
+    found = replay.looped(quadratic)(inputs, kept, rates, *adam, q.detach()[:3], 0.5)
+    torch.testing.assert_close(found, torch.stack(values))
+    torch.testing.assert_close(p, q)
+    assert optimizers[1].state[q]["step"] == 5
+
+
+def test_listeners_hear_every_step():
     p = nn.Parameter(torch.ones(3))
     p.grad = torch.ones(3)
     optimizer = torch.optim.Adam([p], fused=True)
     optimizer.step()
-    assert bare_step(optimizer) != optimizer.step
+    assert fused_adam(optimizer) is not None
+    torch.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+    assert fused_adam(optimizer) is not None
     optimizer.register_step_post_hook(lambda *args: None)
-    assert bare_step(optimizer) == optimizer.step
+    assert fused_adam(optimizer) is None
 
 
 # What is written down, and when
@@ -196,17 +218,17 @@ def test_a_program_is_written_down_where_it_pays():
     """Decided by the number of steps alone: the short batches come once an epoch."""
     few = with_module(AutoencoderModule).fit(X)
     assert not programs(few)
-    n_epochs = tracing.WORTH // 4
+    n_epochs = replay.WORTH // 4
     many = with_module(AutoencoderModule).set_params(max_iter=n_epochs).fit(X)
     assert len(programs(many)) == 1
 
 
 def test_compiled_programs_are_shared_between_fits(on):
     first, second = [on("fast", with_module(AutoencoderModule)) for _ in range(2)]
-    functions = [[function for _, function, _ in programs(ae)] for ae in (first, second)]
-    assert functions[0] == functions[1]
+    written = [[functions for _, functions, _ in programs(ae)] for ae in (first, second)]
+    assert written[0] == written[1]
     wider = on("fast", with_module(AutoencoderModule, hidden_layer_sizes=(5,)))
-    assert not {id(function) for _, function, _ in programs(wider)} & set(map(id, functions[0]))
+    assert not {id(functions) for _, functions, _ in programs(wider)} & set(map(id, written[0]))
 
 
 class Branching(AutoencoderModule):
@@ -333,18 +355,18 @@ def test_without_torchscript_the_program_runs_in_python(on, monkeypatch):
         raise RuntimeError("gone")
 
     monkeypatch.setattr(torch.jit, "trace", refuse)
-    monkeypatch.setattr(tracing, "_functions", {})
+    monkeypatch.setattr(replay, "_written_down", {})
     fast = on("fast", with_module(AutoencoderModule))
     assert is_replayed(fast)
     assert_equal_models(fast, on("eager", with_module(AutoencoderModule)))
 
 
 def test_the_programs_kept_are_limited(on, monkeypatch):
-    monkeypatch.setattr(tracing, "_functions", {})
-    monkeypatch.setattr(tracing, "N_PROGRAMS", 2)
+    monkeypatch.setattr(replay, "_written_down", {})
+    monkeypatch.setattr(replay, "N_PROGRAMS", 2)
     for n_layers in range(3):
         on("fast", with_module(AutoencoderModule, hidden_layer_sizes=[5] * n_layers))
-    assert len(tracing._functions) == 2
+    assert len(replay._written_down) == 2
 
 
 def program_of(step, x, *lasting):
@@ -378,9 +400,9 @@ def test_memory_that_is_written_into_is_no_constant():
 
     x = torch.tensor([1.0, 2.0, 3.0])
     program = program_of(step, x)
-    function = tracing.compiled(program, (x, *program.kept))
+    written = replay.compiled(program, [x])
     for x in (torch.ones(3), torch.tensor([5.0, 6.0, 7.0])):
-        torch.testing.assert_close(function(x, *program.kept), step(x))
+        torch.testing.assert_close(written.step([x], program.kept), step(x))
 
 
 def test_an_input_is_not_written_into():
