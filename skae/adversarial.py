@@ -82,11 +82,14 @@ class MixturePrior:
             across = distances.min() / 8
             radius = math.sqrt((k - self.along**2) / (1 + (k - 1) * across**2))
         self.means, self.across = radius * unit, radius * across
+        self._means_on = {}  # a copy from the host in every step would make it wait
 
     def __call__(self, n_samples, n_components, generator):
         """Return draws, (n_samples, n_components)."""
         like = {"device": generator.device, "dtype": torch.float32}
-        means = torch.as_tensor(self.means, **like)
+        if generator.device not in self._means_on:
+            self._means_on[generator.device] = torch.as_tensor(self.means, **like)
+        means = self._means_on[generator.device]
         chosen = torch.randint(
             len(means), (n_samples,), generator=generator, device=generator.device
         )

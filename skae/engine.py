@@ -15,11 +15,11 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import replay
-from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, fused_adam
+from . import repeating
+from .graphs import Graphs
+from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS
 from .randomness import global_generator_for
 from .replay import Replay
-from .tracing import tensors_in
 
 RUN_STEPS = 64  # steps taken in one call, where that is possible
 RUN_BYTES = 2**20  # and rows gathered at once for them
@@ -345,9 +345,7 @@ class Engine(NeuralNet):
         # A scheduler that the user brings takes the place of ours.
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
         self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
-        self._replay = Replay(self.module_, self._forward) if self._is_repeatable() else None
-        n_times = collections.Counter(batches.sizes)
-        self._frequent = {size for size, n in n_times.items() if n * epochs >= replay.WORTH}
+        self._repeater = self._make_repeater(batches.sizes, epochs)
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
@@ -375,7 +373,7 @@ class Engine(NeuralNet):
         self._set_training(training)
         if not training:
             self._evaluation_generator = self._fresh_evaluation_generator()
-        if training and self._replay is not None:
+        if training and self._repeater is not None:
             parts = self._in_runs(iterator)
         else:
             parts = self._one_by_one(iterator, training, prefix, step_fn)
@@ -397,31 +395,13 @@ class Engine(NeuralNet):
                 self.notify("on_batch_end", batch=batch, training=training, **step)
 
     def _in_runs(self, batches):
-        """Yield names and values of the terms, (n_steps, n_terms), and sizes of several batches.
-
-        As many steps as possible are taken in one call: those of one size after the first.
-        """
-        self._replay.begin_epoch()
+        """Yield names and values of the terms, (n_steps, n_terms), and sizes of batches."""
+        self._repeater.begin_epoch()
         for run in batches.runs():
-            n_rows = len(run[0][0])
             while run:
-                adam = fused_adam(self.optimizer_) if self._replay.knows(n_rows) else None
-                if adam is None:
-                    step = self.train_step(run[0])
-                    yield step["names"], step["values"][None], [_size(run.pop(0))]
-                    continue
-                rates = self._next_rates(len(run))
-                draws = self._draw_steps(n_rows, len(run))
-                terms = self._replay.run(run, draws, rates, adam, self.decayed_, self.alpha)
-                yield *terms, [_size(batch) for batch in run]
-                break
-
-    def _draw_steps(self, n_rows, n_steps):
-        """Return the random inputs of several steps."""
-        first = self._draw(n_rows, self.generators)
-        if not tensors_in(first):
-            return [first] * n_steps
-        return [first] + [self._draw(n_rows, self.generators) for _ in range(n_steps - 1)]
+                names, values = self._repeater.take(run)
+                taken, run = run[: len(values)], run[len(values) :]
+                yield names, values, [_size(batch) for batch in taken]
 
     def _record_epoch(self, prefix, names, values, sizes):
         if torch.is_tensor(sizes[0]):
@@ -442,14 +422,17 @@ class Engine(NeuralNet):
         names = getattr(self.module_, "monitored", ("loss",))
         return sum(terms[prefix + name] for name in names)
 
-    def train_step(self, batch, **fit_params):
-        """Draw the step's noise, compute the gradient, let the optimizer take its step."""
-        self._next_rates(1)
+    def train_step(self, batch, gradient=None, **fit_params):
+        """Draw the step's noise, compute the gradient, let the optimizer take its step.
+
+        `gradient`, if given, is tried first: ``gradient(batch, draws)`` computes it in place and
+        returns names and values of the terms, or None.
+        """
+        self.next_rates(1)
         n_rows, generator = len(batch[0]), self.generators["dropout"]
         with global_generator_for(self.module_, generator), batch_norm_for(self.module_, n_rows):
-            draws = self._draw(n_rows, self.generators)
-            replays = self._replay is not None and n_rows in self._frequent
-            step = self._replay.step(batch, draws) if replays else None
+            draws = self.draw(n_rows)
+            step = None if gradient is None else gradient(batch, draws)
             if step is None:
                 step = self._eager_step(batch, draws)
             else:
@@ -457,20 +440,24 @@ class Engine(NeuralNet):
             self._decay_weights()
         return step
 
-    def _is_repeatable(self):
-        """Whether a step does the same operations each time, as far as can be told beforehand."""
+    def _make_repeater(self, sizes, epochs):
+        """Return what repeats steps, None where they are not the same operations each time."""
         foreign = getattr(self.module_, "draws_globally", False)  # code that we do not know
         closure = isinstance(self.optimizer_, torch.optim.LBFGS)
-        device = self.flat_.device.type
         norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
-        return not (foreign or closure or norms or self._per_batch_callbacks) and device == "cpu"
+        if foreign or closure or norms or self._per_batch_callbacks:
+            return None
+        n_times = collections.Counter(sizes)
+        frequent = {size for size, n in n_times.items() if n * epochs >= repeating.WORTH}
+        kind = {"cpu": Replay, "cuda": Graphs}.get(self.flat_.device.type)
+        return None if kind is None else kind(self, frequent)
 
     def _eager_step(self, batch, draws):
         steps = []
 
         def closure():
             self.flat_grad_.zero_()
-            step = self._forward(batch, draws)
+            step = self.loss_terms(batch, draws)
             step["loss"].backward()
             if self._per_batch_callbacks:
                 self.notify(
@@ -494,7 +481,7 @@ class Engine(NeuralNet):
         generator = self._evaluation_generator
         generators = dict.fromkeys(self.generators, generator)
         with torch.no_grad(), global_generator_for(self.module_, generator):
-            return self._forward(batch, self._draw(len(batch[0]), generators))
+            return self.loss_terms(batch, self.draw(len(batch[0]), generators))
 
     def evaluate(self, batches):
         """Return the loss terms over all rows, with the module in evaluation mode."""
@@ -511,11 +498,13 @@ class Engine(NeuralNet):
         terms = {name: value / size for name, value in total.items()}
         return {**terms, "loss": sum(terms.values())}
 
-    def _draw(self, n_rows, generators):
+    def draw(self, n_rows, generators=None):
+        """Return the random inputs of one step."""
         draw = getattr(self.module_, "draw", None)
-        return () if draw is None else draw(n_rows, generators)
+        return () if draw is None else draw(n_rows, generators or self.generators)
 
-    def _forward(self, batch, draws):
+    def loss_terms(self, batch, draws):
+        """Return the loss, names and values of its terms, and the terms of each row."""
         x, weights = batch
         y_pred = self.module_(x, *draws)
         terms = self.criterion_(y_pred, weights)
@@ -526,7 +515,7 @@ class Engine(NeuralNet):
             "y_pred": y_pred,
         }
 
-    def _next_rates(self, n_steps):
+    def next_rates(self, n_steps):
         """Return the learning rates of the next steps; the last is the optimizer's from now on."""
         steps = range(self._step, self._step + n_steps)
         self._step += n_steps

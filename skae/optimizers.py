@@ -28,7 +28,9 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 class FusedAdam(NamedTuple):
     """What the kernels of Adam and AdamW take beside the learning rate."""
 
-    tensors: list  # parameter, gradient, its mean, the mean of its square, the number of steps
+    # Lists of one tensor: the parameter, its gradient, the mean of that and of its square, nothing
+    # (for AMSGrad), the number of steps.
+    tensors: list
     constants: list  # beta1, beta2, weight_decay, eps
     decoupled: bool  # AdamW's weight decay
     maximize: bool
@@ -52,7 +54,43 @@ def fused_adam(optimizer):
     is_patched = "step" in vars(optimizer) and not hasattr(optimizer.step, "_wrapped_by_lr_sched")
     if any(listeners) or any(own_scale) or is_patched or group["amsgrad"] or not group["fused"]:
         return None
-    tensors = [p.detach(), p.grad, state["exp_avg"], state["exp_avg_sq"], state["step"]]
+    tensors = [[p.detach()], [p.grad], [state["exp_avg"]], [state["exp_avg_sq"]], []]
+    tensors.append([state["step"]])
     constants = [*group["betas"], group["weight_decay"], group["eps"]]
     decoupled = kinds[type(optimizer)] or bool(group.get("decoupled_weight_decay"))
     return FusedAdam(tensors, [float(c) for c in constants], decoupled, bool(group["maximize"]))
+
+
+def move(
+    adam: list[list[torch.Tensor]],
+    constants: list[float],
+    decoupled: bool,
+    maximize: bool,
+    rate: float,
+):
+    """Take one step as Adam or AdamW, with the parts of a `FusedAdam`.
+
+    TorchScript compiles it for a number; called from Python, the rate may also be a tensor. The
+    lists must come from outside: TorchScript thinks that what is done to new ones has no effect.
+    """
+    p, gradient, mean, square, nothing, n_steps = adam
+    weight_decay = constants[2]
+    n_steps[0].add_(1)
+    if decoupled:
+        p[0].mul_(1 - rate * weight_decay)
+        weight_decay = 0.0
+    torch._fused_adam_(
+        p,
+        gradient,
+        mean,
+        square,
+        nothing,
+        n_steps,
+        lr=rate,
+        beta1=constants[0],
+        beta2=constants[1],
+        weight_decay=weight_decay,
+        eps=constants[3],
+        amsgrad=False,
+        maximize=maximize,
+    )

@@ -11,7 +11,15 @@ from sklearn.datasets import load_iris
 from skorch.callbacks import Callback, Freezer, LRScheduler
 from torch import nn
 
-from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder, replay, tracing
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    SparseAutoencoder,
+    repeating,
+    replay,
+    tracing,
+)
 from skae.autoencoder import AutoencoderModule
 from skae.optimizers import fused_adam
 from tests.estimators import all_estimators, has_engine
@@ -26,7 +34,7 @@ def on(monkeypatch):
     """Return a function that fits on one of the paths, whatever the number of steps."""
 
     def fit(path, estimator, sample_weight=None, X=X):
-        monkeypatch.setattr(replay, "WORTH", {"eager": 10**9, "fast": 0}[path])
+        monkeypatch.setattr(repeating, "WORTH", {"eager": 10**9, "fast": 0}[path])
         return estimator.fit(X, sample_weight=sample_weight)
 
     return fit
@@ -34,8 +42,8 @@ def on(monkeypatch):
 
 def programs(estimator):
     """Return what the last fit wrote down: a program for each shape, or None where it failed."""
-    steps = estimator.net_._replay
-    return [] if steps is None else list(steps._programs.values())
+    repeater = estimator.net_._repeater
+    return [] if repeater is None else list(repeater.programs.values())
 
 
 def is_replayed(estimator):
@@ -146,7 +154,8 @@ def quadratic(inputs, kept):
     "settings", [{}, {"weight_decay": 0.1}, {"maximize": True, "betas": (0.5, 0.7), "eps": 1e-3}]
 )
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW])
-def test_a_run_moves_as_the_optimizer_does(kind, settings):
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_run_moves_as_the_optimizer_does(kind, settings, is_compiled):
     """Several steps in one call, each at its rate, end where torch's own steps end."""
     generator = torch.Generator().manual_seed(0)
     start, *targets = torch.randn(6, 7, generator=generator)
@@ -167,7 +176,11 @@ def test_a_run_moves_as_the_optimizer_does(kind, settings):
 
     adam = fused_adam(optimizers[1])
     inputs, kept = [[target] for target in targets[1:]], [q.detach(), q.grad]
-    found = replay.looped(quadratic)(inputs, kept, rates, *adam, q.detach()[:3], 0.5)
+    run = replay.looped(quadratic)
+    if is_compiled:
+        step = torch.jit.trace(quadratic, (inputs[0], [torch.zeros(7), torch.zeros(7)]))
+        run = torch.jit.script(replay.looped(step))
+    found = run(inputs, kept, rates, *adam, q.detach()[:3], 0.5)
     torch.testing.assert_close(found, torch.stack(values))
     torch.testing.assert_close(p, q)
     assert optimizers[1].state[q]["step"] == 5
@@ -218,7 +231,7 @@ def test_a_program_is_written_down_where_it_pays():
     """Decided by the number of steps alone: the short batches come once an epoch."""
     few = with_module(AutoencoderModule).fit(X)
     assert not programs(few)
-    n_epochs = replay.WORTH // 4
+    n_epochs = repeating.WORTH // 4
     many = with_module(AutoencoderModule).set_params(max_iter=n_epochs).fit(X)
     assert len(programs(many)) == 1
 
@@ -341,7 +354,7 @@ def test_a_callback_for_each_batch_means_the_eager_path(on):
         def on_batch_end(self, net, **kwargs):
             pass
 
-    assert on("fast", Autoencoder(max_iter=2, callbacks=[Watch()])).net_._replay is None
+    assert on("fast", Autoencoder(max_iter=2, callbacks=[Watch()])).net_._repeater is None
 
 
 def test_anomalies_are_looked_for_on_the_eager_path(on):

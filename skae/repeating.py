@@ -1,0 +1,97 @@
+"""Steps that are repeated without their Python code: what that takes for granted, and watches."""
+
+from abc import ABC, abstractmethod
+
+import torch
+
+# Steps of one size from which on it pays to prepare their repetition, which costs 10 to 120 ms.
+WORTH = 100
+
+PLAIN = (bool, int, float, str)  # settings that are compared by value, others by identity
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_post_accumulate_grad_hooks",
+)
+
+
+class Repeater(ABC):
+    """The steps of a net, of which those that come often are repeated without Python.
+
+    Parameters
+    ----------
+    net : Engine
+    frequent : set of int
+        Numbers of rows of the batches that come often.
+    """
+
+    def __init__(self, net, frequent):
+        self.net, self.frequent = net, frequent
+        self._state = ()
+
+    def begin_epoch(self):
+        """Forget what was prepared if the module is no longer the same."""
+        state = self.state()
+        if not _is_same(state, self._state):
+            self._state = state
+            self.forget()
+        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
+
+    def state(self):
+        """Return everything that a repetition takes for granted."""
+        return state_of(self.net.module_)
+
+    @abstractmethod
+    def forget(self):
+        """Drop what was prepared."""
+
+    @abstractmethod
+    def take(self, batches):
+        """Take steps for one or more of the first of these batches, which are of one size.
+
+        Returns
+        -------
+        names : list of str
+        values : tensor of shape (n_steps, n_terms)
+        """
+
+    def may_repeat(self, n_rows):
+        """Whether steps of this size should be prepared."""
+        return n_rows in self.frequent and not self._is_watched
+
+    def eager(self, batch, gradient=None):
+        """Take an ordinary step, or one whose gradient comes from elsewhere."""
+        step = self.net.train_step(batch, gradient=gradient)
+        return step["names"], step["values"][None]
+
+
+def state_of(module):
+    """Return what a program takes for granted: switches, settings, where memory lies."""
+    state = [torch.is_autocast_enabled("cpu")]
+    for part in module.modules():
+        for value in vars(part).values():
+            value = list(value.values()) if isinstance(value, dict) else value
+            state += value if isinstance(value, (list, tuple)) else [value]
+        for tensor in (*part._parameters.values(), *part._buffers.values()):
+            if tensor is not None:
+                state += [tensor, tensor.data_ptr(), tensor.requires_grad]
+    return state
+
+
+def _is_same(state, other):
+    return len(state) == len(other) and all(
+        a is b or (type(a) is type(b) and isinstance(a, PLAIN) and a == b)
+        for a, b in zip(state, other, strict=True)
+    )
+
+
+def _is_hooked(module):
+    """Whether somebody else's code runs in a step, which a replay would leave out."""
+    tables = [
+        getattr(part, name, None)
+        for part in (*module.modules(), *module.parameters())
+        for name in HOOKS
+    ]
+    return any(tables) or torch.nn.modules.module._has_any_global_hook()

@@ -1,0 +1,177 @@
+"""Steps as CUDA graphs: a stand-in runs the function again; the real ones need CUDA."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from skorch.callbacks import Callback
+from torch import fx, nn
+
+from skae import VAE, Autoencoder, SparseAutoencoder, engine, graphs, repeating
+from tests.estimators import all_estimators, has_engine
+from tests.test_tracing import HALVING, WEIGHTS, X, assert_equal_models
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+class Rerun:
+    """What a graph is to its user: nothing runs when it is captured, everything at each replay."""
+
+    def __init__(self, function, generators):
+        self.function = function
+
+    def replay(self):
+        self.result = self.function()
+
+
+class Reruns(graphs.Graphs):
+    make_graph, aside = Rerun, staticmethod(lambda function: function())
+
+
+class Refusal(Reruns):
+    @staticmethod
+    def make_graph(function, generators):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.fixture
+def fit(monkeypatch):
+    """Return a function that fits with a repeater of our choice, None being the eager path."""
+
+    def fit_with(repeater, estimator, sample_weight=None):
+        monkeypatch.setattr(repeating, "WORTH", 10**9 if repeater is None else 0)
+        if repeater is not None:
+            monkeypatch.setattr(engine, "Replay", repeater)
+        return clone(estimator).fit(X, sample_weight=sample_weight)
+
+    return fit_with
+
+
+def n_graphs(estimator):
+    repeater = estimator.net_._repeater
+    steps = [] if repeater is None else repeater.steps.values()
+    return sum(step is not None and step.graph is not None for step in steps)
+
+
+def can_be_captured(estimator):
+    foreign = getattr(estimator.net_.module_, "draws_globally", False)
+    return estimator.optimizer == "adam" and not foreign
+
+
+@all_estimators(only=has_engine)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_static_steps_are_eager_steps(estimator, weights, fit):
+    """A gradient between fixed places, the learning rate in a tensor: the same numbers."""
+    static, eager = [fit(repeater, estimator, weights) for repeater in (Reruns, None)]
+    assert n_graphs(static) == (2 if can_be_captured(eager) else 0)
+    assert_equal_models(static, eager, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        VAE(warm_up=0.5, prior="mixture", max_iter=8),
+        SparseAutoencoder(24, n_nonzero_coefs=1, max_iter=8, dtype="float64"),
+        Autoencoder(dropout=0.3, alpha=0.2, callbacks=[HALVING], max_iter=8),
+        Autoencoder(optimizer=torch.optim.AdamW, learning_rate="linear", max_iter=8),
+    ],
+    ids=["warm-up", "revival", "decay and halving", "adamw"],
+)
+def test_what_changes_between_epochs_is_seen(estimator, fit):
+    estimator.set_params(random_state=1)
+    static, eager = [fit(repeater, estimator) for repeater in (Reruns, None)]
+    assert n_graphs(static) == 2
+    assert_equal_models(static, eager, rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_other_optimizers_take_eager_steps(optimizer, fit):
+    ae = Autoencoder(optimizer=optimizer, learning_rate_init=1e-3, max_iter=3, random_state=0)
+    static, eager = [fit(repeater, ae) for repeater in (Reruns, None)]
+    assert n_graphs(static) == 0
+    assert_equal_models(static, eager)
+
+
+def test_a_capture_that_fails_leaves_the_eager_path(fit):
+    ae = Autoencoder(max_iter=4, random_state=0)
+    static, eager = [fit(repeater, ae) for repeater in (Refusal, None)]
+    assert n_graphs(static) == 0
+    assert_equal_models(static, eager)
+
+
+class Restart(Callback):
+    """Give the optimizer new memory in the middle."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 4:
+            net._initialize_optimizer()
+
+
+def test_graphs_are_dropped_with_the_memory_they_use(fit):
+    ae = Autoencoder(max_iter=8, callbacks=[Restart()], random_state=0)
+    static, eager = [fit(repeater, ae) for repeater in (Reruns, None)]
+    assert n_graphs(static) == 2
+    assert_equal_models(static, eager)
+
+
+def to_meta(value):
+    return value.to("meta") if torch.is_tensor(value) else value
+
+
+@all_estimators(only=has_engine)
+def test_a_step_stays_on_its_device(estimator):
+    """On the meta device: no number is read back, no tensor comes from elsewhere."""
+    model = clone(estimator).fit(X)
+    if not can_be_captured(model):
+        pytest.skip("it runs code of the user")
+    module = model.module_.train()
+    draws = fx.node.map_aggregate(model.net_.draw(len(X)), to_meta)
+    x = torch.empty(len(X), model._n_inputs, device="meta", dtype=model.net_.flat_.dtype)
+    terms = module.to("meta")(x, *draws)
+    sum(term.mean() for term in terms.values()).backward()
+    trainable = [p for p in module.parameters() if p.grad is not None]
+    assert trainable
+    assert all(p.grad.is_meta for p in trainable)
+
+
+@pytest.mark.gpu
+@needs_cuda
+@all_estimators(only=has_engine)
+def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
+    estimator = clone(estimator).set_params(device="cuda")
+    graph, eager = [fit(repeater, estimator) for repeater in (engine.Replay, None)]
+    assert n_graphs(graph) == (2 if can_be_captured(eager) else 0)
+    assert_equal_models(graph, eager, rtol=1e-3)
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("estimator", [Autoencoder(), VAE(), SparseAutoencoder()])
+def test_no_step_waits_for_the_device(estimator, monkeypatch):
+    """From the fourth epoch on; the mean of the losses is read when an epoch has ended."""
+    monkeypatch.setattr(repeating, "WORTH", 0)
+    in_runs = engine.Engine._in_runs
+
+    def watched(self, batches):
+        if len(self.history) > 3:
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield from in_runs(self, batches)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(engine.Engine, "_in_runs", watched)
+    data = np.tile(X, (20, 1)).astype(np.float32)
+    model = clone(estimator).set_params(device="cuda", max_iter=6, random_state=0).fit(data)
+    assert n_graphs(model) == 2
+    assert len(model.loss_curve_) == 6
+
+
+def test_the_meta_device_shows_what_would_wait():
+    """What the test above relies on."""
+    layer = nn.Linear(4, 3, device="meta")
+    x = torch.empty(5, 4, device="meta")
+    with pytest.raises(RuntimeError):
+        layer(x).sum().item()
+    with pytest.raises(RuntimeError):
+        layer(x) + torch.ones(5, 3)
