@@ -285,8 +285,9 @@ class Engine(NeuralNet):
         else:
             parameters = [p for p in self.module_.parameters() if p.requires_grad]
         options = self.get_params_for("optimizer")
-        if kind in FUSED:
-            options.setdefault("fused", True)
+        chosen = {*options, *getattr(self.optimizer, "keywords", {})}
+        if kind in FUSED and not chosen & {"fused", "foreach"}:
+            options["fused"] = True
         self.optimizer_ = self.optimizer(parameters, lr=self.lr, **options)
         return self
 

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from skorch.callbacks import (
     LRScheduler,
 )
 
-from skae import Autoencoder
+from skae import Autoencoder, engine
 from skae.engine import Batches
 from skae.randomness import make_generator
 from skae.rows import ResidentRows
@@ -37,6 +38,27 @@ def test_batches_hold_every_row_once(n, size):
         assert [len(x) for x in seen] == batches(n, size).sizes
     if size > 1:
         assert min(len(x) for x in seen) > 1
+
+
+@pytest.mark.parametrize("limit", [1, 3, 64])
+@pytest.mark.parametrize("weights", [None, torch.arange(11.0)])
+def test_runs_are_the_same_batches(limit, weights, monkeypatch):
+    """Gathered together, they are what single batches are, and never of two sizes."""
+    monkeypatch.setattr(engine, "RUN_STEPS", limit)
+    both = [batches(11, 2, torch.Generator().manual_seed(0)) for _ in range(2)]
+    for b in both:
+        b.weights = weights
+    runs = list(both[0].runs())
+    for (x, w), (x_alone, w_alone) in zip(itertools.chain(*runs), both[1], strict=True):
+        torch.testing.assert_close(x, x_alone)
+        assert (w is None) if weights is None else torch.equal(w, w_alone)
+    assert max(map(len, runs)) == min(limit, 4)  # four pairs, and the last three together
+    assert all(len({len(x) for x, _ in run}) == 1 for run in runs)
+
+
+def test_a_run_holds_few_bytes(monkeypatch):
+    monkeypatch.setattr(engine, "RUN_BYTES", 4 * 2 * 3)  # three batches of two numbers
+    assert [len(run) for run in batches(12, 2).runs()] == [3, 3]
 
 
 def bare_loop(ae, X, n_epochs):
@@ -199,6 +221,15 @@ def test_optimizers_of_the_user(optimizer):
     settings = dict(learning_rate_init=1e-3, max_iter=10, random_state=0, linear_path=False)
     ae = Autoencoder(optimizer=optimizer, **settings).fit(X)
     assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+
+
+@pytest.mark.parametrize("choice", ["fused", "foreach"])
+def test_how_an_optimizer_works_is_the_user_s_choice(choice):
+    chosen = functools.partial(torch.optim.Adam, **{choice: choice != "fused"})
+    (group,) = Autoencoder(optimizer=chosen, max_iter=1).fit(X).net_.optimizer_.param_groups
+    assert not group["fused"]
+    (group,) = Autoencoder(max_iter=1).fit(X).net_.optimizer_.param_groups
+    assert group["fused"]
 
 
 def test_a_flat_optimizer_equals_one_of_many_matrices():
