@@ -353,6 +353,8 @@ class Engine(NeuralNet):
             self.fit_loop((batches, valid_batches), epochs=epochs)
         except KeyboardInterrupt:
             self._drop_unfinished_epoch()
+        if isinstance(self._repeater, Graphs):
+            self._repeater.forget()  # what they hold of the device's memory
         self.notify("on_train_end", X=batches, y=None)
         self._set_training(False)
         return self
@@ -429,7 +431,7 @@ class Engine(NeuralNet):
         `gradient`, if given, is tried first: ``gradient(batch, draws)`` computes it in place and
         returns names and values of the terms, or None.
         """
-        self.next_rates(1)
+        self.advance(self.rates(1))
         n_rows, generator = len(batch[0]), self.generators["dropout"]
         with global_generator_for(self.module_, generator), batch_norm_for(self.module_, n_rows):
             draws = self.draw(n_rows)
@@ -516,17 +518,19 @@ class Engine(NeuralNet):
             "y_pred": y_pred,
         }
 
-    def next_rates(self, n_steps):
-        """Return the learning rates of the next steps; the last is the optimizer's from now on."""
-        steps = range(self._step, self._step + n_steps)
-        self._step += n_steps
+    def rates(self, n_steps):
+        """Return the learning rates of the next steps."""
         if not self._n_steps or self.schedule == "constant":
             return [self.optimizer_.param_groups[0]["lr"]] * n_steps
-        schedule = SCHEDULES[self.schedule]
-        rates = [self.lr * schedule(step / self._n_steps) for step in steps]
-        for group in self.optimizer_.param_groups:
-            group["lr"] = rates[-1]
-        return rates
+        schedule, steps = SCHEDULES[self.schedule], range(self._step, self._step + n_steps)
+        return [self.lr * schedule(step / self._n_steps) for step in steps]
+
+    def advance(self, rates):
+        """Count steps that had these rates; the last is the optimizer's from now on."""
+        self._step += len(rates)
+        if self._n_steps:
+            for group in self.optimizer_.param_groups:
+                group["lr"] = rates[-1]
 
     def _decay_weights(self):
         if self.alpha:

@@ -22,36 +22,43 @@ class CudaGraph:
     Parameters
     ----------
     function : callable
-        Launches work on the current device; what it returns stays where it is.
+        Launches work on the stream's device; what it returns stays where it is.
     generators : list of torch.Generator
         Those that it may draw from: their state advances with every replay.
+    stream : torch.cuda.Stream
+        On which it has been called before.
     """
 
-    def __init__(self, function, generators):
+    def __init__(self, function, generators, stream):
         self.graph = torch.cuda.CUDAGraph()
         for generator in generators:
             self.graph.register_generator_state(generator)
-        before = torch.cuda.current_stream()
-        try:
-            # Other threads may go on using the device.
-            with _capturing, torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-                self.result = function()
-        finally:
-            torch.cuda.set_stream(before)  # which a capture that fails does not restore
+        # Other threads may go on using the device.
+        capture = torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local")
+        with _capturing, capture:
+            self.result = function()
 
     def replay(self):
         """Run the function again, on the memory it ran on when it was captured."""
-        self.graph.replay()
+        with torch.cuda.device(self.result.device):
+            self.graph.replay()
 
 
-def aside(function):
-    """Call a function on a stream of its own, as it must have been before it is captured."""
-    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+def aside(function, stream):
+    """Call a function on another stream, and raise RuntimeError if it waits for the device.
+
+    One that does could not be captured, and a capture that fails leaves the generators unusable.
+    """
+    mode = torch.cuda.get_sync_debug_mode()
+    current = torch.cuda.current_stream(stream.device)
     stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        result = function()
-    current.wait_stream(stream)
-    return result
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.cuda.stream(stream):
+            return function()
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+        current.wait_stream(stream)
 
 
 class StaticStep:
@@ -71,6 +78,7 @@ class StaticStep:
         self.batch = torch.empty_like(x), None if weights is None else torch.empty_like(weights)
         self.rate = torch.zeros((), dtype=torch.float32, device=x.device)
         self.names, self.graph = None, None
+        self.settings = settings_of(net, adam)
         self.trainable = [p for p in net.module_.parameters() if p.requires_grad]
 
     def load(self, batch, rate):
@@ -97,10 +105,16 @@ class StaticStep:
         self.names = step["names"]
         return step["values"]
 
-    def capture(self, make_graph):
+    def capture(self, make_graph, stream):
         """Write the step down without taking it."""
         generators = [g for g in self.net.generators.values() if g.device.type == "cuda"]
-        self.graph = make_graph(self.take, generators)
+        self.graph = make_graph(self.take, generators, stream)
+
+
+def settings_of(net, adam):
+    """Return what a step takes for granted of its optimizer: places in memory, and numbers."""
+    places = [tensor.data_ptr() for tensor in tensors_in(adam.tensors)]
+    return [*places, *adam.constants, adam.decoupled, adam.maximize, net.alpha]
 
 
 class Graphs(Repeater):
@@ -108,55 +122,55 @@ class Graphs(Repeater):
 
     The first step of a size is an eager one, the second the one to be captured, taken on a
     stream of its own; from the third on the graph is replayed. Only Adam and AdamW can be part
-    of a graph; with other optimizers, and where the capture fails, steps are eager.
+    of a graph; with other optimizers, and where a step waits for the device, steps are eager.
     """
 
     make_graph, aside = staticmethod(CudaGraph), staticmethod(aside)
 
     def __init__(self, net, frequent):
         super().__init__(net, frequent)
+        device = net.flat_.device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.steps = {}  # None: seen once
+        self.n_captured = 0
 
     def forget(self):
-        """Drop what was prepared."""
+        """Drop the graphs, and with them their memory on the device."""
         self.steps = {}
 
-    def state(self):
-        """Return everything that a graph takes for granted: its optimizer's memory as well."""
-        adam = fused_adam(self.net.optimizer_)
-        if adam is None:
-            return super().state()
-        settings = [*adam.constants, adam.decoupled, adam.maximize, self.net.alpha]
-        return super().state() + [t.data_ptr() for t in tensors_in(adam.tensors)] + settings
-
     def take(self, batches):
+        """Take steps for one or more of the first of these batches, which are of one size."""
         n_rows = len(batches[0][0])
         adam = fused_adam(self.net.optimizer_) if self.may_repeat(n_rows) else None
         if adam is None or n_rows not in self.steps:
             self.steps.setdefault(n_rows)
             return self.eager(batches[0])
-        if self.steps[n_rows] is None:
-            self.steps[n_rows] = step = StaticStep(self.net, batches[0], adam)
-            step.load(batches[0], *self.net.next_rates(1))
-            values = self.aside(step.take)
-            return step.names, values[None]
         step = self.steps[n_rows]
-        if step.graph is None and not self._capture(step):
-            self.frequent = self.frequent - {n_rows}
-            return self.eager(batches[0])
+        if step is None or step.settings != settings_of(self.net, adam):
+            return self._prepare(batches[0], adam)
+        if step.graph is None:
+            step.capture(self.make_graph, self.stream)
+            self.n_captured += 1
         return step.names, self._replay(step, batches)
 
-    def _capture(self, step):
-        """Return whether the step could be captured."""
+    def _prepare(self, batch, adam):
+        """Take the first static step of a size, or an eager one where that is impossible."""
+        step = StaticStep(self.net, batch, adam)
+        rates = self.net.rates(1)
+        step.load(batch, *rates)
         try:
-            step.capture(self.make_graph)
-        except RuntimeError:  # an operation that waits for the device
-            return False
-        return True
+            values = self.aside(step.take, self.stream)
+        except RuntimeError:  # it waits for the device
+            self.frequent = self.frequent - {len(batch[0])}
+            return self.eager(batch)
+        self.net.advance(rates)
+        self.steps[len(batch[0])] = step
+        return step.names, values[None]
 
     def _replay(self, step, batches):
-        values = []
-        for batch, rate in zip(batches, self.net.next_rates(len(batches)), strict=True):
+        values, rates = [], self.net.rates(len(batches))
+        self.net.advance(rates)
+        for batch, rate in zip(batches, rates, strict=True):
             step.load(batch, rate)
             step.graph.replay()
             values.append(step.graph.result.clone())

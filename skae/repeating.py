@@ -33,15 +33,11 @@ class Repeater(ABC):
 
     def begin_epoch(self):
         """Forget what was prepared if the module is no longer the same."""
-        state = self.state()
+        state = state_of(self.net.module_)
         if not _is_same(state, self._state):
             self._state = state
             self.forget()
         self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
-
-    def state(self):
-        """Return everything that a repetition takes for granted."""
-        return state_of(self.net.module_)
 
     @abstractmethod
     def forget(self):

@@ -118,7 +118,8 @@ class Replay(Repeater):
     def _run(self, batches, adam):
         """Take a step for each batch, in one call."""
         names, written, kept = self.programs[len(batches[0][0])]
-        draws, rates = self._draw(batches), self.net.next_rates(len(batches))
+        draws, rates = self._draw(batches), self.net.rates(len(batches))
+        self.net.advance(rates)
         inputs = [tensors_in(both) for both in zip(batches, draws, strict=True)]
         with torch.inference_mode():
             decay = self.net.decayed_, self.net.alpha

@@ -61,13 +61,8 @@ def check(objective, device):
     losses = [np.array(model.loss_curve_) for model in (eager, repeated)]
     apart = np.max(np.abs(losses[0] - losses[1]) / np.abs(losses[0]))
     repeater = repeated.net_._repeater
-    found = getattr(repeater, "steps", None) or getattr(repeater, "programs", {})
-    n_ready = sum(is_ready(entry) for entry in found.values())
+    n_ready = getattr(repeater, "n_captured", len(getattr(repeater, "programs", ())))
     print(f"  {objective:<24} losses apart by {apart:.1e}; {n_ready} sizes repeated", flush=True)
-
-
-def is_ready(entry):
-    return entry is not None and getattr(entry, "graph", True) is not None
 
 
 def seconds_per_step(objective, workload, X, path, device):
