@@ -20,6 +20,7 @@ from .graphs import Graphs
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS
 from .randomness import global_generator_for
 from .replay import Replay
+from .threads import reconsider_threads
 
 RUN_STEPS = 64  # steps taken in one call, where that is possible
 RUN_BYTES = 2**20  # and rows gathered at once for them
@@ -388,6 +389,7 @@ class Engine(NeuralNet):
     def _one_by_one(self, batches, training, prefix, step_fn):
         """Yield names and values of the terms, (1, n_terms), and size of each batch in a list."""
         for batch in batches:
+            reconsider_threads()
             if self._per_batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
@@ -401,6 +403,7 @@ class Engine(NeuralNet):
         """Yield names and values of the terms, (n_steps, n_terms), and sizes of batches."""
         self._repeater.begin_epoch()
         for run in batches.runs():
+            reconsider_threads()
             while run:
                 names, values = self._repeater.take(run)
                 taken, run = run[: len(values)], run[len(values) :]

@@ -23,7 +23,7 @@ from .rows import (
     principal_components,
     weighted_mean_and_variance,
 )
-from .threads import threads_for
+from .threads import reconsider_threads, threads_for
 
 SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
 LARGEST_GRID = 3  # components
@@ -466,6 +466,7 @@ class GLGAE(BaseCodec):
         moved = weights.new_empty(len(rows), self._n_features_out)
         statistics, total = {}, 0.0
         for span in iter_chunks(len(rows)):
+            reconsider_threads()
             x, w = rows.span(span), weights[span]
             start = None if Z is None else Z[span]
             moved[span], phi = nodes.encode(x, self.n_encode_iter, start)
@@ -486,6 +487,7 @@ class GLGAE(BaseCodec):
             order = torch.randperm(len(rows), generator=generator).to(rows.device)
             total = 0.0
             for chosen in order.split(self.batch_size):
+                reconsider_threads()
                 x, w = rows.take(chosen), weights[chosen]
                 z, phi = nodes.encode(x, self.n_encode_iter + 1)
                 total += float((w * (phi + nodes.constant())).sum())
@@ -501,6 +503,7 @@ class GLGAE(BaseCodec):
         self._statistics = statistics
         Z = weights.new_empty(len(rows), self._n_features_out)
         for span in iter_chunks(len(rows)):
+            reconsider_threads()
             Z[span] = nodes.encode(rows.span(span), self.max_encode_iter)[0]
         self._remember(nodes, Z, weights)
 

@@ -1,6 +1,13 @@
-"""How many threads torch may use while a model is trained or applied."""
+"""How many threads torch may use while a model is trained or applied.
+
+Threads that share an operation wait for each other by spinning. If something else runs on one of
+their cores they wait for each other most of the time: a step that gains a third from a second
+thread on an idle machine takes thirty times as long beside another fit. Whether more threads help
+therefore cannot be known beforehand; it is measured now and then.
+"""
 
 import threading
+import time
 from contextlib import contextmanager
 
 import torch
@@ -9,27 +16,107 @@ import torch
 # brings, and results stay bit-equal whatever the machine (tests/benchmarks/threads.py).
 SMALL_WORK = 2**23
 
+PROBE_SIZE = 384  # of the square matrices whose product is timed
+N_PROBES = 6  # products, together longer than a scheduler's slice
+WORTHWHILE = 0.8  # of one thread's time
+LOOK_EVERY = 0.3  # seconds
+BUSY = 0.8  # share of its time that a thread runs where nothing else wants its core
+LONGEST_REST = 16.0  # seconds
+
 _lock = threading.Lock()
 _running = 0
 _users_setting = 1
+_work = threading.local()
 
 
 @contextmanager
 def threads_for(work):
-    """Run small steps on one thread and large ones on as many as the user allows.
+    """Run small steps on one thread, large ones on as many as help, at most the user's setting.
 
     The first to enter notes the user's setting and every one restores it on leaving, so that
     fits running side by side cannot take each other's limit for the user's.
     """
     global _running, _users_setting
+    was_large = getattr(_work, "is_large", False)
+    _work.is_large = work >= SMALL_WORK
     with _lock:
         if _running == 0:
             _users_setting = torch.get_num_threads()
+            _governor.look()
         _running += 1
-        torch.set_num_threads(1 if work < SMALL_WORK else _users_setting)
+        torch.set_num_threads(1)
     try:
+        reconsider_threads()
         yield
     finally:
+        _work.is_large = was_large
         with _lock:
             _running -= 1
             torch.set_num_threads(_users_setting)
+
+
+def reconsider_threads():
+    """Between two large steps, adapt to what else runs on the machine; else do nothing."""
+    if getattr(_work, "is_large", False):
+        torch.set_num_threads(_governor.number(max(1, _users_setting // _running)))
+
+
+class Governor:
+    """Chooses between one thread and more.
+
+    More are taken where a probe shows that they are faster. They are given up as soon as they do
+    not get their cores, and after that tried again in intervals that double.
+    """
+
+    def __init__(self):
+        self.best, self.most = 1, 1
+        self.resume, self.rest = 0.0, 1.0
+        self.look()
+
+    def look(self):
+        """Begin to watch how busy the threads are."""
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def number(self, most):
+        """Return the number of threads for the next step, at most `most`."""
+        if most != self.most:
+            self.best, self.most, self.resume = 1, most, 0.0
+        now = time.perf_counter()
+        if self.best > 1 and now - self.wall >= LOOK_EVERY:
+            share = (time.process_time() - self.cpu) / (now - self.wall) / self.best
+            self._judge(self.best if share >= BUSY else 1)
+        elif self.best == 1 < most and now >= self.resume:
+            self._judge(fastest_number(most))
+        return self.best
+
+    def _judge(self, best):
+        self.rest = 1.0 if best > 1 == self.best else self.rest
+        if best == 1:
+            self.resume = time.perf_counter() + self.rest
+            self.rest = min(2 * self.rest, LONGEST_REST)
+        self.best = best
+        self.look()
+
+
+_governor = Governor()
+
+
+def fastest_number(most):
+    """Return how many threads multiply matrices fastest at present: one, unless more do better."""
+    a = torch.ones(PROBE_SIZE, PROBE_SIZE)
+    times = {n: _seconds(a, n) for n in _halves(most)}
+    best = min(times, key=times.get)
+    return best if times[best] < WORTHWHILE * times[1] else 1
+
+
+def _halves(n):
+    """Return n, n // 2, ..., 1."""
+    return [n >> i for i in range(n.bit_length())]
+
+
+def _seconds(a, n_threads):
+    torch.set_num_threads(n_threads)
+    start = time.perf_counter()
+    for _ in range(N_PROBES):
+        a @ a
+    return time.perf_counter() - start
