@@ -37,7 +37,7 @@ def threads_for(work):
     fits running side by side cannot take each other's limit for the user's.
     """
     global _running, _users_setting
-    was_large = getattr(_work, "is_large", False)
+    outer = getattr(_work, "is_large", None)
     _work.is_large = work >= SMALL_WORK
     with _lock:
         if _running == 0:
@@ -49,15 +49,16 @@ def threads_for(work):
         reconsider_threads()
         yield
     finally:
-        _work.is_large = was_large
+        _work.is_large = outer
         with _lock:
             _running -= 1
-            torch.set_num_threads(_users_setting)
+            torch.set_num_threads(_users_setting if outer is None else 1)
+        reconsider_threads()
 
 
 def reconsider_threads():
     """Between two large steps, adapt to what else runs on the machine; else do nothing."""
-    if getattr(_work, "is_large", False):
+    if getattr(_work, "is_large", None):
         torch.set_num_threads(_governor.number(max(1, _users_setting // _running)))
 
 
@@ -90,7 +91,8 @@ class Governor:
         return self.best
 
     def _judge(self, best):
-        self.rest = 1.0 if best > 1 == self.best else self.rest
+        if best > 1 and self.best > 1:  # they have been busy
+            self.rest = 1.0
         if best == 1:
             self.resume = time.perf_counter() + self.rest
             self.rest = min(2 * self.rest, LONGEST_REST)
