@@ -26,8 +26,9 @@ from .randomness import (
     seeded_global_generator,
 )
 from .rows import (
-    CHUNK,
+    Chosen,
     Units,
+    chunk_size,
     make_rows,
     principal_components,
     weighted_mean_and_variance,
@@ -214,10 +215,13 @@ class BaseAutoencoder(BaseCodec):
         bounds = RANGES.get(self.output_activation, (-math.inf, math.inf))
         return bounds, f"output_activation={self.output_activation!r}"
 
+    def _reaches_everything(self):
+        return self._reach()[0] == (-math.inf, math.inf)
+
     def _check_reach(self, X):
-        (low, high), name = self._reach()
-        if (low, high) == (-math.inf, math.inf):
+        if self._reaches_everything():
             return
+        (low, high), name = self._reach()
         values = X.data if sparse.issparse(X) else X
         if values.size and (values.min() < low or values.max() > high):
             raise ValueError(
@@ -226,7 +230,7 @@ class BaseAutoencoder(BaseCodec):
             )
 
     def _is_scaled(self):
-        return self.scaling is not None and self._reach()[0] == (-math.inf, math.inf)
+        return self.scaling is not None and self._reaches_everything()
 
     def _has_linear_path(self):
         if self.linear_path != "auto":
@@ -418,7 +422,7 @@ class BaseAutoencoder(BaseCodec):
             )
         order = torch.randperm(n, generator=self.net_.generators["split"]).to(rows.device)
         train = Batches(rows, weights, batch_size, order[n_valid:].sort()[0], shuffling)
-        return train, Batches(rows, weights, CHUNK, order[:n_valid].sort()[0])
+        return train, Batches(rows, weights, chunk_size(rows.shape[1]), order[:n_valid].sort()[0])
 
     def _keep_the_better(self, start, rows, weights):
         start_weights, start_loss = start
@@ -427,17 +431,18 @@ class BaseAutoencoder(BaseCodec):
             self.net_.set_weights(start_weights)
 
     def _loss_over(self, rows, weights):
-        return self.net_.monitored_loss(self.net_.evaluate(Batches(rows, weights, CHUNK)))
+        batches = Batches(rows, weights, chunk_size(rows.shape[1]))
+        return self.net_.monitored_loss(self.net_.evaluate(batches))
 
     def _remember(self, X):
         """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
-        self._codes = self._encode(X[self._choose_rows(X.shape[0], N_STORED_CODES)])
+        self._codes = self._encode(self._choose_rows(X, N_STORED_CODES))
         self._code_mixture = None
 
-    def _choose_rows(self, n_rows, n_chosen):
-        """Return the numbers of at most `n_chosen` training rows, at random, in their order."""
-        order = make_random_state(self._seed, "sample").permutation(n_rows)
-        return np.sort(order[:n_chosen])
+    def _choose_rows(self, X, n_chosen):
+        """Return at most `n_chosen` training rows, at random, in their order."""
+        order = make_random_state(self._seed, "sample").permutation(X.shape[0])
+        return Chosen(X, np.sort(order[:n_chosen]))
 
     # What a fitted model does
 
@@ -539,10 +544,10 @@ class BaseAutoencoder(BaseCodec):
         return self.net_.flat_.numel()
 
     def _module_in(self, dtype):
-        """Return the module, or a copy of it, in the wanted precision."""
+        """Return the module, or its twin in the wanted precision."""
         if self.net_.flat_.dtype == dtype:
             return self.module_
-        return copy.deepcopy(self.module_).to(dtype)
+        return self.net_.twin_in(dtype)
 
     # Fitted attributes that are views of the engine
 

@@ -6,16 +6,15 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import assert_all_finite, check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import check_sample_weight
 from .randomness import draw_seed
-from .rows import chunk_to_tensor, iter_chunks
+from .rows import chunk_size, chunk_to_tensor, iter_chunks
 from .threads import threads_for
 
 FLOATS = [np.float64, np.float32]
-INFERENCE_ROWS = 2048  # rows encoded or decoded at a time
 
 
 class BaseCodec(
@@ -62,9 +61,7 @@ class BaseCodec(
         return X, weights
 
     def _validate_X(self, X, reset, **options):
-        return validate_data(
-            self, X, dtype=FLOATS, accept_sparse="csr", order="C", reset=reset, **options
-        )
+        return validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
 
     def _seed_for_samples(self, n_samples, random_state):
         """Return the seed of new rows: of `random_state`, or for None the estimator's own."""
@@ -74,7 +71,7 @@ class BaseCodec(
 
     def _check_X(self, X):
         check_is_fitted(self)
-        return self._validate_X(X, reset=False)
+        return self._validate_X(X, reset=False, ensure_all_finite=False)  # that is `_iter_batches`
 
     # What a fitted model does
 
@@ -182,11 +179,16 @@ class BaseCodec(
 
     def _iter_batches(self, X, dtype, function, *others):
         """Yield the rows of each batch and ``function(module, x)`` as an array."""
-        module = self._module_in(torch.from_numpy(np.empty(0, dtype)).dtype)
-        work = min(X.shape[0], INFERENCE_ROWS) * self._work_per_row()
-        for rows in iter_chunks(X.shape[0], INFERENCE_ROWS):
+        precision = torch.from_numpy(np.empty(0, dtype)).dtype
+        module = self._module_in(precision)
+        size = chunk_size(max(X.shape[1], self.n_features_in_, self._n_features_out))
+        work = min(X.shape[0], size) * self._work_per_row()
+        for rows in iter_chunks(X.shape[0], size):
+            x = chunk_to_tensor(X, rows)
+            if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
+                assert_all_finite(x.numpy(), estimator_name=type(self).__name__, input_name="X")
             with threads_for(work), torch.inference_mode():
-                x = chunk_to_tensor(X, rows).to(self.device_)
+                x = x.to(self.device_, precision)
                 values = function(module, x, *(other[rows].to(x) for other in others))
             yield rows, values.cpu().numpy()
 

@@ -4,7 +4,6 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.utils import check_array, check_scalar, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from torch import nn
@@ -14,7 +13,15 @@ from .base import N_STORED_CODES, has_no_early_stopping
 from .distributions import Gaussian, make_posterior
 from .networks import MLP
 from .randomness import make_generator
-from .rows import N_DENSE, Units, chunk_to_tensor, iter_chunks, weighted_mean_and_variance
+from .rows import (
+    N_DENSE,
+    Beside,
+    Columns,
+    Units,
+    chunk_to_tensor,
+    chunks_of,
+    weighted_mean_and_variance,
+)
 from .vae import VAE, StandardPrior, VAEModule
 
 LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
@@ -120,6 +127,11 @@ class Residuals:
     def __len__(self):
         return len(self.rows)
 
+    @property
+    def shape(self):
+        """Numbers of rows and of columns of x."""
+        return len(self.rows), len(self.slopes)
+
     def span(self, rows):
         """Return a slice of rows."""
         xc, n_features = self.rows.span(rows), len(self.slopes)
@@ -129,7 +141,7 @@ class Residuals:
 def regress(rows, weights, n_features):
     """Return slopes A and intercept of the weighted least squares of x on c, in one pass."""
     moments, total = 0.0, 0.0
-    for span in iter_chunks(len(rows)):
+    for span in chunks_of(rows):
         xc = rows.span(span).double()
         xc1 = torch.cat([xc, torch.ones_like(xc[:, :1])], dim=1)
         w = xc.new_ones(len(xc)) if weights is None else weights[span].double()
@@ -527,8 +539,13 @@ class ConditionalVAE(VAE):
 
     def _check_reach(self, X):
         """Refuse rows that the model cannot produce; the condition may be anything."""
-        given = self.condition_features is None
-        super()._check_reach(X if given else X[:, self._find_columns()[0]])
+        if self.condition_features is None:
+            super()._check_reach(X)
+            return
+        modelled = Columns(X, self._find_columns()[0])
+        if not self._reaches_everything():
+            for rows in chunks_of(modelled):
+                super()._check_reach(modelled[rows])
 
     def _arrange(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
@@ -537,9 +554,9 @@ class ConditionalVAE(VAE):
         if self._condition_kind == "columns":
             if condition is not None:
                 raise ValueError("condition is given beside condition_features: one is enough.")
-            rows, conditions = self._columns
-            return _beside(X[:, rows], X[:, conditions])
-        return _beside(X, self._encode_condition(condition, X.shape[0], X.dtype))
+            return Beside(*(Columns(X, index) for index in self._columns))
+        C = self._encode_condition(condition, X.shape[0], X.dtype)
+        return Beside(X, C) if C.shape[1] else X
 
     def _learn_condition(self, X, condition):
         """Learn what kind of condition it is, and which labels there are."""
@@ -617,21 +634,21 @@ class ConditionalVAE(VAE):
     # Units, networks and their start
 
     def _learn_units(self, X, weights):
-        n, c = X.shape[1] - self._n_conditions, self._n_conditions
-        mean, variance = np.zeros(c), np.ones(c)
+        C = X.right if isinstance(X, Beside) else None
+        mean, variance = np.zeros(self._n_conditions), np.ones(self._n_conditions)
         if self._condition_kind in ("numbers", "columns"):
             uniform = np.ones(X.shape[0]) if weights is None else weights
-            mean, variance = weighted_mean_and_variance(X[:, n:], uniform)
+            mean, variance = weighted_mean_and_variance(C, uniform)
             # A column that is hardly ever different would be blown up by its small deviation.
             deviations = [
-                np.abs(chunk_to_tensor(X[:, n:], rows).numpy() - mean).max(axis=0)
-                for rows in iter_chunks(len(uniform))
+                np.abs(chunk_to_tensor(C, rows).numpy() - mean).max(axis=0)
+                for rows in chunks_of(C)
             ]
             farthest = np.max(deviations, axis=0)
             variance = np.maximum(variance, (farthest / LARGEST_CONDITION) ** 2)
         self._condition_mean = mean
         self._condition_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
-        super()._learn_units(X[:, :n], weights)
+        super()._learn_units(X if C is None else X.left, weights)
 
     def _make_units(self):
         rows, n = super()._make_units(), len(self.mean_)
@@ -672,7 +689,7 @@ class ConditionalVAE(VAE):
         """Fit the Gaussian that stands for a prior, where there is none."""
         super()._remember(X)
         if self.conditional_prior == "none" and X.shape[0] > 1:
-            q = self._get_posterior(X[self._choose_rows(X.shape[0], N_STORED_CODES)])
+            q = self._get_posterior(self._choose_rows(X, N_STORED_CODES))
             mean, covariance = q.mean.double(), q.covariance.double().mean(0)
             covariance = covariance + torch.cov(mean.T, correction=0).reshape(covariance.shape)
             self.module_.prior.fit(mean.mean(0), covariance)
@@ -686,13 +703,13 @@ class ConditionalVAE(VAE):
         x = self._units.enter(x, x.dtype)
         return self._units.leave(module.decode(module.encode(x), module.split(x)[1]))
 
-    def _restore_columns(self, X, C):
-        """Return rows in the layout of the X that `fit` saw."""
+    def _restore_columns(self, x, c):
+        """Return a batch of rows in the layout of the X that `fit` saw."""
         if self._condition_kind != "columns":
-            return X
-        out = np.empty((len(X), self.n_features_in_), X.dtype)
+            return x
+        out = x.new_empty(len(x), self.n_features_in_)
         rows, conditions = self._columns
-        out[:, rows], out[:, conditions] = X, C
+        out[:, rows], out[:, conditions] = x, c.to(x)
         return out
 
     def transform(self, X, *, condition=None):
@@ -730,11 +747,11 @@ class ConditionalVAE(VAE):
         """
         Z = self._check_codes(X)
         C = self._encode_condition(condition, Z.shape[0], Z.dtype)
-        X_hat = self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
-        return self._restore_columns(X_hat, C)
+        return self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
 
     def _decode_batch(self, module, z, c):
-        return self._units.leave(module.decode(z, self._enter_condition(c)))
+        x = self._units.leave(module.decode(z, self._enter_condition(c)))
+        return self._restore_columns(x, c)
 
     def _enter_condition(self, c):
         """Return conditions in the network's units."""
@@ -756,9 +773,11 @@ class ConditionalVAE(VAE):
             In the units of X.
         """
         XC = self._check_rows(X, condition)
-        X_hat = self._map_rows(XC, XC.dtype, self._reconstruct_batch)
-        C = XC[:, len(self.mean_) :]
-        return self._restore_columns(X_hat, C.toarray() if sparse.issparse(C) else C)
+
+        def reconstruct(module, x):
+            return self._restore_columns(self._reconstruct_batch(module, x), module.split(x)[1])
+
+        return self._map_rows(XC, XC.dtype, reconstruct)
 
     def reconstruction_error(self, X, *, condition=None):
         """Return the squared error of each row, summed over the features that are modelled.
@@ -863,7 +882,7 @@ class ConditionalVAE(VAE):
         terms : dict of str to float
             In nats per row.
         """
-        return self._decompose(self._check_rows(X, condition).astype(np.float64))
+        return self._decompose(self._check_rows(X, condition))
 
     def sample(self, n_samples=1, *, condition=None, observation_noise=True, random_state=None):
         """Draw new rows: codes from p(z | c), rows from p(x | z, c).
@@ -893,10 +912,9 @@ class ConditionalVAE(VAE):
         C = self._encode_conditions_of_samples(condition)
         C = np.repeat(C, n_samples, axis=0)
         generator = make_generator(seed, "sample", self.device_)
-        drawn = self._map_rows(
+        return self._map_rows(
             C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
         )
-        return self._restore_columns(drawn, C)
 
     def _encode_conditions_of_samples(self, condition):
         if condition is None:
@@ -905,12 +923,13 @@ class ConditionalVAE(VAE):
             condition = [condition]
         return self._encode_condition(condition, len(condition), self._codes.dtype)
 
-    def _sample_batch(self, module, c, generator, observation_noise):
-        c = self._enter_condition(c)
+    def _sample_batch(self, module, given, generator, observation_noise):
+        c = self._enter_condition(given)
         p_z = module.p_z(c)
         shape = () if p_z.mean.dim() == 2 else (len(c),)
         p_x = module.p_x(p_z.sample(shape, generator), c)
-        return self._units.leave(p_x.sample((), generator) if observation_noise else p_x.mean)
+        x = self._units.leave(p_x.sample((), generator) if observation_noise else p_x.mean)
+        return self._restore_columns(x, given)
 
     def interpolate(self, x0, x1, n_steps=10, *, condition=None):
         """Return the rows on the way between two rows, along a straight line between their codes.
@@ -951,9 +970,3 @@ def _check_labels(condition):
             "Pass numbers as a column: condition.reshape(-1, 1)."
         )
     return labels
-
-
-def _beside(X, C):
-    if sparse.issparse(X):
-        return sparse.hstack([X, sparse.csr_matrix(C)], format="csr")
-    return np.hstack([X, C]) if C.shape[1] else X

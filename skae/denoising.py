@@ -14,7 +14,7 @@ from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .randomness import global_generator_for, make_random_state
-from .rows import chunk_to_tensor, iter_chunks
+from .rows import chunk_to_tensor, chunks_of
 
 N_STORED_ROWS = 1000  # training rows kept for the start of `sample`
 
@@ -327,7 +327,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         )
 
     def _start_at_pca(self, rows, weights):
-        self.module_.corruption.start(rows.span(span) for span in iter_chunks(len(rows)))
+        self.module_.corruption.start(rows.span(span) for span in chunks_of(rows))
         return super()._start_at_pca(rows, weights)
 
     def _start_loss(self, residual, rows, weights):
@@ -336,7 +336,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _remember(self, X):
         """Keep some training rows: the Markov chain of `sample` starts from their moments."""
-        self._rows = chunk_to_tensor(X, self._choose_rows(X.shape[0], N_STORED_ROWS)).numpy()
+        chosen = self._choose_rows(X, N_STORED_ROWS)
+        self._rows = chunk_to_tensor(chosen, slice(None)).numpy()
 
     @property
     def corruption_scale_(self):

@@ -5,6 +5,7 @@ scalar for a term that exists for a whole batch only.
 """
 
 import collections
+import copy
 import itertools
 import math
 from contextlib import contextmanager, nullcontext
@@ -256,6 +257,7 @@ class Engine(NeuralNet):
     def initialize_module(self):
         super().initialize_module()
         self._flatten_parameters()
+        self._twins = {}
         return self
 
     def _flatten_parameters(self):
@@ -325,6 +327,20 @@ class Engine(NeuralNet):
         """Put back what `weights` returned, in place."""
         self.module_.load_state_dict(weights)
 
+    def twin_in(self, dtype):
+        """Return a copy of the module in another precision, the same one each time.
+
+        To make it takes longer than to encode a row; to copy the numbers does not.
+        """
+        foreign = getattr(self.module_, "draws_globally", False)  # may keep more than tensors
+        if foreign or dtype not in self._twins:
+            self._twins[dtype] = copy.deepcopy(self.module_).to(dtype)
+        twin = self._twins[dtype]
+        with torch.no_grad():
+            for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
+                its.copy_(mine)
+        return twin
+
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
         part = slice(parameter.storage_offset(), parameter.storage_offset() + parameter.numel())
@@ -348,6 +364,7 @@ class Engine(NeuralNet):
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
         self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
         self._repeater = self._make_repeater(batches.sizes, epochs)
+        self._best = {prefix: self._best_loss(prefix) for prefix in ("train", "valid")}
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
@@ -418,10 +435,15 @@ class Engine(NeuralNet):
         for name, mean in zip(names, means, strict=True):
             self.history.record(f"{prefix}_{name}", mean)
         loss = sum(means)
-        best = min((row.get(f"{prefix}_loss", math.inf) for row in self.history), default=math.inf)
+        best = self._best.get(prefix, math.inf)
+        self._best[prefix] = min(best, loss)
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < best)
         self.history.record(f"{prefix}_batch_count", len(values))
+
+    def _best_loss(self, prefix):
+        """Return the lowest loss of the history so far."""
+        return min((row.get(f"{prefix}_loss", math.inf) for row in self.history), default=math.inf)
 
     def monitored_loss(self, terms, prefix=""):
         """Return what stopping and best weights watch, from loss terms or a row of the history."""
@@ -558,6 +580,10 @@ def _running_statistics(module):
 def batch_norm_for(module, n_rows):
     """Let batch normalisation use its running statistics where one row is all there is."""
     return _running_statistics(module) if n_rows == 1 else nullcontext()
+
+
+def _tensors_of(module):
+    return itertools.chain(module.parameters(), module.buffers())
 
 
 def _size(batch):

@@ -18,7 +18,7 @@ from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
     Units,
     chunk_to_tensor,
-    iter_chunks,
+    chunks_of,
     make_rows,
     principal_components,
     weighted_mean_and_variance,
@@ -290,10 +290,9 @@ class GLGAE(BaseCodec):
             other.
         """
         X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
-        self._start(X, weights)
+        rows, weights = self._start(X, weights)
         max_iter = self.max_iter or MAX_ITER[self.solver]
         with threads_for(self._work_per_step(X.shape[0])):
-            rows, weights = self._to_rows(X, weights)
             if self.solver == "batch":
                 self._fit_batch(rows, weights, max_iter)
             else:
@@ -325,10 +324,8 @@ class GLGAE(BaseCodec):
         """
         resume = hasattr(self, "nodes_data_")
         X, weights = self._validate(X, sample_weight, not resume, min_samples=1 if resume else 2)
-        if not resume:
-            self._start(X, weights)
+        rows, weights = self._to_rows(X, weights) if resume else self._start(X, weights)
         with threads_for(self._work_per_step(X.shape[0])):
-            rows, weights = self._to_rows(X, weights)
             self._fit_online(rows, weights, n_epochs=1)
         return self
 
@@ -348,7 +345,7 @@ class GLGAE(BaseCodec):
             )
 
     def _start(self, X, weights):
-        """Learn the units, and give the nodes their first places."""
+        """Learn the units, give the nodes their first places; return rows and weights."""
         self.device_ = str(check_device(self.device))
         self._seed = draw_seed(self.random_state)
         self._n_features_out = self.n_components
@@ -374,6 +371,7 @@ class GLGAE(BaseCodec):
         fixed = self.noise_variance
         self.noise_variance_ = self.scale_**2 if fixed is None else float(fixed)
         self.nodes_data_ = self.mean_ + self.scale_ * A
+        return rows, weights
 
     def _work_per_step(self, n_rows):
         return n_rows * self._work_per_row()
@@ -465,7 +463,7 @@ class GLGAE(BaseCodec):
         """Move the codes of all rows; return them, their statistics and the objective."""
         moved = weights.new_empty(len(rows), self._n_features_out)
         statistics, total = {}, 0.0
-        for span in iter_chunks(len(rows)):
+        for span in chunks_of(rows):
             reconsider_threads()
             x, w = rows.span(span), weights[span]
             start = None if Z is None else Z[span]
@@ -502,7 +500,7 @@ class GLGAE(BaseCodec):
                 break
         self._statistics = statistics
         Z = weights.new_empty(len(rows), self._n_features_out)
-        for span in iter_chunks(len(rows)):
+        for span in chunks_of(rows):
             reconsider_threads()
             Z[span] = nodes.encode(rows.span(span), self.max_encode_iter)[0]
         self._remember(nodes, Z, weights)

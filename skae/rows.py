@@ -3,11 +3,15 @@
 This file, `codec` and `base` are the only ones in which arrays meet tensors.
 """
 
+import math
+
 import numpy as np
 import torch
 from scipy import sparse
 
-CHUNK = 4096  # rows converted, decoded or summed at a time
+# Rows converted, decoded or summed at a time: what a cache holds, but no fewer than a training
+# step may have, and no more than help.
+CELLS, LEAST_CHUNK, CHUNK = 2**18, 256, 4096
 ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
 N_DENSE = 2048  # features up to which a covariance is formed whole
 HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
@@ -44,30 +48,105 @@ class Units:
         if self.is_far:
             x = x.double()
         shift, scale = self._constants(x)
-        return ((x - shift) / scale).to(dtype)
+        return (x - shift).div_(scale).to(dtype)
 
     def leave(self, x):
         """Return the tensor x, in the network's units, in the user's."""
         if self.is_identity:
             return x
         shift, scale = self._constants(x)
-        return x * scale + shift
+        return (x * scale).add_(shift)
+
+
+class Chosen:
+    """Some rows of a table, read when they are asked for.
+
+    Parameters
+    ----------
+    X : ndarray, CSR or another table
+    index : ndarray of int
+    """
+
+    def __init__(self, X, index):
+        self.X, self.index = X, index
+        self.shape, self.dtype = (len(index), *X.shape[1:]), X.dtype
+
+    def __getitem__(self, rows):
+        return self.X[self.index[rows]]
+
+
+class Beside:
+    """Two tables side by side, joined when rows are asked for.
+
+    Parameters
+    ----------
+    left, right : ndarray, CSR or another table
+        Of the same number of rows and of the same precision.
+    """
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+        self.shape = (left.shape[0], left.shape[1] + right.shape[1])
+        self.dtype, self.nbytes = left.dtype, left.dtype.itemsize * math.prod(self.shape)
+
+    def __getitem__(self, rows):
+        return np.hstack([_to_dense(self.left[rows]), _to_dense(self.right[rows])])
+
+
+class Columns:
+    """Some columns of a table, read when rows are asked for.
+
+    Parameters
+    ----------
+    X : ndarray or CSR
+    index : ndarray of int
+    """
+
+    def __init__(self, X, index):
+        self.X, self.index = X, index
+        self.shape, self.dtype = (X.shape[0], len(index)), X.dtype
+
+    def __getitem__(self, rows):
+        return _to_dense(self.X[rows])[:, self.index]
+
+
+def _to_dense(chunk):
+    return chunk.toarray() if sparse.issparse(chunk) else chunk
 
 
 def chunk_to_tensor(X, rows):
-    """Return the chosen rows of an array or CSR matrix as a dense tensor of the same precision."""
-    chunk = X[rows]
-    if sparse.issparse(chunk):
-        chunk = chunk.toarray()
-    elif not chunk.flags.writeable or not chunk.flags.c_contiguous:
-        chunk = chunk.copy()  # torch does not take read-only memory
-    return torch.from_numpy(chunk)
+    """Return the chosen rows of a table as a dense tensor of the same precision."""
+    return share(np.ascontiguousarray(_to_dense(X[rows])))
 
 
-def iter_chunks(n_rows, size=CHUNK):
+def share(array):
+    """Return a tensor on an array's memory, to be read only, as the array may be."""
+    return torch.from_numpy(array if array.flags.writeable else np.asarray(_Writeable(array)))
+
+
+class _Writeable:
+    """The memory of a read-only array, of which torch would warn; nothing here writes to it."""
+
+    def __init__(self, array):
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+        self._owner = array
+
+
+def chunk_size(n_columns):
+    """Return how many rows of a table are read at a time."""
+    return min(max(LEAST_CHUNK, CELLS // n_columns), CHUNK)
+
+
+def iter_chunks(n_rows, size):
     """Yield slices that cover `n_rows` rows."""
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
+
+
+def chunks_of(table):
+    """Yield slices that cover the rows of a table, or of a source of batches."""
+    return iter_chunks(table.shape[0], chunk_size(table.shape[1]))
 
 
 class ResidentRows:
@@ -85,6 +164,11 @@ class ResidentRows:
 
     def __len__(self):
         return len(self.data)
+
+    @property
+    def shape(self):
+        """Numbers of rows and columns."""
+        return tuple(self.data.shape)
 
     @property
     def device(self):
@@ -108,12 +192,13 @@ class HostRows:
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
+    X : ndarray, CSR or another table of shape (n_samples, n_features)
     units : Units
     """
 
     def __init__(self, X, units, dtype, device):
         self.X, self.units, self.dtype, self.device = X, units, dtype, device
+        self.shape = X.shape
 
     def __len__(self):
         return self.X.shape[0]
@@ -129,14 +214,40 @@ class HostRows:
 
 def make_rows(X, units, dtype, device):
     """Return the source of batches that suits X: where it lies, its size and its precision."""
-    if sparse.issparse(X) or (_is_on_disk(X) and X.nbytes >= HOST_BYTES) or _overflows(X, device):
+    if _is_shareable(X, units, dtype, device):
+        return ResidentRows(share(X), units, dtype)
+    if _stays(X, dtype, device):
         return HostRows(X, units, dtype, device)
-    if device.type == "cpu" and _can_be_shared(X, units, dtype):
-        return ResidentRows(torch.from_numpy(X), units, dtype)
     data = torch.empty(X.shape, dtype=dtype, device=device)
-    for rows in iter_chunks(len(X)):
+    for rows in chunks_of(X):
         data[rows] = units.enter(chunk_to_tensor(X, rows), dtype)
     return ResidentRows(data, None, dtype)
+
+
+def _is_shareable(X, units, dtype, device):
+    """Whether torch can use the memory of X, and scaling every batch is cheaper than a copy."""
+    plain = isinstance(X, np.ndarray) and X.flags.c_contiguous and not units.is_far
+    return plain and device.type == "cpu" and _is_large(X, dtype)
+
+
+def _is_large(X, dtype):
+    """Whether a copy of X, of the same precision, would cost more than it saves."""
+    same = torch.from_numpy(np.empty(0, X.dtype)).dtype == dtype
+    return same and X.nbytes >= ZERO_COPY_BYTES
+
+
+def _stays(X, dtype, device):
+    """Whether X is read batch by batch."""
+    if isinstance(X, Beside):
+        on_host = device.type == "cpu" and _is_large(X, dtype)
+        return on_host or _overflows(X, device) or any(map(_is_far_away, (X.left, X.right)))
+    return _is_far_away(X) or _overflows(X, device)
+
+
+def _is_far_away(X):
+    """Whether X, or what it is read from, is CSR or a large file."""
+    X = X.X if isinstance(X, Columns) else X
+    return sparse.issparse(X) or (_is_on_disk(X) and X.nbytes >= HOST_BYTES)
 
 
 def _is_on_disk(X):
@@ -151,13 +262,7 @@ def _overflows(X, device):
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return X.size * 4 > free // 2
-
-
-def _can_be_shared(X, units, dtype):
-    same = torch.from_numpy(np.empty(0, X.dtype)).dtype == dtype
-    plain = X.flags.writeable and X.flags.c_contiguous and not units.is_far
-    return same and plain and X.nbytes >= ZERO_COPY_BYTES
+    return math.prod(X.shape) * 4 > free // 2
 
 
 # Weighted statistics, one pass over the rows each, accumulated in double precision.
@@ -165,14 +270,14 @@ def _can_be_shared(X, units, dtype):
 
 def weighted_mean_and_variance(X, weights):
     """Return the mean and the variance of each column, as float64 arrays."""
-    total = sum(weights[rows].sum() for rows in iter_chunks(len(weights)))
+    total = sum(weights[rows].sum() for rows in chunks_of(X))
     mean = np.zeros(X.shape[1])
-    for rows in iter_chunks(X.shape[0]):
-        mean += np.asarray(weights[rows] @ X[rows]).ravel() / total
+    for rows in chunks_of(X):
+        mean += weights[rows] @ chunk_to_tensor(X, rows).numpy() / total
     variance = np.zeros(X.shape[1])
-    for rows in iter_chunks(X.shape[0]):
+    for rows in chunks_of(X):
         centred = chunk_to_tensor(X, rows).numpy() - mean
-        variance += weights[rows] @ (centred * centred) / total
+        variance += weights[rows] @ np.square(centred, out=centred) / total
     return mean, variance
 
 
@@ -202,7 +307,7 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
     residual : float
         The variance that the components leave, summed over features.
     """
-    d = rows.span(slice(0, 1)).shape[1]
+    d = rows.shape[1]
     k = min(n_components, d, len(rows))
 
     if d <= n_dense:
@@ -231,17 +336,16 @@ def scatter(rows, weights, mean, Q):
 
     In double precision, on the CPU; `rows`, `weights` and `mean` as in `principal_components`.
     """
-    d = rows.span(slice(0, 1)).shape[1]
+    d = rows.shape[1]
     image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
     trace = torch.zeros((), dtype=torch.float64)
     sum_of_weights = 0.0
-    for span in iter_chunks(len(rows)):
+    for span in chunks_of(rows):
         x = rows.span(span)
         x = x - mean.to(x)
-        w = x.new_ones(len(x)) if weights is None else weights[span]
-        wx = x * w[:, None]
+        wx = x if weights is None else x * weights[span, None]
         moment = wx.T @ (x if Q is None else x @ Q.to(x))
-        image += moment.double().cpu()
+        image += moment.cpu()
         trace += (wx * x).sum(dtype=torch.float64).cpu()
-        sum_of_weights += float(w.sum(dtype=torch.float64))
+        sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
     return image / sum_of_weights, trace / sum_of_weights

@@ -16,7 +16,7 @@ from . import linear_gaussian
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .codec import FLOATS, INFERENCE_ROWS
+from .codec import FLOATS
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .distributions import (
     N_POSTERIOR_PARAMETERS,
@@ -29,9 +29,9 @@ from .distributions import (
 )
 from .networks import draw_masks
 from .randomness import make_generator
-from .rows import N_DENSE, iter_chunks, principal_components, scatter
+from .rows import N_DENSE, chunks_of, principal_components, scatter
 
-SCORE_ROWS = 8 * INFERENCE_ROWS  # codes decoded at a time while bounds are computed
+SCORE_ROWS, SCORE_CELLS = 2**14, 2**19  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
@@ -233,7 +233,7 @@ class VAEModule(AutoencoderModule):
         x, c = self.split(x)
         q, p_z = self.q_z(x, c), self.p_z(c)
         parts = []
-        for e in noise.split(max(1, SCORE_ROWS // len(x))):
+        for e in noise.split(max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))):
             z = q.draw(e)
             log_w = self.p_x(z, c).log_prob(x) + p_z.log_prob(z) - q.log_prob_of_draw(e)
             parts.append(log_w.logsumexp(0))
@@ -654,7 +654,7 @@ class VAE(BaseAutoencoder):
         module, generator = self.module_, self.net_.generators["initialisation"]
         module.start_output(self._get_start_mean())
         if module.corruption is not None:
-            spans = (rows.span(span) for span in iter_chunks(len(rows)))
+            spans = (rows.span(span) for span in chunks_of(rows))
             module.corruption.start(module.split(x)[0] for x in spans)
         if self.likelihood == "gaussian":
             self._start_at_linear_gaussian(rows, weights, generator)
@@ -736,13 +736,13 @@ class VAE(BaseAutoencoder):
         q = self._get_posterior(X)
         return q.mean.numpy(), q.covariance.numpy()
 
-    def _get_posterior(self, X):
-        """Return q(z | x) of all rows, on the CPU."""
+    def _get_posterior(self, X, dtype=None):
+        """Return q(z | x) of all rows, on the CPU, by default in the precision of X."""
 
         def parameters(module, x):
             return module.encoder(self._units.enter(x, x.dtype))
 
-        found = torch.from_numpy(self._map_rows(X, X.dtype, parameters))
+        found = torch.from_numpy(self._map_rows(X, dtype or X.dtype, parameters))
         return make_posterior(found, self._n_features_out)
 
     def score_samples(self, X, n_importance_samples=16):
@@ -843,11 +843,11 @@ class VAE(BaseAutoencoder):
         .. [1] M. D. Hoffman, M. J. Johnson, "ELBO surgery", NIPS workshop on advances in
            approximate Bayesian inference, 2016.
         """
-        return self._decompose(self._check_X(X).astype(np.float64))
+        return self._decompose(self._check_X(X))
 
     def _decompose(self, X):
         noise = self._draw_score_noise(X.shape[0])
-        q = self._get_posterior(X)
+        q = self._get_posterior(X, np.float64)
         z = q.draw(noise)
 
         def log_densities(module, x, z):
