@@ -87,7 +87,7 @@ class Gaussian:
 
     def log_prob(self, z):
         """Return log N(z; m, B B^T)."""
-        if self.log_scale.dim() == 0:  # one division for each row
+        if self.log_scale.dim() == 0 and self.lower is None:  # one division for each row
             squares = (z - self.mean).square().sum(-1) / self.scale.square()
             k = self.mean.shape[-1]
             return -0.5 * (squares + k * LOG_2PI) - self.log_determinant

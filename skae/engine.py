@@ -333,10 +333,10 @@ class Engine(NeuralNet):
         To make it takes longer than to encode a row; to copy the numbers does not.
         """
         foreign = getattr(self.module_, "draws_globally", False)  # may keep more than tensors
-        if foreign or dtype not in self._twins:
-            self._twins[dtype] = copy.deepcopy(self.module_).to(dtype)
-        twin = self._twins[dtype]
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
+            if foreign or dtype not in self._twins:
+                self._twins[dtype] = copy.deepcopy(self.module_).to(dtype)
+            twin = self._twins[dtype]
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
                 its.copy_(mine)
         return twin
@@ -371,8 +371,9 @@ class Engine(NeuralNet):
             self.fit_loop((batches, valid_batches), epochs=epochs)
         except KeyboardInterrupt:
             self._drop_unfinished_epoch()
-        if isinstance(self._repeater, Graphs):
-            self._repeater.forget()  # what they hold of the device's memory
+        finally:
+            if isinstance(self._repeater, Graphs):
+                self._repeater.forget()  # what they hold of the device's memory
         self.notify("on_train_end", X=batches, y=None)
         self._set_training(False)
         return self
@@ -534,6 +535,7 @@ class Engine(NeuralNet):
     def loss_terms(self, batch, draws):
         """Return the loss, names and values of its terms, and the terms of each row."""
         x, weights = batch
+        torch.clear_autocast_cache()  # of weights as they were in the last step
         y_pred = self.module_(x, *draws)
         terms = self.criterion_(y_pred, weights)
         return {
@@ -543,9 +545,12 @@ class Engine(NeuralNet):
             "y_pred": y_pred,
         }
 
+    def _has_schedule(self):
+        return self._n_steps and self.schedule != "constant"
+
     def rates(self, n_steps):
         """Return the learning rates of the next steps."""
-        if not self._n_steps or self.schedule == "constant":
+        if not self._has_schedule():
             return [self.optimizer_.param_groups[0]["lr"]] * n_steps
         schedule, steps = SCHEDULES[self.schedule], range(self._step, self._step + n_steps)
         return [self.lr * schedule(step / self._n_steps) for step in steps]
@@ -553,7 +558,7 @@ class Engine(NeuralNet):
     def advance(self, rates):
         """Count steps that had these rates; the last is the optimizer's from now on."""
         self._step += len(rates)
-        if self._n_steps:
+        if self._has_schedule():
             for group in self.optimizer_.param_groups:
                 group["lr"] = rates[-1]
 

@@ -5,14 +5,18 @@ graph is launched as a whole; between two of them the host copies a batch, sets 
 and copies the values of the terms, none of which waits for the device.
 """
 
+import functools
 import threading
+import warnings
+from contextlib import contextmanager
 
 import torch
 
 from .optimizers import fused_adam, move
-from .repeating import Repeater
+from .repeating import Repeater, gradient_of
 from .tracing import tensors_in
 
+DRAWN = ("dropout", "noise", "corruption")  # the purposes of the generators of a step
 _capturing = threading.Lock()  # one capture at a time in the process
 
 
@@ -47,18 +51,32 @@ class CudaGraph:
 def aside(function, stream):
     """Call a function on another stream, and raise RuntimeError if it waits for the device.
 
-    One that does could not be captured, and a capture that fails leaves the generators unusable.
+    One that does could not be captured.
     """
-    mode = torch.cuda.get_sync_debug_mode()
     current = torch.cuda.current_stream(stream.device)
     stream.wait_stream(current)
-    torch.cuda.set_sync_debug_mode("error")
+    with _capturing, _no_waiting(), torch.cuda.stream(stream):
+        result = function()
+    current.wait_stream(stream)
+    return result
+
+
+@contextmanager
+def _no_waiting():
+    mode = torch.cuda.get_sync_debug_mode()
     try:
-        with torch.cuda.stream(stream):
-            return function()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+            torch.cuda.set_sync_debug_mode("error")
+        yield
     finally:
         torch.cuda.set_sync_debug_mode(mode)
-        current.wait_stream(stream)
+
+
+@functools.cache
+def stream_on(device):
+    """Return the one stream for all captures on a device: cuBLAS keeps a workspace for each."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None
 
 
 class StaticStep:
@@ -92,12 +110,9 @@ class StaticStep:
         """Take the step; return the values of the terms."""
         net = self.net
         step = net.loss_terms(self.batch, net.draw(len(self.batch[0])))
-        gradient = torch.autograd.grad(step["loss"], self.trainable, allow_unused=True)
-        reached = [
-            (p.grad, g) for p, g in zip(self.trainable, gradient, strict=True) if g is not None
-        ]
-        net.flat_grad_.zero_()
-        torch._foreach_copy_(*map(list, zip(*reached, strict=True)))
+        gradient = gradient_of(step["loss"], self.trainable)
+        net.flat_grad_.zero_()  # for good, where parameters are frozen
+        torch._foreach_copy_([p.grad for p in self.trainable], list(gradient))
         with torch.no_grad():
             move(*self.adam, self.rate)
             if net.alpha:
@@ -107,8 +122,7 @@ class StaticStep:
 
     def capture(self, make_graph, stream):
         """Write the step down without taking it."""
-        generators = [g for g in self.net.generators.values() if g.device.type == "cuda"]
-        self.graph = make_graph(self.take, generators, stream)
+        self.graph = make_graph(self.take, [self.net.generators[p] for p in DRAWN], stream)
 
 
 def settings_of(net, adam):
@@ -129,8 +143,7 @@ class Graphs(Repeater):
 
     def __init__(self, net, frequent):
         super().__init__(net, frequent)
-        device = net.flat_.device
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.stream = stream_on(net.flat_.device)
         self.steps = {}  # None: seen once
         self.n_captured = 0
 
@@ -149,7 +162,8 @@ class Graphs(Repeater):
         if step is None or step.settings != settings_of(self.net, adam):
             return self._prepare(batches[0], adam)
         if step.graph is None:
-            step.capture(self.make_graph, self.stream)
+            if self._give_up_if_refused(lambda: step.capture(self.make_graph, self.stream)):
+                return self.eager(batches[0])
             self.n_captured += 1
         return step.names, self._replay(step, batches)
 
@@ -158,14 +172,30 @@ class Graphs(Repeater):
         step = StaticStep(self.net, batch, adam)
         rates = self.net.rates(1)
         step.load(batch, *rates)
-        try:
-            values = self.aside(step.take, self.stream)
-        except RuntimeError:  # it waits for the device
-            self.frequent = self.frequent - {len(batch[0])}
+        values = []
+        if self._give_up_if_refused(lambda: values.append(self.aside(step.take, self.stream))):
             return self.eager(batch)
         self.net.advance(rates)
-        self.steps[len(batch[0])] = step
-        return step.names, values[None]
+        if self.is_unchanged():
+            self.steps[len(batch[0])] = step
+        return step.names, values[0][None]
+
+    def _give_up_if_refused(self, attempt):
+        """Return whether CUDA refused, in which case all is as before and steps stay eager."""
+        net = self.net
+        generators = {purpose: net.generators[purpose].get_state() for purpose in DRAWN}
+        buffers = [buffer.clone() for buffer in net.module_.buffers()]
+        try:
+            attempt()
+        except RuntimeError:  # it waits for the device
+            for purpose, state in generators.items():  # new ones: a capture may hold the old
+                net.generators[purpose] = torch.Generator(net.generators[purpose].device)
+                net.generators[purpose].set_state(state)
+            for buffer, before in zip(net.module_.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            self.frequent, self.steps = set(), {}
+            return True
+        return False
 
     def _replay(self, step, batches):
         values, rates = [], self.net.rates(len(batches))

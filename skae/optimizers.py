@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
 
@@ -48,7 +49,12 @@ def fused_adam(optimizer):
     state = optimizer.state.get(p)
     if type(optimizer) not in kinds or others or more or not state:
         return None
-    listeners = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+    listeners = [
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+        _global_optimizer_pre_hooks,
+        _global_optimizer_post_hooks,
+    ]
     own_scale = [getattr(optimizer, name, None) for name in ("grad_scale", "found_inf")]
     # A learning rate scheduler puts a wrapper around `step` which notes that it was called.
     is_patched = "step" in vars(optimizer) and not hasattr(optimizer.step, "_wrapped_by_lr_sched")

@@ -39,6 +39,15 @@ class Repeater(ABC):
             self.forget()
         self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
 
+    def is_unchanged(self):
+        """Whether the module is what it was; if a step has changed it, none is repeated again.
+
+        Numbers that a module counts up, or a buffer that it replaces, would be those of one step.
+        """
+        if not _is_same(state_of(self.net.module_), self._state):
+            self.frequent = set()
+        return bool(self.frequent)
+
     @abstractmethod
     def forget(self):
         """Drop what was prepared."""
@@ -63,9 +72,14 @@ class Repeater(ABC):
         return step["names"], step["values"][None]
 
 
+def gradient_of(loss, parameters):
+    """Return the gradient for each parameter, zeros where the loss does not reach it."""
+    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+
+
 def state_of(module):
     """Return what a program takes for granted: switches, settings, where memory lies."""
-    state = [torch.is_autocast_enabled("cpu")]
+    state = [torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")]
     for part in module.modules():
         for value in vars(part).values():
             value = list(value.values()) if isinstance(value, dict) else value

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, fx
 
 from .optimizers import fused_adam, move
-from .repeating import Repeater
+from .repeating import Repeater, gradient_of
+from .rewriting import storage_of
 from .tracing import OnlyTensors, Program, Recorder, tensors_in
 
 N_PROGRAMS = 256  # compiled ones kept in the process
@@ -70,26 +71,27 @@ def compiled(program, inputs):
     Python from the first step of a run to its last.
     """
     source = program.graph.python_code("self").src
-    with _lock:
-        written = _written_down.pop(source, None)
-    if written is None:
-        forward = fx.GraphModule({}, program.graph).forward
-
-        def plain(inputs, kept):
-            return forward(*inputs, *kept)
-
-        try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                step = torch.jit.trace(plain, (inputs, program.kept), check_trace=False)
-                written = Written(step, torch.jit.script(looped(step)))
-        except Exception:  # whatever it may be: the same in Python
-            written = Written(plain, looped(plain))
-    with _lock:
+    with _lock:  # compiling changes the process's filters of warnings for a moment
+        written = _written_down.pop(source, None) or _compile(program, inputs)
         _written_down[source] = written  # at the end: the one used last
         if len(_written_down) > N_PROGRAMS:
             del _written_down[next(iter(_written_down))]
     return written
+
+
+def _compile(program, inputs):
+    forward = fx.GraphModule({}, program.graph).forward
+
+    def plain(inputs, kept):
+        return forward(*inputs, *kept)
+
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            step = torch.jit.trace(plain, (inputs, program.kept), check_trace=False)
+            return Written(step, torch.jit.script(looped(step)))
+    except Exception:  # whatever it may be: the same in Python
+        return Written(plain, looped(plain))
 
 
 class Replay(Repeater):
@@ -118,20 +120,25 @@ class Replay(Repeater):
     def _run(self, batches, adam):
         """Take a step for each batch, in one call."""
         names, written, kept = self.programs[len(batches[0][0])]
-        draws, rates = self._draw(batches), self.net.rates(len(batches))
+        rates = self.net.rates(len(batches))
         self.net.advance(rates)
-        inputs = [tensors_in(both) for both in zip(batches, draws, strict=True)]
+        draws = self._draw(batches)
+        inputs = [tensors_in(batch) + drawn for batch, drawn in zip(batches, draws, strict=True)]
         with torch.inference_mode():
             decay = self.net.decayed_, self.net.alpha
             return names, written.run(inputs, kept, rates, *adam, *decay)
 
     def _draw(self, batches):
-        """Return the random inputs of several steps."""
+        """Return the random inputs of several steps, a list of tensors for each."""
         n_rows = len(batches[0][0])
-        first = self.net.draw(n_rows)
-        if not tensors_in(first):
+        first = tensors_in(self.net.draw(n_rows))
+        if not first:
             return [first] * len(batches)
-        return [first] + [self.net.draw(n_rows) for _ in batches[1:]]
+        draws, refilled = [[t.clone() for t in first]], set(map(storage_of, first))
+        for _ in batches[1:]:
+            drawn = tensors_in(self.net.draw(n_rows))
+            draws.append([t.clone() if storage_of(t) in refilled else t for t in drawn])
+        return draws
 
     def _gradient(self, batch, draws):
         """Compute the gradient of a known step; return names and values of its terms."""
@@ -151,14 +158,12 @@ class Replay(Repeater):
         try:
             with Recorder() as recorder, OnlyTensors():
                 step = self.net.loss_terms(batch, draws)
-                gradient = torch.autograd.grad(step["loss"], trainable, allow_unused=True)
+                gradient = gradient_of(step["loss"], trainable)
         except Exception:  # nobody's fault, or one that the eager step will show
             _copy(before, buffers)
             return None
-        for p in parameters:
-            if p.grad is not None:
-                p.grad.zero_()  # for good, where the step does not reach
-        parts = [(g, p.grad) for g, p in zip(gradient, trainable, strict=True) if g is not None]
+        self.net.flat_grad_.zero_()  # for good, where parameters are frozen
+        parts = [(g, p.grad) for g, p in zip(gradient, trainable, strict=True)]
         after = [buffer.clone() for buffer in buffers]
         try:
             program = Program(
@@ -169,7 +174,7 @@ class Replay(Repeater):
             _copy(before, buffers)
             again = written.step(inputs, program.kept)
             pairs = [*parts, (step["values"], again), *zip(after, buffers, strict=True)]
-            if all(_is_close(a, b) for a, b in pairs):
+            if self.is_unchanged() and all(_is_close(a, b) for a, b in pairs):
                 self.programs[n_rows] = step["names"], written, program.kept
         except Exception:  # whatever is out of the ordinary stays eager
             pass

@@ -64,11 +64,11 @@ class Rewriter:
             return same
         if func is aten.expand.default:
             self._expanded[place_of(result)] = args[0]
-        elif func is aten.pow.Tensor_Scalar and args[1] == 1:
+        elif func is aten.pow.Tensor_Scalar and args[1] == 1 and _is_like(args[0], result):
             return args[0]
         elif func is aten.neg.default:
             return self._arithmetic(aten.mul.Tensor, -1, *args, result)
-        elif func is aten.stack.default and len(args[0]) == 1:
+        elif func is aten.stack.default and len(args[0]) == 1 and args[0][0].is_contiguous():
             return Operation(aten.unsqueeze.default, (args[0][0], *(args[1:] or [0])), {})
         elif func is aten.rsub.Scalar and len(args) == 2:
             return self._arithmetic(aten.sub.Tensor, args[1], args[0], result)
@@ -77,7 +77,7 @@ class Rewriter:
         elif func is aten.mean.default and args[0].dim() == 1 and len(args[0]):
             shares = self._full(args[0].shape, 1 / len(args[0]), result)
             return Operation(aten.dot.default, (args[0], shares), {})
-        elif func in REDUCTIONS and args[1]:
+        elif func in REDUCTIONS and args[1] and args[0].dim():
             return self._reduction(func, *args, result=result)
         return same
 
@@ -88,7 +88,9 @@ class Rewriter:
         for x, c in ((a, b), (b, a)) if func in COMMUTATIVE else ((a, b),):
             if self.is_constant(c) and bool((c == NEUTRAL[func]).all()) and _is_like(x, result):
                 return x
-        if a.shape == result.shape:
+        if a.dtype != b.dtype:
+            pass  # a tensor without dimensions would decide otherwise what the result is
+        elif a.shape == result.shape:
             b = self._expanded.get(place_of(b), b)
         elif b.shape == result.shape:
             a = self._expanded.get(place_of(a), a)

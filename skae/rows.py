@@ -42,9 +42,12 @@ class Units:
         return self._cast[key]
 
     def enter(self, x, dtype):
-        """Return the tensor x in the network's units and precision."""
+        """Return the tensor x in the network's units and precision, in memory of its own.
+
+        Networks of users may write into what they are given, and x may be the user's array.
+        """
         if self.is_identity:
-            return x.to(dtype)
+            return x.to(dtype, copy=True)
         if self.is_far:
             x = x.double()
         shift, scale = self._constants(x)
@@ -120,12 +123,12 @@ def chunk_to_tensor(X, rows):
 
 
 def share(array):
-    """Return a tensor on an array's memory, to be read only, as the array may be."""
+    """Return a tensor on an array's memory, which may be read-only: nobody may write to it."""
     return torch.from_numpy(array if array.flags.writeable else np.asarray(_Writeable(array)))
 
 
 class _Writeable:
-    """The memory of a read-only array, of which torch would warn; nothing here writes to it."""
+    """The memory of a read-only array, without the flag of which torch would warn."""
 
     def __init__(self, array):
         address, _ = array.__array_interface__["data"]
@@ -175,16 +178,15 @@ class ResidentRows:
         """The device that batches lie on."""
         return self.data.device
 
-    def _enter(self, x):
-        return x if self.units is None else self.units.enter(x, self.dtype)
-
     def take(self, index):
         """Return the rows named by a tensor of row numbers."""
-        return self._enter(self.data.index_select(0, index))
+        x = self.data.index_select(0, index)
+        return x if self.units is None else self.units.enter(x, self.dtype)
 
     def span(self, rows):
-        """Return a slice of rows."""
-        return self._enter(self.data[rows])
+        """Return a slice of rows, in memory of its own."""
+        x = self.data[rows]
+        return x.clone() if self.units is None else self.units.enter(x, self.dtype)
 
 
 class HostRows:

@@ -24,42 +24,61 @@ BUSY = 0.8  # share of its time that a thread runs where nothing else wants its 
 LONGEST_REST = 16.0  # seconds
 
 _lock = threading.Lock()
-_running = 0
-_users_setting = 1
-_work = threading.local()
+_running, _running_large = 0, 0
+_users_setting = 1  # for threads that meet torch for the first time while another fits
+_mine = threading.local()
 
 
 @contextmanager
 def threads_for(work):
     """Run small steps on one thread, large ones on as many as help, at most the user's setting.
 
-    The first to enter notes the user's setting and every one restores it on leaving, so that
-    fits running side by side cannot take each other's limit for the user's.
+    torch keeps a number for each thread of Python, and a new one takes the number that was set
+    last, which may be ours. So the thread that enters while no other is inside shows what the
+    user has set, and each restores its own number on leaving.
     """
-    global _running, _users_setting
-    outer = getattr(_work, "is_large", None)
-    _work.is_large = work >= SMALL_WORK
-    with _lock:
-        if _running == 0:
-            _users_setting = torch.get_num_threads()
-            _governor.look()
-        _running += 1
-        torch.set_num_threads(1)
+    outer = getattr(_mine, "is_large", None)
+    _mine.is_large = work >= SMALL_WORK
+    if outer is None:
+        _enter(_mine.is_large)
     try:
+        torch.set_num_threads(1)
         reconsider_threads()
         yield
     finally:
-        _work.is_large = outer
-        with _lock:
-            _running -= 1
-            torch.set_num_threads(_users_setting if outer is None else 1)
-        reconsider_threads()
+        was_large, _mine.is_large = _mine.is_large, outer
+        if outer is None:
+            _leave(was_large)
+        else:
+            torch.set_num_threads(1)
+            reconsider_threads()
+
+
+def _enter(is_large):
+    global _running, _running_large, _users_setting
+    with _lock:
+        is_new = _running and not hasattr(_mine, "users_setting")
+        _mine.users_setting = _users_setting if is_new else torch.get_num_threads()
+        if not _running:
+            _users_setting = _mine.users_setting
+            _governor.look()
+        _running += 1
+        _running_large += is_large
+
+
+def _leave(was_large):
+    global _running, _running_large
+    with _lock:
+        _running -= 1
+        _running_large -= was_large
+        torch.set_num_threads(_mine.users_setting)
 
 
 def reconsider_threads():
     """Between two large steps, adapt to what else runs on the machine; else do nothing."""
-    if getattr(_work, "is_large", None):
-        torch.set_num_threads(_governor.number(max(1, _users_setting // _running)))
+    if getattr(_mine, "is_large", None):
+        share = _mine.users_setting // max(1, _running_large)
+        torch.set_num_threads(_governor.number(max(1, share)))
 
 
 class Governor:
@@ -70,8 +89,9 @@ class Governor:
     """
 
     def __init__(self):
-        self.best, self.most = 1, 1
+        self.best, self.given, self.probed = 1, 1, 1
         self.resume, self.rest = 0.0, 1.0
+        self._lock = threading.Lock()
         self.look()
 
     def look(self):
@@ -80,15 +100,16 @@ class Governor:
 
     def number(self, most):
         """Return the number of threads for the next step, at most `most`."""
-        if most != self.most:
-            self.best, self.most, self.resume = 1, most, 0.0
-        now = time.perf_counter()
-        if self.best > 1 and now - self.wall >= LOOK_EVERY:
-            share = (time.process_time() - self.cpu) / (now - self.wall) / self.best
-            self._judge(self.best if share >= BUSY else 1)
-        elif self.best == 1 < most and now >= self.resume:
-            self._judge(fastest_number(most))
-        return self.best
+        with self._lock:
+            now = time.perf_counter()
+            if self.given > 1 and now - self.wall >= LOOK_EVERY:
+                share = (time.process_time() - self.cpu) / (now - self.wall) / self.given
+                self._judge(self.best if share >= BUSY else 1)
+            elif (self.best == 1 or self.probed < most) and most > 1 and now >= self.resume:
+                self.probed = most
+                self._judge(fastest_number(most))
+            self.given = min(self.best, most)
+            return self.given
 
     def _judge(self, best):
         if best > 1 and self.best > 1:  # they have been busy

@@ -58,7 +58,8 @@ class Recorder(TorchDispatchMode):
 class OnlyTensors(TorchFunctionMode):
     """Refuse the ways out of torch that no operation shows: what follows may depend on numbers."""
 
-    EXITS = (torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__)
+    T = torch.Tensor
+    EXITS = (T.numpy, T.tolist, T.__array__, T.__dlpack__)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in self.EXITS:

@@ -15,8 +15,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
+from torch import nn
 
-from skae import Autoencoder
+from skae import Autoencoder, rows
 from skae.metrics import explained_variance
 
 
@@ -268,3 +269,23 @@ def test_a_missing_matplotlib_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"skae\[plot\]"):
         LossCurveDisplay([1.0]).plot()
+
+
+def hasty_encoder(n_in, n_out):
+    """Return a network that overwrites what it is given."""
+    return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(n_in, n_out))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scaling", [None, "global"])
+def test_a_network_that_writes_into_its_input_spares_the_user_s(dtype, scaling, monkeypatch):
+    monkeypatch.setattr(rows, "ZERO_COPY_BYTES", 0)
+    data = load_iris().data.astype(dtype) - 3
+    kept = data.copy()
+    settings = {"encoder": hasty_encoder, "scaling": scaling, "early_stopping": True}
+    ae = Autoencoder(2, max_iter=2, random_state=0, **settings).fit(data)
+    read_only = data.view()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(ae.transform(read_only), ae.transform(data))
+    ae.score(data)
+    np.testing.assert_array_equal(data, kept)

@@ -232,6 +232,28 @@ def test_how_an_optimizer_works_is_the_user_s_choice(choice):
     assert group["fused"]
 
 
+def test_rates_of_groups_stay_apart():
+    def two_groups(parameters, lr):
+        first, *others = parameters
+        return torch.optim.Adafactor([{"params": [first], "lr": 0.0}, {"params": others}], lr=lr)
+
+    ae = Autoencoder(optimizer=two_groups, learning_rate="constant", max_iter=2, random_state=0)
+    groups = ae.fit(X).net_.optimizer_.param_groups
+    assert [group["lr"] for group in groups] == [0.0, ae.learning_rate_init]
+
+
+def test_the_twin_in_another_precision_follows_the_module():
+    ae = Autoencoder(max_iter=1, random_state=0).fit(X.astype(np.float32))
+    with torch.inference_mode():
+        ae.transform(X)
+    before = ae.transform(X)
+    ae.partial_fit(X.astype(np.float32))
+    after = ae.transform(X)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, ae.transform(X.astype(np.float32)), atol=1e-5)
+    assert after.dtype == np.float64
+
+
 def test_a_flat_optimizer_equals_one_of_many_matrices():
     class Separate(torch.optim.Adam):
         """Not known to be elementwise: receives the parameters one by one."""

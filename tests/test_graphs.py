@@ -1,5 +1,7 @@
 """Steps as CUDA graphs: a stand-in runs the function again; the real ones need CUDA."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,15 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import fx, nn
 
-from skae import VAE, Autoencoder, SparseAutoencoder, engine, graphs, repeating
+from skae import (
+    VAE,
+    Autoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    engine,
+    graphs,
+    repeating,
+)
 from tests.estimators import all_estimators, has_engine
 from tests.test_tracing import HALVING, WEIGHTS, X, assert_equal_models
 
@@ -29,9 +39,16 @@ class Reruns(graphs.Graphs):
 
 
 class Refusal(Reruns):
+    """Finds in the middle of a step, after its draws, that it waits for the device."""
+
     @staticmethod
     def aside(function, stream):
-        raise RuntimeError("called a synchronizing CUDA operation")
+        with mock.patch.object(torch.autograd, "grad", refuse):
+            return function()
+
+
+def refuse(*args, **kwargs):
+    raise RuntimeError("called a synchronizing CUDA operation")
 
 
 @pytest.fixture
@@ -62,7 +79,8 @@ def test_static_steps_are_eager_steps(estimator, weights, fit):
     """A gradient between fixed places, the learning rate in a tensor: the same numbers."""
     static, eager = [fit(repeater, estimator, weights) for repeater in (Reruns, None)]
     assert n_graphs(static) == (2 if can_be_captured(eager) else 0)
-    assert_equal_models(static, eager, rtol=1e-4)
+    if n_graphs(static):
+        assert_equal_models(static, eager, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +108,14 @@ def test_other_optimizers_take_eager_steps(optimizer, fit):
     assert_equal_models(static, eager)
 
 
-def test_what_waits_for_the_device_takes_eager_steps(fit):
-    ae = Autoencoder(max_iter=4, random_state=0)
-    static, eager = [fit(repeater, ae) for repeater in (Refusal, None)]
+@pytest.mark.parametrize(
+    "estimator",
+    [DenoisingAutoencoder(), SparseAutoencoder(9, sparsity="batch_topk"), VAE(dropout=0.2)],
+)
+def test_what_waits_for_the_device_takes_eager_steps(estimator, fit):
+    """All that the attempt drew and changed is put back."""
+    estimator.set_params(max_iter=4, random_state=0)
+    static, eager = [fit(repeater, estimator) for repeater in (Refusal, None)]
     assert n_graphs(static) == 0
     assert_equal_models(static, eager)
 

@@ -25,7 +25,7 @@ SMALL = {
     "hidden_layer_sizes": 8,
     "n_nodes": 9,
     "max_encode_iter": 1,
-    "batch_size": 500,
+    "batch_size": 200,
     "max_iter": 1,
 }
 WHOLE = 4 * N * D  # bytes of X in float32
@@ -37,7 +37,7 @@ def small(estimator):
     known = estimator.get_params()
     copy = clone(estimator).set_params(**{k: v for k, v in SMALL.items() if k in known})
     longer = {"max_iter": 1 + repeating.WORTH // 4} if has_engine(copy) else {}
-    few = np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
+    few = np.random.default_rng(0).normal(size=(2000, D)).astype(np.float32)
     clone(copy).set_params(**longer).fit(few)
     return copy
 
@@ -92,7 +92,7 @@ def test_conditions_are_put_beside_rows_batch_by_batch(kind, X):
     }[kind]
     columns = [3, 5] if kind == "columns" else None
     estimator = small(ConditionalVAE(random_state=0)).set_params(condition_features=columns)
-    assert added_bytes(estimator.fit, X, **given) < 0.3 * WHOLE
+    assert added_bytes(estimator.fit, X, **given) < 0.5 * WHOLE  # no copy, with what is compiled
     assert added_bytes(estimator.reconstruct, X, **given) - WHOLE < BATCHES
 
 

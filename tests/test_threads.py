@@ -1,6 +1,7 @@
 """Threads: one for small steps, more while they get their cores, the user's setting afterwards."""
 
 import itertools
+from concurrent import futures
 
 import pytest
 import torch
@@ -66,13 +67,17 @@ def test_more_threads_come_back_when_the_machine_is_idle_again(machine):
     assert governor.number(2) == 2
 
 
-def test_another_limit_means_another_look(machine):
+def test_a_limit_that_changes_is_not_probed_again_and_again(machine):
+    """Short fits beside a long one come and go; each takes a share of the threads."""
     governor = Governor()
-    machine.fastest = 1
-    governor.number(2)
     machine.fastest = 4
-    assert governor.number(4) == 4
-    assert governor.number(1) == 1
+    for _ in range(10):
+        assert [governor.number(most) for most in (2, 4, 1, 3)] == [2, 4, 1, 3]
+    assert machine.n_probes == 2
+    governor, machine.fastest = Governor(), 1
+    for _ in range(10):
+        assert [governor.number(most) for most in (2, 4)] == [1, 1]
+    assert machine.n_probes == 3
 
 
 @pytest.mark.parametrize(
@@ -120,6 +125,27 @@ def test_the_user_s_setting_comes_back_after_an_error(user):
     assert torch.get_num_threads() == 3
 
 
+def in_a_thread(function):
+    """Return what a function returns in a thread that is new to torch."""
+    with futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def number_inside(work):
+    with threads_for(work):
+        return torch.get_num_threads()
+
+
 def test_fits_of_one_process_share_them(user):
-    with threads_for(SMALL_WORK), threads_for(SMALL_WORK):
-        assert torch.get_num_threads() == 1  # half of three
+    with threads_for(SMALL_WORK):
+        assert torch.get_num_threads() == 3
+        assert in_a_thread(lambda: number_inside(SMALL_WORK)) == 1  # half of three
+        with threads_for(SMALL_WORK):
+            assert torch.get_num_threads() == 3  # the same fit
+
+
+def test_a_thread_that_begins_during_a_fit_knows_the_user_s_setting(user):
+    with threads_for(1):
+        assert in_a_thread(lambda: number_inside(SMALL_WORK)) == 3
+        assert in_a_thread(lambda: (number_inside(1), torch.get_num_threads())[1]) == 3
+    assert torch.get_num_threads() == 3
