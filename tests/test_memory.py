@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 from estimators import DEFAULTS, has_engine
-from peaks import added_bytes, is_measurable
+from peaks import is_measurable, least_added_bytes
 from scipy import sparse
 from sklearn.base import clone
 
@@ -52,19 +52,19 @@ def X():
 @every_class
 def test_fit_and_what_follows_copy_no_float32(estimator, X):
     model = small(estimator)
-    assert added_bytes(model.fit, X) < 0.3 * WHOLE
+    assert least_added_bytes(0.3 * WHOLE, model.fit, X) < 0.3 * WHOLE
     Z = model.transform(X)
     draws = {"n_importance_samples": 1} if "VAE" in type(model).__name__ else {}
-    assert added_bytes(model.transform, X) - Z.nbytes < BATCHES
-    assert added_bytes(model.inverse_transform, Z) - WHOLE < BATCHES
-    assert added_bytes(model.score_samples, X, **draws) < BATCHES
+    assert least_added_bytes(Z.nbytes + BATCHES, model.transform, X) < Z.nbytes + BATCHES
+    assert least_added_bytes(WHOLE + BATCHES, model.inverse_transform, Z) < WHOLE + BATCHES
+    assert least_added_bytes(BATCHES, model.score_samples, X, **draws) < BATCHES
 
 
 @needs_peaks
 @every_source
 def test_fit_converts_float64_once(name, X):
     data = np.asfortranarray(X, np.float64) if name == "Autoencoder" else X.astype(np.float64)
-    assert added_bytes(small(DEFAULTS[name]).fit, data) < 1.3 * WHOLE
+    assert least_added_bytes(1.3 * WHOLE, small(DEFAULTS[name]).fit, data) < 1.3 * WHOLE
 
 
 @needs_peaks
@@ -72,14 +72,16 @@ def test_fit_converts_float64_once(name, X):
 def test_csr_is_never_dense(name, X):
     block = sparse.csr_matrix(X[: N // 40] * (X[: N // 40] > 2))
     data = sparse.vstack([block] * 40, format="csr")
-    assert added_bytes(small(DEFAULTS[name]).fit, data) < 0.3 * WHOLE
+    assert least_added_bytes(0.3 * WHOLE, small(DEFAULTS[name]).fit, data) < 0.3 * WHOLE
 
 
 @needs_peaks
 def test_read_only_memory_is_shared_and_validation_rows_are_not_copied(X):
     data = np.lib.stride_tricks.as_strided(X, writeable=False)
     estimator = small(DEFAULTS["Autoencoder"]).set_params(early_stopping=True)
-    assert added_bytes(estimator.fit, data, sample_weight=np.ones(N)) < 0.3 * WHOLE
+    assert (
+        least_added_bytes(0.3 * WHOLE, estimator.fit, data, sample_weight=np.ones(N)) < 0.3 * WHOLE
+    )
 
 
 @needs_peaks
@@ -92,8 +94,8 @@ def test_conditions_are_put_beside_rows_batch_by_batch(kind, X):
     }[kind]
     columns = [3, 5] if kind == "columns" else None
     estimator = small(ConditionalVAE(random_state=0)).set_params(condition_features=columns)
-    assert added_bytes(estimator.fit, X, **given) < 0.5 * WHOLE  # no copy, with what is compiled
-    assert added_bytes(estimator.reconstruct, X, **given) - WHOLE < BATCHES
+    assert least_added_bytes(0.3 * WHOLE, estimator.fit, X, **given) < 0.3 * WHOLE
+    assert least_added_bytes(WHOLE + BATCHES, estimator.reconstruct, X, **given) < WHOLE + BATCHES
 
 
 SCRIPT = """
