@@ -1,8 +1,8 @@
 """How long a whole fit takes, beside a plain torch loop and other packages.
 
-    python tests/benchmarks/speed.py [--workloads W2 W3] [--rounds 5] [--share 1.0]
+    python tests/benchmarks/speed.py [--workloads W2 W3] [--rounds 5] [--share 1.0] [--threads 1]
 
-Every contender lives in a process of its own, with one thread, warmed by a short fit. They take
+Every contender lives in a process of its own, warmed by a short fit. They take
 turns, so that whatever else the machine does meets all of them; compared is the process's CPU
 time, as a ratio within each round. A "plain" contender is a loop as one writes it by hand, with
 torch's default Adam: for the autoencoder around an `nn.Sequential`, for other objectives around
@@ -156,6 +156,12 @@ def mlp_fit(workload, X, epochs):
     ).fit(X, X)
 
 
+def pca_fit(workload, X, epochs):
+    from sklearn.decomposition import PCA
+
+    PCA(WORKLOADS[workload][3]).fit(X)
+
+
 def pyod_fit(workload, X, epochs):
     from pyod.models.auto_encoder import AutoEncoder
 
@@ -229,6 +235,7 @@ def contenders():
         "skae, linear path": lambda *a: skae_fit("with linear path", *a),
         "skorch": skorch_fit,
         "MLPRegressor": mlp_fit,
+        "PCA": pca_fit,
     }
     if importlib.util.find_spec("pyod"):
         found["pyod"] = pyod_fit
@@ -255,14 +262,14 @@ def pairs(names):
     return [(a, b) for a, b in result if a in names and b in names]
 
 
-def serve(connection, name):
+def serve(connection, name, n_threads):
     """Run fits in this process as they are asked for; answer with their CPU time."""
     import contextlib
 
     warnings.simplefilter("ignore")
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(n_threads)
     fit, data = contenders()[name], {}
     with open(os.devnull, "w") as nowhere:
         while (job := connection.recv()) is not None:
@@ -279,12 +286,14 @@ def serve(connection, name):
                 connection.send(repr(error))
 
 
-def start(names):
+def start(names, n_threads):
     """Return a connection to a new process for each contender."""
+    for library in ("OMP", "OPENBLAS", "MKL"):  # for those that do not ask torch
+        os.environ[f"{library}_NUM_THREADS"] = str(n_threads)
     context, links = multiprocessing.get_context("spawn"), {}
     for name in names:
         here, there = context.Pipe()
-        context.Process(target=serve, args=(there, name), daemon=True).start()
+        context.Process(target=serve, args=(there, name, n_threads), daemon=True).start()
         links[name] = here
     return links
 
@@ -294,11 +303,11 @@ def ask(links, name, *job):
     return links[name].recv()
 
 
-def table(workload, rounds, share, names):
+def table(workload, rounds, share, names, n_threads):
     """Print the ratios of one workload."""
     epochs = max(1, round(WORKLOADS[workload][-1] * share))
     batch = WORKLOADS[workload][4]
-    links, times = start(names), {}
+    links, times = start(names, n_threads), {}
     for name in names:
         answer = ask(links, name, workload, 1, 4 * batch)
         if isinstance(answer, str):
@@ -313,7 +322,10 @@ def table(workload, rounds, share, names):
     for link in links.values():
         link.send(None)
 
-    print(f"\n{workload}, {epochs} epochs, {rounds} rounds: median ratio of CPU time (min - max)")
+    print(
+        f"\n{workload}, {epochs} epochs, {rounds} rounds, {n_threads} threads: "
+        "median ratio of CPU time (min - max)"
+    )
     for slower, faster in pairs(list(times)):
         ratios = np.divide(times[slower], times[faster])
         low, middle, high = ratios.min(), np.median(ratios), ratios.max()
@@ -322,10 +334,10 @@ def table(workload, rounds, share, names):
     print("  seconds of skae:", np.round(times["skae"], 2), flush=True)
 
 
-def cold(workload):
+def cold(workload, n_threads):
     """Print the first fit of a process, for skae on both paths and the plain loop."""
     for name in ("skae", "skae, eager", "plain"):
-        links = start([name])
+        links = start([name], n_threads)
         first, second = (ask(links, name, workload, WORKLOADS[workload][-1], None) for _ in "12")
         print(
             f"  {workload} {name:<14} first fit {first:.2f} s, second {second:.2f} s", flush=True
@@ -339,13 +351,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--contenders", nargs="+", default=list(contenders()))
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cold", action="store_true")
     arguments = parser.parse_args()
+    rounds, share, names = arguments.rounds, arguments.share, arguments.contenders
     for workload in arguments.workloads:
         if arguments.cold:
-            cold(workload)
+            cold(workload, arguments.threads)
         else:
-            table(workload, arguments.rounds, arguments.share, arguments.contenders)
+            table(workload, rounds, share, names, arguments.threads)
 
 
 if __name__ == "__main__":
