@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._sklearn import check_sample_weight
 from .randomness import draw_seed
 from .rows import chunk_size, chunk_to_tensor, iter_chunks
-from .threads import threads_for
+from .threads import reconsider_threads, threads_for
 
 FLOATS = [np.float64, np.float32]
+INFERENCE_CELLS = 2**19  # of the table or its output, held at a time by a fitted model
 
 
 class BaseCodec(
@@ -181,16 +182,19 @@ class BaseCodec(
         """Yield the rows of each batch and ``function(module, x)`` as an array."""
         precision = torch.from_numpy(np.empty(0, dtype)).dtype
         module = self._module_in(precision)
-        size = chunk_size(max(X.shape[1], self.n_features_in_, self._n_features_out))
-        work = min(X.shape[0], size) * self._work_per_row()
-        for rows in iter_chunks(X.shape[0], size):
-            x = chunk_to_tensor(X, rows)
-            if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
-                assert_all_finite(x.numpy(), estimator_name=type(self).__name__, input_name="X")
-            with threads_for(work), torch.inference_mode():
-                x = x.to(self.device_, precision)
-                values = function(module, x, *(other[rows].to(x) for other in others))
-            yield rows, values.cpu().numpy()
+        width = max(X.shape[1], self.n_features_in_, self._n_features_out)
+        size = chunk_size(width, INFERENCE_CELLS)
+        with threads_for(min(X.shape[0], size) * self._work_per_row()):
+            for rows in iter_chunks(X.shape[0], size):
+                reconsider_threads()
+                x = chunk_to_tensor(X, rows)
+                if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
+                    name = type(self).__name__
+                    assert_all_finite(x.numpy(), estimator_name=name, input_name="X")
+                with torch.inference_mode():
+                    x = x.to(self.device_, precision)
+                    values = function(module, x, *(other[rows].to(x) for other in others))
+                yield rows, values.cpu().numpy()
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_is_fitted")

@@ -58,7 +58,7 @@ class Units:
         if self.is_identity:
             return x
         shift, scale = self._constants(x)
-        return (x * scale).add_(shift)
+        return torch.addcmul(shift, x, scale)
 
 
 class Chosen:
@@ -136,9 +136,9 @@ class _Writeable:
         self._owner = array
 
 
-def chunk_size(n_columns):
+def chunk_size(n_columns, n_cells=CELLS):
     """Return how many rows of a table are read at a time."""
-    return min(max(LEAST_CHUNK, CELLS // n_columns), CHUNK)
+    return min(max(LEAST_CHUNK, n_cells // n_columns), CHUNK)
 
 
 def iter_chunks(n_rows, size):
