@@ -135,6 +135,9 @@ class AdversarialModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    # The other terms are a game: they say who is ahead, not how good the model is.
+    monitored = ("reconstruction",)
+
     def __init__(
         self,
         encoder,
@@ -434,6 +437,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
     (5, 64)
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "prior": [StrOptions({"standard", "mixture"}), callable],
@@ -533,7 +538,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
     def _keep_the_better(self, start, rows, weights):
         """Keep the end: the start, better as a reconstruction, knows nothing of the prior."""
 
-    def _remember(self, X):
+    def _remember(self, X, streaming=False):
         """Keep the precision of X, in which `sample` computes; the prior needs no codes."""
         self._sample_dtype = X.dtype.name
 

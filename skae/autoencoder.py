@@ -22,8 +22,6 @@ class AutoencoderModule(nn.Module):
         Keys of `ACTIVATIONS`, applied to what encoder and decoder return.
     """
 
-    monitored = ("reconstruction",)
-
     def __init__(
         self,
         encoder,
@@ -265,6 +263,8 @@ class Autoencoder(BaseAutoencoder):
     >>> bool(ae.score(X) > PCA(2).fit(X).explained_variance_ratio_.sum())
     True
     """
+
+    __module__ = "skae"  # files do not depend on where in the package it lives
 
     def __init__(
         self,

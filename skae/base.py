@@ -19,8 +19,10 @@ from .codec import BaseCodec, check_device, is_available
 from .engine import SCHEDULES, Batches, Convergence, Engine
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
+from .parameters import check_shape_is_kept, is_same
 from .randomness import (
     draw_seed,
+    make_generator,
     make_generators,
     make_random_state,
     seeded_global_generator,
@@ -33,10 +35,14 @@ from .rows import (
     principal_components,
     weighted_mean_and_variance,
 )
+from .streams import join_stream
+from .surroundings import torch_as_usual
 from .threads import threads_for
 
 N_STORED_CODES = 10000  # training codes kept for `sample`
 MIXTURE_SIZES = (1, 2, 5, 10, 20)
+DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
+N_FEW_ROWS = 256  # rows by which that is judged
 
 
 def has_no_early_stopping(estimator):
@@ -108,8 +114,12 @@ class BaseAutoencoder(BaseCodec):
         return self.code_activation
 
     def _start_loss(self, residual, rows, weights):
-        """Return the monitored loss of the linear start, which leaves `residual`."""
-        return residual
+        """Return the monitored loss of the linear start, of which PCA leaves `residual`.
+
+        Where the start is PCA there is nothing to compute, and no rounding in it.
+        """
+        is_pca = self._linear_path_by_default()
+        return residual if is_pca else self._loss_over(rows, weights)
 
     def _n_unjudged_epochs(self):
         """Return how many epochs, at first, say nothing about the final objective."""
@@ -147,12 +157,17 @@ class BaseAutoencoder(BaseCodec):
 
     def _fit(self, X, sample_weight, *, one_pass=False, **others):
         """Train over X, from the start or from where the last fit ended."""
-        resume = (one_pass or self.warm_start) and hasattr(self, "net_")
+        resume = (one_pass or self.warm_start) and hasattr(self, "_is_fitted")
         least = 1 if one_pass and resume else 2
-        X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
-        X = self._arrange(X, reset=not resume, **others)
-        self._start(X, weights, resume=resume, one_pass=one_pass)
-        self._train(X, weights, n_epochs=1 if one_pass else self.max_iter, watch=not one_pass)
+        with self._as_it_was_on_failure(), torch_as_usual():
+            if resume:
+                check_shape_is_kept(self, self._fitted_params)
+            X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
+            X = self._arrange(X, reset=not resume, **others)
+            self._start(X, weights, resume=resume, one_pass=one_pass)
+            self._train(X, weights, n_epochs=1 if one_pass else self.max_iter, watch=not one_pass)
+            self._remember(X, streaming=one_pass and resume)
+            self._is_fitted = True
         return self
 
     def _arrange(self, X, reset):
@@ -280,25 +295,32 @@ class BaseAutoencoder(BaseCodec):
         return network
 
     def _start(self, X, weights, *, resume, one_pass=False):
-        """Build the module and its engine, or take over those of the last fit."""
-        if resume:
-            state = self.net_.state()
-            module, generators = self.module_, self.net_.generators
-        else:
-            state = None
+        """Build the module and its engine; give them what the last fit ended with."""
+        state = self.net_.state() if resume else None
+        before = self._fitted_params if resume else {}
+        if not resume or before["device"] != self.device:
             self.device_ = str(check_device(self.device))
+        if not resume or not is_same(before["random_state"], self.random_state):
+            self._is_seeded = self.random_state is not None
             self._seed = draw_seed(self.random_state)
-            self._fitted_params = self._get_fitted_params()
+            state = state and {**state, "generators": {}}
+        self._fitted_params = self._get_fitted_params()
+        if not resume:
             self._n_features_out = self._get_n_components(X.shape[1])
             self._n_inputs = X.shape[1]
+            self._split_seed = self._seed
             self._learn_units(X, weights)
-            generators = make_generators(self._seed, self.device_)
-            module = self._make_module(X.shape[1], generators["initialisation"])
-            module.to(self.device_, getattr(torch, self.dtype))
-        self.net_ = self._make_engine(module, generators, X.shape[0], one_pass)
+        self.net_ = self._build_engine(X.shape[0], one_pass)
         if state is not None:
             self.net_.load_state(state)
         self._is_resumed = resume
+
+    def _build_engine(self, n_samples=None, one_pass=False):
+        """Return a new module in a new engine."""
+        generators = make_generators(self._seed, self.device_)
+        module = self._make_module(self._n_inputs, generators["initialisation"])
+        module.to(self.device_, getattr(torch, self.dtype))
+        return self._make_engine(module, generators, n_samples, one_pass)
 
     def _get_fitted_params(self):
         """Return the parameters that rebuild the module: those of now, whatever is set later."""
@@ -357,19 +379,51 @@ class BaseAutoencoder(BaseCodec):
             train, valid = self._split(rows, w, batch_size)
             if net.convergence.keep_best and (start is not None or self._is_resumed):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
+            before = net.snapshot(), self._loss_of_few(rows, w)
             net.train(train, valid, n_epochs)
+            self._look_for_divergence(rows, w, before)
             if start is not None and watch:
                 self._keep_the_better(start, rows, w)
-        if net.convergence.diverged_:
-            net._initialize_optimizer()  # its averages are not finite either
-            warn(
-                "The loss became NaN or infinite; training stopped and the last good weights "
-                "were kept. Try a smaller learning_rate_init or scaling='standard'.",
-                ConvergenceWarning,
-                stacklevel=5,
+        self._warn_of_divergence()
+
+    def _loss_of_few(self, rows, weights):
+        """Return the monitored loss over the first rows that have weight, for a quick look."""
+        index = torch.arange(len(rows)) if weights is None else weights.cpu().nonzero()[:, 0]
+        index = index[:N_FEW_ROWS].to(rows.device)
+        batch = rows.take(index), None if weights is None else weights[index]
+        return self.net_.monitored_loss(self.net_.evaluate([batch]))
+
+    def _look_for_divergence(self, rows, weights, before):
+        """Go back where training, or its last step, has led nowhere.
+
+        The loss of a step is known before it is taken; of the last one nobody has seen the end.
+        """
+        net, (start, loss) = self.net_, before
+        variance = float((self._variance / np.square(self.scale_)).sum())
+        limit = DIVERGED * max(abs(loss), variance) or math.inf
+        for snapshot in (net.convergence.proven_, start):
+            if self._loss_of_few(rows, weights) <= limit:
+                return
+            net.convergence.diverged_ = True
+            net.convergence.go_back(net, snapshot)
+
+    def _warn_of_divergence(self):
+        convergence = self.net_.convergence
+        if convergence.diverged_:
+            how = "training stopped, and the weights of the last good epoch were kept"
+        elif convergence.n_rescues_:
+            how = (
+                "training went on from the weights of the last good epoch at a tenth of the "
+                f"learning rate, {convergence.n_rescues_} times (`rescued` in history_)"
             )
-        self._remember(X)
-        self._is_fitted = True
+        else:
+            return
+        warn(
+            f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller learning_rate_init or "
+            "scaling='standard'.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
 
     def _get_batch_size(self, n_samples):
         if self.batch_size == "auto":
@@ -413,16 +467,20 @@ class BaseAutoencoder(BaseCodec):
         shuffling = self.net_.generators["shuffling"]
         if not self.early_stopping:
             return Batches(rows, weights, batch_size, generator=shuffling), None
-        n = len(rows)
-        n_valid = max(1, round(self.validation_fraction * n))
+        # Rows without weight have no say in either part.
+        order = torch.randperm(len(rows), generator=make_generator(self._split_seed, "split"))
+        order = order if weights is None else order[weights.cpu()[order] > 0]
+        n, n_valid = len(order), max(1, round(self.validation_fraction * len(order)))
         if n - n_valid < 2:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} leaves {n - n_valid} of "
                 f"{n} samples for training; at least 2 are needed."
             )
-        order = torch.randperm(n, generator=self.net_.generators["split"]).to(rows.device)
-        train = Batches(rows, weights, batch_size, order[n_valid:].sort()[0], shuffling)
-        return train, Batches(rows, weights, chunk_size(rows.shape[1]), order[:n_valid].sort()[0])
+        valid, train = (part.sort()[0].to(rows.device) for part in order.tensor_split([n_valid]))
+        return (
+            Batches(rows, weights, batch_size, train, shuffling),
+            Batches(rows, weights, chunk_size(rows.shape[1]), valid),
+        )
 
     def _keep_the_better(self, start, rows, weights):
         start_weights, start_loss = start
@@ -434,10 +492,20 @@ class BaseAutoencoder(BaseCodec):
         batches = Batches(rows, weights, chunk_size(rows.shape[1]))
         return self.net_.monitored_loss(self.net_.evaluate(batches))
 
-    def _remember(self, X):
+    _n_stored_codes = N_STORED_CODES
+
+    def _remember(self, X, streaming=False):
         """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
-        self._codes = self._encode(self._choose_rows(X, N_STORED_CODES))
+        codes = self._encode(self._choose_rows(X, self._n_stored_codes))
+        self._codes = self._join_stream(codes, X.shape[0]) if streaming else codes
         self._code_mixture = None
+
+    def _join_stream(self, codes, n_rows):
+        """Return these codes beside some of those kept before."""
+        random_state = make_random_state(self._seed, "sample", self.n_iter_)
+        most = self._n_stored_codes
+        codes, self._n_old_codes = join_stream(self._codes, codes, n_rows, most, random_state)
+        return codes
 
     def _choose_rows(self, X, n_chosen):
         """Return at most `n_chosen` training rows, at random, in their order."""
@@ -575,29 +643,30 @@ class BaseAutoencoder(BaseCodec):
     # Persistence: arrays, strings and numbers only, whatever the device
 
     def __getstate__(self):
-        state = dict(super().__getstate__())
+        state = super().__getstate__()
         if "net_" in state:
             state["net_"] = _map_leaves(self.net_.state(), torch.Tensor, _to_array)
             del state["_units"]
         return state
 
-    def __setstate__(self, state):
-        state = dict(state)
+    def _restore(self, state):
         net_state = state.pop("net_", None)
-        super().__setstate__(state)
+        super()._restore(state)
         if net_state is None:
             return
         if not is_available(self.device_):
             self.device_ = "cpu"
+        self._fitted_params = {**self._get_defaults(), **self._fitted_params}
         self._units = self._make_units()
-        fitted = object.__new__(type(self))  # as it was, whatever parameters were set since
-        fitted.__dict__.update(self.__dict__, **self._fitted_params)
-        generators = make_generators(self._seed, self.device_)
-        module = fitted._make_module(self._n_inputs, generators["initialisation"])
-        module.to(self.device_, getattr(torch, fitted.dtype))
-        self.net_ = fitted._make_engine(module, generators)
+        self.net_ = self._as_fitted()._build_engine()
         self.net_.load_state(_map_leaves(net_state, np.ndarray, torch.from_numpy))
         self.net_._set_training(False)
+
+    def _as_fitted(self):
+        """Return this estimator with the parameters of its last fit, whatever was set since."""
+        fitted = object.__new__(type(self))
+        fitted.__dict__.update(self.__dict__, **self._fitted_params)
+        return fitted
 
 
 def _check_output_shape(name, network, n_in, n_out):

@@ -1,7 +1,10 @@
 """What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
 
+import inspect
 from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
 from numbers import Integral
+from warnings import warn
 
 import numpy as np
 import torch
@@ -9,9 +12,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import assert_all_finite, check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._sklearn import check_sample_weight
+from . import __version__
+from ._sklearn import check_sample_weight, parse_version
 from .randomness import draw_seed
 from .rows import chunk_size, chunk_to_tensor, iter_chunks
+from .surroundings import torch_as_usual
 from .threads import reconsider_threads, threads_for
 
 FLOATS = [np.float64, np.float32]
@@ -31,6 +36,17 @@ class BaseCodec(
         """Keep the constructor's arguments, given as ``locals()``, untouched."""
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
+
+    @contextmanager
+    def _as_it_was_on_failure(self):
+        """Undo what a fit has changed if it ends in an error or an interrupt."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     # What a subclass says of itself
 
@@ -65,10 +81,14 @@ class BaseCodec(
         return validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
 
     def _seed_for_samples(self, n_samples, random_state):
-        """Return the seed of new rows: of `random_state`, or for None the estimator's own."""
+        """Return the seed of new rows: of `random_state`, or for None the estimator's own.
+
+        Where that was None as well, nobody has asked for the same rows each time.
+        """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        return self._seed if random_state is None else draw_seed(random_state)
+        is_own = random_state is None and getattr(self, "_is_seeded", True)
+        return self._seed if is_own else draw_seed(random_state)
 
     def _check_X(self, X):
         check_is_fitted(self)
@@ -181,7 +201,8 @@ class BaseCodec(
     def _iter_batches(self, X, dtype, function, *others):
         """Yield the rows of each batch and ``function(module, x)`` as an array."""
         precision = torch.from_numpy(np.empty(0, dtype)).dtype
-        module = self._module_in(precision)
+        with torch_as_usual():
+            module = self._module_in(precision)
         width = max(X.shape[1], self.n_features_in_, self._n_features_out)
         size = chunk_size(width, INFERENCE_CELLS)
         with threads_for(min(X.shape[0], size) * self._work_per_row()):
@@ -191,10 +212,46 @@ class BaseCodec(
                 if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
                     name = type(self).__name__
                     assert_all_finite(x.numpy(), estimator_name=name, input_name="X")
-                with torch.inference_mode():
+                with torch_as_usual(), torch.inference_mode():
                     x = x.to(self.device_, precision)
                     values = function(module, x, *(other[rows].to(x) for other in others))
                 yield rows, values.cpu().numpy()
+
+    # Persistence
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_skae_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_skae_version", "0")
+        is_newer = parse_version(version) > parse_version(__version__)
+        advice = f"Install skae {version} to be sure of it."
+        if is_newer:
+            warn(
+                f"This {type(self).__name__} was written by skae {version}, and is read by skae "
+                f"{__version__}, which may not know all of it. {advice}",
+                UserWarning,
+                stacklevel=2,
+            )
+        try:
+            with torch_as_usual():
+                self._restore(state)
+        except Exception as error:
+            if not is_newer:
+                raise
+            raise ValueError(
+                f"skae {__version__} cannot read what skae {version} wrote. {advice}"
+            ) from error
+
+    def _restore(self, state):
+        """Take over a state; parameters that its version did not have get their defaults."""
+        super().__setstate__({**self._get_defaults(), **state})
+
+    def _get_defaults(self):
+        """Return the defaults of the constructor's parameters."""
+        parameters = inspect.signature(type(self).__init__).parameters
+        return {name: parameters[name].default for name in self._get_param_names()}
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_is_fitted")

@@ -382,6 +382,8 @@ class ConditionalVAE(VAE):
     (5, 64)
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     # Under metadata routing `condition` is wanted, without anybody asking for it.
     __metadata_request__fit = {"condition": True}
     __metadata_request__partial_fit = {"condition": True}
@@ -685,14 +687,19 @@ class ConditionalVAE(VAE):
             rows = Residuals(rows, slopes)
         super()._start_at_linear_gaussian(rows, weights, generator, mean, slopes)
 
-    def _remember(self, X):
+    def _remember(self, X, streaming=False):
         """Fit the Gaussian that stands for a prior, where there is none."""
-        super()._remember(X)
-        if self.conditional_prior == "none" and X.shape[0] > 1:
-            q = self._get_posterior(self._choose_rows(X, N_STORED_CODES))
-            mean, covariance = q.mean.double(), q.covariance.double().mean(0)
-            covariance = covariance + torch.cov(mean.T, correction=0).reshape(covariance.shape)
-            self.module_.prior.fit(mean.mean(0), covariance)
+        super()._remember(X, streaming)
+        if self.conditional_prior != "none":
+            return
+        q = self._get_posterior(self._choose_rows(X, N_STORED_CODES))
+        within, between = q.covariance.double().mean(0), np.cov(self._codes.T, bias=True)
+        if streaming:
+            share = self._n_old_codes / len(self._codes)
+            within = share * torch.from_numpy(self._within) + (1 - share) * within
+        self._within = within.numpy()
+        covariance = within + torch.from_numpy(between).reshape(within.shape)
+        self.module_.prior.fit(self._codes.mean(axis=0), covariance)
 
     # What a fitted model does
 

@@ -267,6 +267,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ((3, 2, 64), (3, 2))
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

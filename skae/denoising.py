@@ -14,9 +14,7 @@ from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .randomness import global_generator_for, make_random_state
-from .rows import chunk_to_tensor, chunks_of
-
-N_STORED_ROWS = 1000  # training rows kept for the start of `sample`
+from .rows import chunks_of
 
 
 class DenoisingModule(AutoencoderModule):
@@ -63,7 +61,8 @@ class DenoisingModule(AutoencoderModule):
 
 
 def _knows_the_score(estimator):
-    if estimator.corruption != "gaussian" or estimator.likelihood != "gaussian":
+    params = getattr(estimator, "_fitted_params", vars(estimator))
+    if params["corruption"] != "gaussian" or params["likelihood"] != "gaussian":
         raise AttributeError(
             "score_field and the Markov chain of sample need corruption='gaussian' and "
             "likelihood='gaussian'."
@@ -262,6 +261,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -334,10 +335,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Return the loss of the linear start under the noise, as the end's is measured."""
         return self._loss_over(rows, weights)
 
-    def _remember(self, X):
-        """Keep some training rows: the Markov chain of `sample` starts from their moments."""
-        chosen = self._choose_rows(X, N_STORED_ROWS)
-        self._rows = chunk_to_tensor(chosen, slice(None)).numpy()
+    # The chains of `sample` start from the moments of what these stand for.
+    _n_stored_codes = 1000
 
     @property
     def corruption_scale_(self):
@@ -388,8 +387,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         With Gaussian corruption the chain is Langevin's on the smoothed density, with steps of
         the noise's size, :math:`x \leftarrow x + (g(f(x)) - x) / 2 + s \epsilon`; with any other
         it corrupts and restores in turn. It starts from a Gaussian with the mean and covariance of
-        training rows, stays within their range plus three standard deviations of the noise, and
-        ends with one denoising step.
+        restored training rows, stays within the range of training rows plus three standard
+        deviations of the noise, and ends with one denoising step.
 
         Parameters
         ----------
@@ -410,8 +409,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         seed = self._seed_for_samples(n_samples, random_state)
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         generator = torch.Generator(self.device_).manual_seed(seed)
-        start = self._draw_start(n_samples, make_random_state(seed, "sample"))
-        pool = torch.from_numpy(self._rows).to(self.device_)
+        rows = self._decode(self._codes)
+        start = self._draw_start(rows, n_samples, make_random_state(seed, "sample"))
+        pool = torch.from_numpy(rows).to(self.device_)
 
         def run(module, x):
             x, rows = (self._units.enter(rows, rows.dtype) for rows in (x, pool))
@@ -423,13 +423,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         return self._map_rows(start, start.dtype, run)
 
-    def _draw_start(self, n_samples, random_state):
-        """Return Gaussian rows with the mean and covariance of the stored ones."""
-        mean = self._rows.mean(axis=0)
-        mix = random_state.normal(size=(n_samples, len(self._rows)))
-        start = mean + mix @ (self._rows - mean) / math.sqrt(len(self._rows))
-        low, high = self._reach()[0]
-        return np.clip(start, low, high).astype(self._rows.dtype)
+    def _draw_start(self, rows, n_samples, random_state):
+        """Return Gaussian rows with the mean and covariance of some."""
+        mean = rows.mean(axis=0)
+        mix = random_state.normal(size=(n_samples, len(rows)))
+        start = mean + mix @ (rows - mean) / math.sqrt(len(rows))
+        low, high = self._as_fitted()._reach()[0]
+        return np.clip(start, low, high).astype(rows.dtype)
 
 
 def _step_of_the_chain(module, x, noise, rows):

@@ -26,6 +26,8 @@ from .threads import reconsider_threads
 RUN_STEPS = 64  # steps taken in one call, where that is possible
 RUN_BYTES = 2**20  # and rows gathered at once for them
 
+MOST_RESCUES = 3  # times that training goes on after a loss that is not finite
+
 PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 # Learning rate at a share t of the training, relative to its initial value.
@@ -128,6 +130,10 @@ class Converged(KeyboardInterrupt):
 class Convergence(Callback):
     """Stop when the loss has stopped falling, keep the best weights, survive a NaN.
 
+    After an epoch whose loss is not finite, training goes on from the weights of the last good
+    epoch at a tenth of the learning rate, `MOST_RESCUES` times at most; the history says so in
+    ``rescued``.
+
     Parameters
     ----------
     monitor : str
@@ -149,7 +155,7 @@ class Convergence(Callback):
 
     def initialize(self):
         self.best_, self.best_state_, self.n_waited_ = math.inf, None, 0
-        self.diverged_ = False
+        self.n_rescues_, self.diverged_ = 0, False
         return self
 
     def start(self, net, loss):
@@ -157,15 +163,16 @@ class Convergence(Callback):
         self.best_, self.best_state_ = loss, net.weights()
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.n_waited_, self.diverged_ = 0, False
-        self._last_finite = net.weights()
+        self.n_waited_, self.n_rescues_, self.diverged_ = 0, 0, False
+        # The loss of an epoch vouches for the weights that it began with, not for its last step.
+        self.begun_with_ = self.proven_ = net.snapshot()
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         loss = net.monitored_loss(net.history[-1], f"{self.monitor}_")
-        if not math.isfinite(loss):
-            self.diverged_ = True
-            net.set_weights(self._last_finite if self.best_state_ is None else self.best_state_)
-            raise Converged
+        if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
+            self._rescue(net)
+            return
+        self.proven_, self.begun_with_ = self.begun_with_, net.snapshot()
         if len(net.history) <= self.n_unjudged:
             return
         improved = self.best_ - loss > (self.tol * abs(self.best_) if self.best_ < math.inf else 0)
@@ -177,9 +184,32 @@ class Convergence(Callback):
         if self.patience and self.n_waited_ >= self.patience:
             raise Converged
 
+    def _rescue(self, net):
+        """Go back to good weights, with a smaller rate; give up after a few times."""
+        again = len(net.history) > 1 and net.history[-2].get("rescued", False)
+        if again or not is_finite(self.begun_with_):
+            self.begun_with_ = self.proven_
+        self.n_rescues_ += 1
+        net.history.record("rescued", True)
+        self.go_back(net, self.begun_with_)
+        if self.n_rescues_ > MOST_RESCUES:
+            self.diverged_ = True
+            raise Converged
+        net.lower_rate()
+
+    def go_back(self, net, snapshot):
+        """Put back weights that are known to be good, and forget the steps since."""
+        net.put_back(snapshot)
+        net.optimizer_.state.clear()
+
     def on_train_end(self, net, X=None, y=None, **kwargs):
         if self.keep_best and self.best_state_ is not None:
             net.set_weights(self.best_state_)
+
+
+def is_finite(tensors):
+    """Whether all numbers in a list of tensors are finite."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 class Engine(NeuralNet):
@@ -300,7 +330,7 @@ class Engine(NeuralNet):
         """Return all that a later `train` depends on, as tensors, numbers and strings."""
         return {
             "weights": self.weights(),
-            "optimizer": self.optimizer_.state_dict(),
+            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
             "optimizer_name": type(self.optimizer_).__name__,
             "history": [dict(row) for row in self.history],
             "generators": {name: g.get_state() for name, g in self.generators.items()},
@@ -326,6 +356,22 @@ class Engine(NeuralNet):
     def set_weights(self, weights):
         """Put back what `weights` returned, in place."""
         self.module_.load_state_dict(weights)
+
+    def snapshot(self):
+        """Return what a step may change in the module, as a list of tensors."""
+        return [self.flat_.clone(), *(buffer.clone() for buffer in self.module_.buffers())]
+
+    @torch.no_grad()
+    def put_back(self, snapshot):
+        """Give the module the numbers of a `snapshot`."""
+        for mine, its in zip((self.flat_, *self.module_.buffers()), snapshot, strict=True):
+            mine.copy_(its)
+
+    def lower_rate(self):
+        """Go on with a tenth of the learning rate."""
+        self.lr /= 10
+        for group in self.optimizer_.param_groups:
+            group["lr"] /= 10
 
     def twin_in(self, dtype):
         """Return a copy of the module in another precision, the same one each time.
@@ -370,7 +416,7 @@ class Engine(NeuralNet):
         try:
             self.fit_loop((batches, valid_batches), epochs=epochs)
         except KeyboardInterrupt:
-            self._drop_unfinished_epoch()
+            self._drop_unfinished_epoch(valid_batches is not None)
         finally:
             if isinstance(self._repeater, Graphs):
                 self._repeater.forget()  # what they hold of the device's memory
@@ -384,8 +430,9 @@ class Engine(NeuralNet):
     def get_iterator(self, dataset, training=False):
         return dataset
 
-    def _drop_unfinished_epoch(self):
-        if self.history and "train_loss" not in self.history[-1]:
+    def _drop_unfinished_epoch(self, is_validated):
+        wanted = {"train_loss", "valid_loss"} if is_validated else {"train_loss"}
+        if self.history and not wanted <= set(self.history[-1]):
             del self.history[-1]
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -444,7 +491,8 @@ class Engine(NeuralNet):
 
     def _best_loss(self, prefix):
         """Return the lowest loss of the history so far."""
-        return min((row.get(f"{prefix}_loss", math.inf) for row in self.history), default=math.inf)
+        losses = [row.get(f"{prefix}_loss", math.inf) for row in self.history]
+        return min((loss for loss in losses if not math.isnan(loss)), default=math.inf)
 
     def monitored_loss(self, terms, prefix=""):
         """Return what stopping and best weights watch, from loss terms or a row of the history."""

@@ -212,6 +212,8 @@ class GLGAE(BaseCodec):
     True
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_nodes": [Interval(Integral, 1, None, closed="left")],
@@ -708,8 +710,8 @@ class GLGAE(BaseCodec):
         nodes = self._make_nodes(torch.float64)
         return self._units.leave(nodes.prototypes()).cpu().numpy()
 
-    def __setstate__(self, state):
-        super().__setstate__(state)
+    def _restore(self, state):
+        super()._restore(state)
         if hasattr(self, "device_") and not is_available(self.device_):
             self.device_ = "cpu"
 

@@ -47,9 +47,12 @@ def make_generators(seed, device="cpu"):
     return {purpose: make_generator(seed, purpose, device) for purpose in PURPOSES}
 
 
-def make_random_state(seed, purpose):
-    """Return the numpy twin of `make_generator`, for what scikit-learn draws on our behalf."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+def make_random_state(seed, purpose, *times):
+    """Return the numpy twin of `make_generator`, for what scikit-learn draws on our behalf.
+
+    `times` tells apart the streams of one purpose that is served again and again.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *times))
     return np.random.RandomState(sequence.generate_state(4))
 
 

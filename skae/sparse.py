@@ -15,6 +15,7 @@ from .autoencoder import AutoencoderModule
 from .base import N_STORED_CODES, BaseAutoencoder
 from .networks import ACTIVATIONS
 from .randomness import make_random_state
+from .rows import CHUNK, iter_chunks
 
 # The activation on the code that suits each kind of sparsity.
 CODE_ACTIVATIONS = {
@@ -461,6 +462,8 @@ class SparseAutoencoder(BaseAutoencoder):
     (100, 64)
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -554,24 +557,33 @@ class SparseAutoencoder(BaseAutoencoder):
     def _make_callbacks(self):
         return [("revival", Revival(self.max_iter, self.revive)), *super()._make_callbacks()]
 
-    def _remember(self, X):
+    def _remember(self, X, streaming=False):
         """Count dead units, and keep codes of some training rows for `sample`."""
         active = np.zeros(self._n_features_out, dtype=bool)
         order = make_random_state(self._seed, "sample").permutation(X.shape[0])
         chosen = order < N_STORED_CODES  # a random subset, as a mask
         kept = []
         for rows, h in self._iter_codes(X):
-            active |= self.module_.is_active(torch.from_numpy(h)).any(dim=0).numpy()
+            active |= self._find_active(h)
             kept.append(sparse.csr_matrix(h[chosen[rows]]))
-        self._codes = sparse.vstack(kept, format="csc")
+        codes = sparse.vstack(kept, format="csr")
+        if streaming:
+            codes = self._join_stream(codes, X.shape[0])
+            for rows in iter_chunks(self._n_old_codes, CHUNK):
+                active |= self._find_active(codes[rows].toarray())
+        self._codes = codes
         self.n_dead_units_ = int((~active).sum())
         if self.n_dead_units_ > 0.1 * len(active):
             warn(
                 f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
                 "them. Try fewer components, a smaller penalty or more epochs.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
+
+    def _find_active(self, h):
+        """Return which units are active in one row of codes at least."""
+        return self.module_.is_active(torch.from_numpy(h)).any(dim=0).numpy()
 
     def _iter_codes(self, X):
         return self._iter_batches(X, X.dtype, self._encode_batch)
@@ -622,8 +634,8 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _draw_codes(self, n_samples, random_state):
         rows = random_state.randint(self._codes.shape[0], size=n_samples)
-        Z = self._codes[rows].tocsr()
-        first, last = self._codes.indptr[Z.indices], self._codes.indptr[Z.indices + 1]
+        Z, by_unit = self._codes[rows], self._codes.tocsc()
+        first, last = by_unit.indptr[Z.indices], by_unit.indptr[Z.indices + 1]
         drawn = (random_state.uniform(size=Z.nnz) * (last - first)).astype(int)
-        Z.data = self._codes.data[first + drawn]
+        Z.data = by_unit.data[first + drawn]
         return Z

@@ -111,8 +111,6 @@ class VAEModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
-    monitored = ("loss",)
-
     def __init__(
         self,
         encoder,
@@ -522,6 +520,8 @@ class VAE(BaseAutoencoder):
     True
     """
 
+    __module__ = "skae"  # files do not depend on where in the package it lives
+
     tied_weights = False  # a posterior has more parameters than a code
 
     _parameter_constraints = {
@@ -696,11 +696,9 @@ class VAE(BaseAutoencoder):
             return None
         return torch.as_tensor(self.noise_variance / np.square(self.scale_), dtype=torch.float64)
 
-    def _remember(self, X):
+    def _remember(self, X, streaming=False):
         """Find the active units, and warn where there are hardly any."""
-        super()._remember(X)
-        if len(self._codes) == 1:
-            return  # one row, of `partial_fit`, says nothing about a variance
+        super()._remember(X, streaming)
         self.active_units_ = self._codes.var(axis=0) > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
         varies = bool(self._variance.any())
@@ -711,7 +709,7 @@ class VAE(BaseAutoencoder):
                 "than they are worth. Try warm_up=0.5, free_bits=0.5 or a smaller beta; on data "
                 "without structure nothing will help.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
     # Distributions

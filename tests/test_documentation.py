@@ -1,5 +1,6 @@
 """What the documents promise: the README runs, docstrings agree, imports are light."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -74,6 +75,12 @@ def test_shared_parameters_are_described_in_the_same_words():
         for name, description in parameters_of(type(estimator)).items():
             if name in reference and name not in own:
                 assert without_default(description) == without_default(reference[name]), name
+
+
+def test_doctest_finds_the_examples_of_every_class():
+    """Classes say that they live in `skae`, which loads them when they are asked for."""
+    found = {test.name.split(".")[-1] for test in doctest.DocTestFinder().find(skae)}
+    assert set(DEFAULTS) <= found
 
 
 def test_public_names():
