@@ -370,7 +370,7 @@ class BaseAutoencoder(BaseCodec):
         net, n = self.net_, X.shape[0]
         batch_size = self._get_batch_size(n)
         n_parameters = net.flat_.numel()
-        with threads_for(batch_size * n_parameters):
+        with threads_for(min(n, batch_size) * n_parameters):
             rows = make_rows(X, self._units, net.flat_.dtype, torch.device(self.device_))
             w = self._to_weights(weights)
             start = None if self._is_resumed else self._start_at_pca(rows, w)

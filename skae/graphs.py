@@ -6,6 +6,7 @@ and copies the values of the terms, none of which waits for the device.
 """
 
 import functools
+import os
 import threading
 import warnings
 from contextlib import contextmanager
@@ -18,6 +19,16 @@ from .tracing import tensors_in
 
 DRAWN = ("dropout", "noise", "corruption")  # the purposes of the generators of a step
 _capturing = threading.Lock()  # one capture at a time in the process
+
+
+def _renew_lock():
+    """Replace the lock in a forked process: a thread that it does not have may have held it."""
+    global _capturing
+    _capturing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class CudaGraph:

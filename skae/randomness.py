@@ -1,5 +1,6 @@
 """Random numbers of our own: one generator per purpose, the user's generators untouched."""
 
+import os
 import secrets
 import threading
 from contextlib import contextmanager, nullcontext
@@ -25,6 +26,16 @@ PURPOSES = (
 HOST_PURPOSES = ("initialisation", "split", "score")
 
 _global_generator_lock = threading.RLock()
+
+
+def _renew_lock():
+    """Replace the lock in a forked process: a thread that it does not have may have held it."""
+    global _global_generator_lock
+    _global_generator_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def draw_seed(random_state):

@@ -1,5 +1,6 @@
 """Steps on the CPU: taken eagerly once, written down, compiled, and run many in one call."""
 
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from torch import Tensor, fx
 from .optimizers import fused_adam, move
 from .repeating import Repeater, gradient_of
 from .rewriting import storage_of
+from .threads import others_inside
 from .tracing import OnlyTensors, Program, Recorder, tensors_in
 
 N_PROGRAMS = 256  # compiled ones kept in the process
@@ -18,6 +20,27 @@ TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # of the first replay
 
 _written_down: dict = {}  # by the source of a program, for every fit in the process
 _lock = threading.Lock()
+_may_compile = True
+
+
+def _look_before_fork():
+    global _others_at_fork
+    _others_at_fork = others_inside()
+
+
+def _start_afresh():
+    """In a process forked while another thread was at work, do without TorchScript.
+
+    That thread may have held our lock, or one of TorchScript's own, and nobody will release it.
+    """
+    global _lock, _written_down, _may_compile
+    _lock = threading.Lock()
+    if _others_at_fork:
+        _written_down, _may_compile = {}, False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_look_before_fork, after_in_child=_start_afresh)
 
 
 class Written(NamedTuple):
@@ -85,6 +108,8 @@ def _compile(program, inputs):
     def plain(inputs, kept):
         return forward(*inputs, *kept)
 
+    if not _may_compile:
+        return Written(plain, looped(plain))
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ thread on an idle machine takes thirty times as long beside another fit. Whether
 therefore cannot be known beforehand; it is measured now and then.
 """
 
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -24,9 +25,10 @@ BUSY = 0.8  # share of its time that a thread runs where nothing else wants its 
 LONGEST_REST = 16.0  # seconds
 
 _lock = threading.Lock()
-_running, _running_large = 0, 0
+_inside: dict = {}  # by thread, whether its work is large
 _users_setting = 1  # for threads that meet torch for the first time while another fits
 _mine = threading.local()
+_is_forked = False
 
 
 @contextmanager
@@ -38,47 +40,72 @@ def threads_for(work):
     user has set, and each restores its own number on leaving.
     """
     outer = getattr(_mine, "is_large", None)
-    _mine.is_large = work >= SMALL_WORK
-    if outer is None:
-        _enter(_mine.is_large)
     try:
-        torch.set_num_threads(1)
-        reconsider_threads()
-        yield
-    finally:
-        was_large, _mine.is_large = _mine.is_large, outer
-        if outer is None:
-            _leave(was_large)
-        else:
+        try:
+            if outer is None:
+                _enter(work >= SMALL_WORK)
+            _mine.is_large = work >= SMALL_WORK
             torch.set_num_threads(1)
             reconsider_threads()
+            yield
+        finally:
+            _leave(outer)
+    finally:  # an interrupt may have cut the first one short
+        _leave(outer)
 
 
 def _enter(is_large):
-    global _running, _running_large, _users_setting
+    global _users_setting
+    # Asked first: else torch sets the number, perhaps to another thread's, at the first operation
+    # that could be shared, and so after us.
+    number = torch.get_num_threads()
     with _lock:
-        is_new = _running and not hasattr(_mine, "users_setting")
-        _mine.users_setting = _users_setting if is_new else torch.get_num_threads()
-        if not _running:
+        is_new = _inside and not hasattr(_mine, "users_setting")
+        _mine.users_setting = _users_setting if is_new else number
+        if not _inside:
             _users_setting = _mine.users_setting
             _governor.look()
-        _running += 1
-        _running_large += is_large
+        _inside[threading.get_ident()] = is_large
 
 
-def _leave(was_large):
-    global _running, _running_large
-    with _lock:
-        _running -= 1
-        _running_large -= was_large
-        torch.set_num_threads(_mine.users_setting)
+def _leave(outer):
+    """Return to the work around, or out of the outermost; once more changes nothing."""
+    _mine.is_large = outer
+    if outer is not None:
+        torch.set_num_threads(1)
+        reconsider_threads()
+    elif threading.get_ident() in _inside:
+        with _lock:
+            torch.set_num_threads(_mine.users_setting)
+            del _inside[threading.get_ident()]
 
 
 def reconsider_threads():
     """Between two large steps, adapt to what else runs on the machine; else do nothing."""
-    if getattr(_mine, "is_large", None):
-        share = _mine.users_setting // max(1, _running_large)
+    if getattr(_mine, "is_large", None) and not _is_forked:
+        share = _mine.users_setting // max(1, sum(_inside.values()))
         torch.set_num_threads(_governor.number(max(1, share)))
+
+
+def others_inside():
+    """Whether another thread of Python is training or applying a model."""
+    return bool(_inside.keys() - {threading.get_ident()})
+
+
+def _start_afresh():
+    """Forget, in a forked process, the threads that it does not have.
+
+    One of them may have held the lock. Those that share torch's operations are not there either:
+    whoever waits for them waits for ever, so large steps too run on one thread.
+    """
+    global _lock, _inside, _governor, _is_forked
+    me = threading.get_ident()
+    _inside = {me: _inside[me]} if me in _inside else {}
+    _lock, _governor, _is_forked = threading.Lock(), Governor(), True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)
 
 
 class Governor:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from skae import ConditionalVAE, repeating
 
-N, D = 80000, 200
+N, D = 160000, 200
 needs_peaks = pytest.mark.skipif(not is_measurable(), reason="needs Linux's /proc and glibc")
 every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
 every_source = pytest.mark.parametrize("name", ["Autoencoder", "GLGAE"])
@@ -29,7 +29,10 @@ SMALL = {
     "max_iter": 1,
 }
 WHOLE = 4 * N * D  # bytes of X in float32
-BATCHES = 16e6  # bytes that batches may take at a time
+# Half of the least that is forbidden, a copy of X, and more than twice what batches take, because
+# what the heap adds to them varies by a third with what else the machine does. Exact figures:
+# `benchmarks/memory.py --promises`.
+BATCHES = WHOLE / 2
 
 
 def small(estimator):
@@ -48,23 +51,27 @@ def X():
     return np.tile(rng.standard_normal((N // 40, D), dtype=np.float32), (40, 1))
 
 
+def adds_no_more_than(limit, function, *args, **kwargs):
+    return least_added_bytes(limit, function, *args, **kwargs) < limit
+
+
 @needs_peaks
 @every_class
 def test_fit_and_what_follows_copy_no_float32(estimator, X):
     model = small(estimator)
-    assert least_added_bytes(0.3 * WHOLE, model.fit, X) < 0.3 * WHOLE
+    assert adds_no_more_than(BATCHES, model.fit, X)
     Z = model.transform(X)
     draws = {"n_importance_samples": 1} if "VAE" in type(model).__name__ else {}
-    assert least_added_bytes(Z.nbytes + BATCHES, model.transform, X) < Z.nbytes + BATCHES
-    assert least_added_bytes(WHOLE + BATCHES, model.inverse_transform, Z) < WHOLE + BATCHES
-    assert least_added_bytes(BATCHES, model.score_samples, X, **draws) < BATCHES
+    assert adds_no_more_than(Z.nbytes + BATCHES, model.transform, X)
+    assert adds_no_more_than(WHOLE + BATCHES, model.inverse_transform, Z)
+    assert adds_no_more_than(BATCHES, model.score_samples, X, **draws)
 
 
 @needs_peaks
 @every_source
 def test_fit_converts_float64_once(name, X):
     data = np.asfortranarray(X, np.float64) if name == "Autoencoder" else X.astype(np.float64)
-    assert least_added_bytes(1.3 * WHOLE, small(DEFAULTS[name]).fit, data) < 1.3 * WHOLE
+    assert adds_no_more_than(WHOLE + BATCHES, small(DEFAULTS[name]).fit, data)
 
 
 @needs_peaks
@@ -72,16 +79,16 @@ def test_fit_converts_float64_once(name, X):
 def test_csr_is_never_dense(name, X):
     block = sparse.csr_matrix(X[: N // 40] * (X[: N // 40] > 2))
     data = sparse.vstack([block] * 40, format="csr")
-    assert least_added_bytes(0.3 * WHOLE, small(DEFAULTS[name]).fit, data) < 0.3 * WHOLE
+    assert adds_no_more_than(BATCHES, small(DEFAULTS[name]).fit, data)
 
 
 @needs_peaks
 def test_read_only_memory_is_shared_and_validation_rows_are_not_copied(X):
     data = np.lib.stride_tricks.as_strided(X, writeable=False)
-    estimator = small(DEFAULTS["Autoencoder"]).set_params(early_stopping=True)
-    assert (
-        least_added_bytes(0.3 * WHOLE, estimator.fit, data, sample_weight=np.ones(N)) < 0.3 * WHOLE
-    )
+    estimator = small(DEFAULTS["Autoencoder"])
+    estimator.set_params(early_stopping=True, validation_fraction=0.8)
+    half = 0.8 * WHOLE / 2  # of what the validation rows would take
+    assert adds_no_more_than(half, estimator.fit, data, sample_weight=np.ones(N))
 
 
 @needs_peaks
@@ -94,8 +101,8 @@ def test_conditions_are_put_beside_rows_batch_by_batch(kind, X):
     }[kind]
     columns = [3, 5] if kind == "columns" else None
     estimator = small(ConditionalVAE(random_state=0)).set_params(condition_features=columns)
-    assert least_added_bytes(0.3 * WHOLE, estimator.fit, X, **given) < 0.3 * WHOLE
-    assert least_added_bytes(WHOLE + BATCHES, estimator.reconstruct, X, **given) < WHOLE + BATCHES
+    assert adds_no_more_than(BATCHES, estimator.fit, X, **given)
+    assert adds_no_more_than(WHOLE + BATCHES, estimator.reconstruct, X, **given)
 
 
 SCRIPT = """
@@ -110,7 +117,7 @@ SCRIPT = """
     model.set_params(max_iter=1)
     with open("/proc/self/status") as status:
         held = 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-    limit = held + X.nbytes // 3
+    limit = held + X.nbytes // 2
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
         X.copy()

@@ -5,8 +5,10 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from estimators import all_estimators, has_engine
 from sklearn.base import clone
 from skorch.callbacks import Callback
+from test_tracing import HALVING, WEIGHTS, X, assert_equal_models
 from torch import fx, nn
 
 from skae import (
@@ -18,8 +20,6 @@ from skae import (
     graphs,
     repeating,
 )
-from tests.estimators import all_estimators, has_engine
-from tests.test_tracing import HALVING, WEIGHTS, X, assert_equal_models, steady
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -77,7 +77,6 @@ def can_be_captured(estimator):
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_static_steps_are_eager_steps(estimator, weights, fit):
     """A gradient between fixed places, the learning rate in a tensor: the same numbers."""
-    estimator = steady(estimator)
     static, eager = [fit(repeater, estimator, weights) for repeater in (Reruns, None)]
     assert n_graphs(static) == (2 if can_be_captured(eager) else 0)
     assert_equal_models(static, eager, rtol=1e-4)

@@ -23,10 +23,12 @@ def test_torch_is_not_imported_before_it_is_used():
     assert run.stdout == "[]\n", run.stderr
 
 
-def test_the_import_costs_no_more_than_that_of_sklearn():
+def test_the_import_costs_less_than_half_of_that_of_sklearn():
+    """It takes a twentieth; torch would take as long as sklearn, twice what is allowed."""
+
     def seconds(module):
         script = f"import {module}, time; print(time.process_time())"
         run = [sys.executable, "-c", script]
         return min(float(subprocess.check_output(run)) for _ in range(2))
 
-    assert seconds("skae") < seconds("sklearn") + 0.2
+    assert seconds("skae") < seconds("sklearn") / 2

@@ -1,12 +1,19 @@
 """Threads: one for small steps, more while they get their cores, the user's setting afterwards."""
 
 import itertools
+import linecache
+import os
+import subprocess
+import sys
+import textwrap
 from concurrent import futures
 
 import pytest
 import torch
+from sklearn.datasets import load_iris
+from skorch.callbacks import Callback
 
-from skae import threads
+from skae import Autoencoder, threads
 from skae.threads import SMALL_WORK, Governor, reconsider_threads, threads_for
 
 
@@ -149,3 +156,177 @@ def test_a_thread_that_begins_during_a_fit_knows_the_user_s_setting(user):
         assert in_a_thread(lambda: number_inside(SMALL_WORK)) == 3
         assert in_a_thread(lambda: (number_inside(1), torch.get_num_threads())[1]) == 3
     assert torch.get_num_threads() == 3
+
+
+class CountThreads(Callback):
+    seen: set = set()  # the engine works with a copy of the callback
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen.add(torch.get_num_threads())
+
+
+def test_a_batch_is_no_larger_than_the_data(user):
+    """The work of a step counts the rows that there are, whatever `batch_size` would allow."""
+    CountThreads.seen.clear()
+    Autoencoder(batch_size=10**6, callbacks=[CountThreads()], max_iter=2).fit(load_iris().data)
+    assert CountThreads.seen == {1}
+
+
+def test_a_small_fit_in_a_new_thread_has_one_thread_to_the_end(user):
+    """torch sets the number of a new thread at its first large operation, unless asked before."""
+    large, elsewhere = torch.ones(10**6), futures.ThreadPoolExecutor(1)
+    elsewhere.submit(torch.get_num_threads).result()
+
+    def number_after_an_operation():
+        with threads_for(1):
+            elsewhere.submit(torch.set_num_threads, 3).result()  # as a fit there does on leaving
+            large.add(1)
+            return torch.get_num_threads()
+
+    with elsewhere, threads_for(1):
+        assert in_a_thread(number_after_an_operation) == 1
+
+
+# Interrupts
+
+
+def interrupt_at(k, function):
+    """Call a function, interrupted before the k-th line that it runs in `threads`; say whether."""
+    lines = itertools.count(1)
+
+    def trace(frame, event, arg):
+        if frame.f_code.co_filename != threads.__file__:
+            return None
+        if event == "line" and not is_lock(frame) and next(lines) == k:
+            raise KeyboardInterrupt
+        return trace
+
+    def is_lock(frame):  # Python lets no signal in between the body of a `with` and its end
+        return "_lock:" in linecache.getline(threads.__file__, frame.f_lineno)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("work", [1, SMALL_WORK])
+def test_an_interrupt_at_any_line_leaves_the_user_s_setting(user, work):
+    def fit():
+        with threads_for(work), threads_for(1):
+            pass
+
+    for k in itertools.count(1):
+        was_interrupted = interrupt_at(k, fit)
+        assert torch.get_num_threads() == 3, k
+        assert number_inside(SMALL_WORK) == 3, k
+        if not was_interrupted:
+            break
+    assert k > 30
+
+
+# Forks
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+FORKS = """
+    import os, signal, threading, time, warnings
+    import torch
+    from sklearn.datasets import load_iris
+    from skae import Autoencoder, graphs, randomness, replay, threads
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(2)
+    X = load_iris().data
+
+    def fit():
+        sizes = (8, 8, 8, 8, 8, 8)  # several layers: compiling takes the longest
+        return Autoencoder(hidden_layer_sizes=sizes, max_iter=13, random_state=0).fit(X)
+
+    def forked_fit():
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)  # kills it
+            try:
+                code = 0 if abs(fit().loss_curve_[-1] / loss - 1) < 1e-4 else 1
+            except BaseException:
+                code = 2
+            os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    loss = fit().loss_curve_[-1]  # all that a fit imports is there now
+"""
+
+HELD = """
+    def hold(is_held, may_go_on):
+        locks = threads._lock, replay._lock, threads._governor._lock, graphs._capturing
+        with locks[0], locks[1], locks[2], locks[3], randomness._global_generator_lock:
+            is_held.set()
+            may_go_on.wait()
+
+    events = threading.Event(), threading.Event()
+    holder = threading.Thread(target=hold, args=events)
+    holder.start()
+    events[0].wait()
+    replay._written_down.clear()
+    code = forked_fit()
+    events[1].set()
+    holder.join()
+    print([code])
+"""
+
+TRAINING = """
+    stop, compiling, n_fits = threading.Event(), threading.Event(), 0
+    compile_program = replay._compile
+
+    def announced(*args):
+        compiling.set()
+        return compile_program(*args)
+
+    replay._compile = announced
+
+    def train():
+        global n_fits
+        while not stop.is_set():
+            n_fits += 1
+            replay._written_down.clear()
+            fit()
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    codes = []
+    for i in range(8):
+        if i % 2:
+            compiling.clear()
+            compiling.wait()
+        codes.append(forked_fit())
+    before = n_fits
+    while n_fits < before + 2:
+        time.sleep(0.01)
+    stop.set()
+    trainer.join()
+    fit()
+    print(codes)
+"""
+
+
+def printed_by(script):
+    command = [sys.executable, "-c", textwrap.dedent(FORKS) + textwrap.dedent(script)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@needs_fork
+def test_locks_held_at_a_fork_are_free_in_the_child():
+    assert printed_by(HELD) == "[0]\n"
+
+
+@needs_fork
+def test_a_process_forked_while_another_thread_trains_can_train():
+    assert printed_by(TRAINING) == f"{[0] * 8}\n"
