@@ -17,11 +17,13 @@ from .nodes import OBJECTIVES
 from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
     Units,
+    check_magnitude,
     chunk_to_tensor,
     chunks_of,
     make_rows,
     principal_components,
-    weighted_mean_and_variance,
+    to_scale,
+    weighted_moments,
 )
 from .threads import reconsider_threads, threads_for
 
@@ -348,17 +350,16 @@ class GLGAE(BaseCodec):
         """Learn the units, give the nodes their first places; return rows and weights."""
         self.device_ = str(check_device(self.device))
         self._seed = draw_seed(self.random_state)
-        self._n_features_out = self.n_components
+        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
         self._fitted_params = {
             "objective": self.objective,
             "null_weight": float(self.null_weight),
             "constrain": bool(self.constrain),
             "ridge": float(self.ridge),
         }
-        self.mean_, variance = weighted_mean_and_variance(
-            X, np.ones(X.shape[0]) if weights is None else weights
-        )
-        self.scale_ = float(np.sqrt(variance.mean())) or 1.0
+        moments = weighted_moments(X, weights)
+        self.mean_, self.scale_ = moments.mean, to_scale(moments)
+        check_magnitude(moments, self.scale_, self.dtype)
         self._statistics, self._n_steps = None, 0
         self.n_iter_, self.objective_history_ = 0, []
 
@@ -439,7 +440,10 @@ class GLGAE(BaseCodec):
         A = kmeans.cluster_centers_
         B = _principal_coordinates(A, self.n_components)
         wanted = self._get_spacing() * len(A) ** (1 / self.n_components) / math.sqrt(12)
-        return A, B * (wanted / (np.sqrt(B.var(axis=0).mean()) or 1.0))
+        # Centres of rows that are all one differ by rounding, which is not to be spread out.
+        spread = np.sqrt(B.var(axis=0).mean())
+        differ = weighted_moments(self.mean_ + self.scale_ * A).deviation.any()
+        return A, B * (wanted / spread if differ and spread else 0.0)
 
     # The two solvers
 
@@ -565,7 +569,7 @@ class GLGAE(BaseCodec):
 
         Returns
         -------
-        score : ndarray of shape (n_samples,)
+        score : ndarray of shape (n_samples,), of float64
             Nats, in the units of X.
 
         Raises
@@ -577,7 +581,8 @@ class GLGAE(BaseCodec):
         if kind not in ("marginal", "profile"):
             raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
         function = self._marginal if kind == "marginal" else self._profile
-        return self._map_rows(X, X.dtype, function) - X.dtype.type(self._log_volume())
+        # In double precision: in single, the square of a distance of 1e20 is infinite.
+        return self._map_rows(X, np.float64, function) - self._log_volume()
 
     def _log_volume(self):
         """Return the logarithm of the volume that scaled units have in the units of X."""
@@ -690,7 +695,7 @@ class GLGAE(BaseCodec):
             X = self._decode(self._draw_codes(n_samples, random_state))
         if observation_noise:
             X = X + np.sqrt(self.noise_variance_) * random_state.standard_normal(X.shape)
-        return X.astype(self.embedding_.dtype)
+        return X.astype(getattr(self, "_X_dtype", self.embedding_.dtype))
 
     def _draw_codes(self, n_samples, random_state):
         """Return codes of training rows, each moved a little."""
