@@ -291,6 +291,7 @@ class BaseAutoencoder(BaseCodec):
             state = None
             self.device_ = str(check_device(self.device))
             self._seed = draw_seed(self.random_state)
+            self._is_seeded = self.random_state is not None
             self._fitted_params = self._get_fitted_params()
             self._n_features_out = self._get_n_components(X.shape[1])
             self._n_inputs = X.shape[1]

@@ -1,6 +1,7 @@
 """What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
 
 from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
@@ -31,6 +32,17 @@ class BaseCodec(
         """Keep the constructor's arguments, given as ``locals()``, untouched."""
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
+
+    @contextmanager
+    def _as_it_was_on_failure(self):
+        """Undo what a fit has changed if it ends in an error or an interrupt."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     # What a subclass says of itself
 
@@ -65,10 +77,12 @@ class BaseCodec(
         return validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
 
     def _seed_for_samples(self, n_samples, random_state):
-        """Return the seed of new rows: of `random_state`, or for None the estimator's own."""
+        """Return the seed of new rows: of `random_state`, or for None the fit's, if it had one."""
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        return self._seed if random_state is None else draw_seed(random_state)
+        if random_state is None and getattr(self, "_is_seeded", True):
+            return self._seed
+        return draw_seed(random_state)
 
     def _check_X(self, X):
         check_is_fitted(self)
