@@ -15,8 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
-from .codec import BaseCodec, check_device, is_available
+from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
+from .metrics import explained_share
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
 from .parameters import check_shape_is_kept, is_same
@@ -30,10 +31,12 @@ from .randomness import (
 from .rows import (
     Chosen,
     Units,
+    check_magnitude,
     chunk_size,
     make_rows,
     principal_components,
-    weighted_mean_and_variance,
+    to_scale,
+    weighted_moments,
 )
 from .streams import join_stream
 from .surroundings import torch_as_usual
@@ -328,16 +331,13 @@ class BaseAutoencoder(BaseCodec):
         return {name: value for name, value in params.items() if name != "callbacks"}
 
     def _learn_units(self, X, weights):
-        uniform = np.ones(X.shape[0]) if weights is None else weights
-        self.mean_, variance = weighted_mean_and_variance(X, uniform)
-        if not self._is_scaled():
-            self.scale_ = 1.0
-        elif self.scaling == "global":
-            self.scale_ = float(np.sqrt(variance.mean())) or 1.0
-        else:
-            self.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
-        self._variance = variance
-        self._shifted = self._is_scaled()
+        moments, is_scaled = weighted_moments(X, weights), self._is_scaled()
+        scale = to_scale(moments, per_feature=self.scaling == "standard") if is_scaled else None
+        if self.likelihood != "bernoulli":  # which squares nothing
+            check_magnitude(moments, scale, self.dtype)
+        self.mean_, self.scale_ = moments.mean, 1.0 if scale is None else scale
+        self._variance = np.square(moments.deviation)
+        self._shifted = is_scaled
         self._units = self._make_units()
 
     def _make_units(self):
@@ -419,8 +419,8 @@ class BaseAutoencoder(BaseCodec):
         else:
             return
         warn(
-            f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller learning_rate_init or "
-            "scaling='standard'.",
+            f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller "
+            "learning_rate_init or scaling='standard'.",
             ConvergenceWarning,
             stacklevel=6,
         )
@@ -550,19 +550,16 @@ class BaseAutoencoder(BaseCodec):
         score : float
             1 is perfect; constant data score 1 if reproduced exactly, else 0.
         """
-        error = self.reconstruction_error(X)
         X = self._check_X(X)
         weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-        mean = torch.from_numpy(self.mean_)
+        mean = torch.from_numpy(self.mean_).to(self.device_)
 
-        def deviation(module, x):
-            return (x - mean.to(x)).square().sum(dim=1)
+        def distances(module, x):
+            left, all_ = x - self._reconstruct_batch(module, x).double(), x - mean
+            return torch.stack([row_norms(left), row_norms(all_)], dim=1)
 
-        residual = weights @ error
-        total = weights @ self._map_rows(X, X.dtype, deviation)
-        if total == 0:
-            return float(residual == 0)
-        return float(1 - residual / total)
+        left, total = self._map_rows(X, X.dtype, distances).T
+        return explained_share(left, total, weights, np.abs(self.mean_).sum())
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw new rows: codes from a Gaussian mixture fitted to the training codes, decoded.

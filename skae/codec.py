@@ -159,13 +159,13 @@ class BaseCodec(
 
         Returns
         -------
-        error : ndarray of shape (n_samples,)
+        error : ndarray of shape (n_samples,), of float64
             In the squared units of X.
         """
         X = self._check_X(X)
 
         def squared_error(module, x):
-            return (x - self._reconstruct_batch(module, x)).square().sum(dim=1)
+            return (x - self._reconstruct_batch(module, x).double()).square().sum(dim=1)
 
         return self._map_rows(X, X.dtype, squared_error)
 
@@ -261,6 +261,14 @@ class BaseCodec(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def row_norms(x):
+    """Return the length of each row in double precision, whatever the size of its numbers."""
+    x = x.double()
+    largest = x.abs().amax(dim=1, keepdim=True)
+    unit = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
+    return (x / unit).square().sum(dim=1).sqrt() * unit[:, 0]
 
 
 def check_device(device):

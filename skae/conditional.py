@@ -20,7 +20,8 @@ from .rows import (
     Units,
     chunk_to_tensor,
     chunks_of,
-    weighted_mean_and_variance,
+    to_scale,
+    weighted_moments,
 )
 from .vae import VAE, StandardPrior, VAEModule
 
@@ -637,19 +638,14 @@ class ConditionalVAE(VAE):
 
     def _learn_units(self, X, weights):
         C = X.right if isinstance(X, Beside) else None
-        mean, variance = np.zeros(self._n_conditions), np.ones(self._n_conditions)
+        self._condition_mean = np.zeros(self._n_conditions)
+        self._condition_scale = np.ones(self._n_conditions)
         if self._condition_kind in ("numbers", "columns"):
-            uniform = np.ones(X.shape[0]) if weights is None else weights
-            mean, variance = weighted_mean_and_variance(C, uniform)
+            moments = weighted_moments(C, weights)
             # A column that is hardly ever different would be blown up by its small deviation.
-            deviations = [
-                np.abs(chunk_to_tensor(C, rows).numpy() - mean).max(axis=0)
-                for rows in chunks_of(C)
-            ]
-            farthest = np.max(deviations, axis=0)
-            variance = np.maximum(variance, (farthest / LARGEST_CONDITION) ** 2)
-        self._condition_mean = mean
-        self._condition_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+            least = moments.farthest / LARGEST_CONDITION
+            self._condition_mean = moments.mean
+            self._condition_scale = np.maximum(to_scale(moments, per_feature=True), least)
         super()._learn_units(X if C is None else X.left, weights)
 
     def _make_units(self):
@@ -798,14 +794,14 @@ class ConditionalVAE(VAE):
 
         Returns
         -------
-        error : ndarray of shape (n_samples,)
+        error : ndarray of shape (n_samples,), of float64
             In the squared units of X.
         """
         XC = self._check_rows(X, condition)
 
         def squared_error(module, x):
             x_hat = self._reconstruct_batch(module, x)
-            return (module.split(x)[0] - x_hat).square().sum(dim=1)
+            return (module.split(x)[0] - x_hat.double()).square().sum(dim=1)
 
         return self._map_rows(XC, XC.dtype, squared_error)
 

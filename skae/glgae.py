@@ -1,5 +1,6 @@
 """The Gaussian latent generative autoencoder: its estimator. `nodes` holds the mathematics."""
 
+import copy
 import math
 import warnings
 from numbers import Integral, Real
@@ -17,11 +18,13 @@ from .nodes import OBJECTIVES
 from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
     Units,
+    check_magnitude,
     chunk_to_tensor,
     chunks_of,
     make_rows,
     principal_components,
-    weighted_mean_and_variance,
+    to_scale,
+    weighted_moments,
 )
 from .threads import reconsider_threads, threads_for
 
@@ -263,6 +266,19 @@ class GLGAE(BaseCodec):
     ):
         self._store(locals())
 
+    # What shapes the model that `fit` builds; the rest steers training, and may change after it.
+    _shaping = (
+        "n_components",
+        "n_nodes",
+        "objective",
+        "spacing",
+        "null_weight",
+        "constrain",
+        "node_layout",
+        "noise_variance",
+        "device",
+    )
+
     # Fitting
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -291,14 +307,15 @@ class GLGAE(BaseCodec):
             If X holds NaN or infinity, fewer than two rows, or if parameters contradict each
             other.
         """
-        X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
-        rows, weights = self._start(X, weights)
-        max_iter = self.max_iter or MAX_ITER[self.solver]
-        with threads_for(self._work_per_step(X.shape[0])):
-            if self.solver == "batch":
-                self._fit_batch(rows, weights, max_iter)
-            else:
-                self._fit_online(rows, weights, max_iter)
+        with self._as_it_was_on_failure():
+            X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
+            rows, weights = self._start(X, weights)
+            max_iter = self.max_iter or MAX_ITER[self.solver]
+            with threads_for(self._work_per_step(X.shape[0])):
+                if self.solver == "batch":
+                    self._fit_batch(rows, weights, max_iter)
+                else:
+                    self._fit_online(rows, weights, max_iter)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -323,13 +340,33 @@ class GLGAE(BaseCodec):
         -------
         self : object
             The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter that shapes the model, such as `n_nodes`, is no longer what it was.
         """
         resume = hasattr(self, "nodes_data_")
-        X, weights = self._validate(X, sample_weight, not resume, min_samples=1 if resume else 2)
-        rows, weights = self._to_rows(X, weights) if resume else self._start(X, weights)
-        with threads_for(self._work_per_step(X.shape[0])):
-            self._fit_online(rows, weights, n_epochs=1)
+        least = 1 if resume else 2
+        with self._as_it_was_on_failure():
+            if resume:
+                self._check_shape_is_kept()
+            X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
+            rows, weights = self._go_on(X, weights) if resume else self._start(X, weights)
+            with threads_for(self._work_per_step(X.shape[0])):
+                self._fit_online(rows, weights, n_epochs=1)
         return self
+
+    def _check_shape_is_kept(self):
+        """Refuse parameters that are not those of the model that `partial_fit` goes on with."""
+        for name in self._shaping:
+            then, now = self._fitted_params[name], getattr(self, name)
+            if not np.array_equal(then, now):
+                raise ValueError(
+                    f"partial_fit goes on with the model that fit has built; {name} was {then!r} "
+                    f"then and is {now!r} now. Set it back, or call fit (with warm_start=False) / "
+                    "use a new estimator."
+                )
 
     def _check_parameters(self):
         if isinstance(self.node_layout, str):
@@ -350,17 +387,12 @@ class GLGAE(BaseCodec):
         """Learn the units, give the nodes their first places; return rows and weights."""
         self.device_ = str(check_device(self.device))
         self._seed = draw_seed(self.random_state)
-        self._n_features_out = self.n_components
-        self._fitted_params = {
-            "objective": self.objective,
-            "null_weight": float(self.null_weight),
-            "constrain": bool(self.constrain),
-            "ridge": float(self.ridge),
-        }
-        self.mean_, variance = weighted_mean_and_variance(
-            X, np.ones(X.shape[0]) if weights is None else weights
-        )
-        self.scale_ = float(np.sqrt(variance.mean())) or 1.0
+        self._is_seeded = self.random_state is not None
+        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
+        self._fitted_params = self._get_fitted_params()
+        moments = weighted_moments(X, weights)
+        self.mean_, self.scale_ = moments.mean, to_scale(moments)
+        check_magnitude(moments, self.scale_, self.dtype)
         self._statistics, self._n_steps = None, 0
         self.n_iter_, self.objective_history_ = 0, []
 
@@ -374,6 +406,16 @@ class GLGAE(BaseCodec):
         self.noise_variance_ = self.scale_**2 if fixed is None else float(fixed)
         self.nodes_data_ = self.mean_ + self.scale_ * A
         return rows, weights
+
+    def _get_fitted_params(self):
+        """Return the parameters that the fitted model goes by, whatever is set later."""
+        names = (*self._shaping, "ridge", "max_encode_iter")
+        return {name: copy.deepcopy(getattr(self, name)) for name in names}
+
+    def _go_on(self, X, weights):
+        """Take over what steers training from the parameters of now; return rows and weights."""
+        self._fitted_params = self._get_fitted_params()
+        return self._to_rows(X, weights)
 
     def _work_per_step(self, n_rows):
         return n_rows * self._work_per_row()
@@ -441,7 +483,10 @@ class GLGAE(BaseCodec):
         A = kmeans.cluster_centers_
         B = _principal_coordinates(A, self.n_components)
         wanted = self._get_spacing() * len(A) ** (1 / self.n_components) / math.sqrt(12)
-        return A, B * (wanted / (np.sqrt(B.var(axis=0).mean()) or 1.0))
+        # Centres of rows that are all one differ by rounding, which is not to be spread out.
+        spread = np.sqrt(B.var(axis=0).mean())
+        differ = weighted_moments(self.mean_ + self.scale_ * A).deviation.any()
+        return A, B * (wanted / spread if differ and spread else 0.0)
 
     # The two solvers
 
@@ -489,6 +534,8 @@ class GLGAE(BaseCodec):
             for chosen in order.split(self.batch_size):
                 reconsider_threads()
                 x, w = rows.take(chosen), weights[chosen]
+                if not w.any():
+                    continue  # nothing to learn from: it is no step
                 z, phi = nodes.encode(x, self.n_encode_iter + 1)
                 total += float((w * (phi + nodes.constant())).sum())
                 new = nodes.statistics(x, z, w)
@@ -504,7 +551,7 @@ class GLGAE(BaseCodec):
         Z = weights.new_empty(len(rows), self._n_features_out)
         for span in chunks_of(rows):
             reconsider_threads()
-            Z[span] = nodes.encode(rows.span(span), self.max_encode_iter)[0]
+            Z[span] = nodes.encode(rows.span(span), self._n_search_steps())[0]
         self._remember(nodes, Z, weights)
 
     def _has_settled(self, before, after):
@@ -513,7 +560,7 @@ class GLGAE(BaseCodec):
 
     def _report(self, F):
         self.n_iter_ += 1
-        self.objective_history_.append(F - self._log_volume())
+        self.objective_history_ = [*self.objective_history_, F - self._log_volume()]
         if self.verbose:
             print(f"iteration {self.n_iter_:4d}   objective {self.objective_history_[-1]:.6f}")
 
@@ -532,11 +579,11 @@ class GLGAE(BaseCodec):
 
     def _make_nodes(self, dtype, objective=None):
         """Return the nodes with the objective of the fit, or another."""
-        params = dict(self._fitted_params)
-        own, ridge = params.pop("objective"), params.pop("ridge")
-        objective = own if objective is None else objective
+        names = ["null_weight", "constrain"]
+        objective = objective or self._fitted_params["objective"]
         if objective == "reconstruction":
-            params["ridge"] = ridge
+            names.append("ridge")
+        params = {name: self._fitted_params[name] for name in names}
         A = (self.nodes_data_ - self.mean_) / self.scale_
         A, B = (torch.from_numpy(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
         variance = self.noise_variance_ / self.scale_**2
@@ -546,7 +593,10 @@ class GLGAE(BaseCodec):
         return self._make_nodes(dtype)
 
     def _encode_batch(self, module, x):
-        return module.encode(self._units.enter(x, x.dtype), self.max_encode_iter)[0]
+        return module.encode(self._units.enter(x, x.dtype), self._n_search_steps())[0]
+
+    def _n_search_steps(self):
+        return self._fitted_params["max_encode_iter"]
 
     def score_samples(self, X, *, kind="marginal"):
         r"""Return the logarithm of the density of each row.
@@ -567,7 +617,7 @@ class GLGAE(BaseCodec):
 
         Returns
         -------
-        score : ndarray of shape (n_samples,)
+        score : ndarray of shape (n_samples,), of float64
             Nats, in the units of X.
 
         Raises
@@ -579,7 +629,8 @@ class GLGAE(BaseCodec):
         if kind not in ("marginal", "profile"):
             raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
         function = self._marginal if kind == "marginal" else self._profile
-        return self._map_rows(X, X.dtype, function) - X.dtype.type(self._log_volume())
+        # In double precision: in single, the square of a distance of 1e20 is infinite.
+        return self._map_rows(X, np.float64, function) - self._log_volume()
 
     def _log_volume(self):
         """Return the logarithm of the volume that scaled units have in the units of X."""
@@ -595,7 +646,7 @@ class GLGAE(BaseCodec):
         if self._fitted_params["objective"] != "reconstruction":
             nodes = self._make_nodes(x.dtype, "likelihood")
         x = self._units.enter(x, x.dtype)
-        z, phi = nodes.encode(x, self.max_encode_iter)
+        z, phi = nodes.encode(x, self._n_search_steps())
         if self._fitted_params["objective"] == "reconstruction":
             phi = (x - nodes.decode(z)).square().sum(dim=1) / (-2 * nodes.variance)
         return phi + nodes.log_normaliser()
@@ -640,7 +691,7 @@ class GLGAE(BaseCodec):
 
         def posterior(nodes, x):
             x = self._units.enter(x, x.dtype)
-            z, _ = nodes.encode(x, self.max_encode_iter)
+            z, _ = nodes.encode(x, self._n_search_steps())
             log_p = nodes.log_likelihood(x, nodes.prototypes())
             return (log_p + nodes.log_kernel(z)).softmax(dim=1)
 
@@ -692,7 +743,7 @@ class GLGAE(BaseCodec):
             X = self._decode(self._draw_codes(n_samples, random_state))
         if observation_noise:
             X = X + np.sqrt(self.noise_variance_) * random_state.standard_normal(X.shape)
-        return X.astype(self.embedding_.dtype)
+        return X.astype(getattr(self, "_X_dtype", self.embedding_.dtype))
 
     def _draw_codes(self, n_samples, random_state):
         """Return codes of training rows, each moved a little."""
@@ -712,6 +763,8 @@ class GLGAE(BaseCodec):
 
     def _restore(self, state):
         super()._restore(state)
+        if hasattr(self, "_fitted_params"):  # of an older version they were fewer
+            self._fitted_params = {**self._get_fitted_params(), **self._fitted_params}
         if hasattr(self, "device_") and not is_available(self.device_):
             self.device_ = "cpu"
 

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _residuals(estimator, X, sample_weight):
-    """Return X, X minus its reconstruction, and normalised weights, (n_samples, 1)."""
+    """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(
             f"estimator must have inverse_transform. Got {type(estimator).__name__} instead."
@@ -32,7 +32,11 @@ def _residuals(estimator, X, sample_weight):
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)
     )
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-    return X, X - X_hat, weights[:, None] / weights.sum()
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    counts = weights != 0  # the other rows may be anything
+    weights = weights[counts, None] / weights.sum()
+    return X[counts], X[counts] - X_hat[counts], weights
 
 
 def mean_squared_reconstruction_error(estimator, X, *, sample_weight=None):
@@ -107,9 +111,30 @@ def explained_variance(estimator, X, *, sample_weight=None):
     0.9777
     """
     X, residual, weights = _residuals(estimator, X, sample_weight)
-    left = (weights * residual**2).sum()
-    total = (weights * (X - (weights * X).sum(axis=0)) ** 2).sum()
-    return float(1 - left / total) if total else float(left == 0)
+    # The mean of a constant column is its value, whatever the rounding of the sum.
+    mean = np.clip((weights * X).sum(axis=0), X.min(axis=0), X.max(axis=0))
+    unit = np.abs(X).max() or 1.0  # so that no square leaves the range
+    left, total = (np.linalg.norm(A / unit, axis=1) for A in (residual, X - mean))
+    return explained_share(left, total, weights[:, 0], X.shape[1])
+
+
+def explained_share(left, total, weights, magnitude):
+    """Return 1 minus the ratio of weighted sums of squares; see `explained_variance`.
+
+    Parameters
+    ----------
+    left, total : ndarray of shape (n_samples,)
+        Distances of rows from their reconstructions and from the mean.
+    weights : ndarray of shape (n_samples,)
+    magnitude : float
+        Size of the rows that were subtracted from each other: what their rounding leaves is 0.
+    """
+    counts = weights != 0
+    left, total, weights = left[counts], total[counts], weights[counts]
+    unit = total.max(initial=0.0)  # so that no square leaves the range
+    if unit <= 4 * np.finfo(np.float64).eps * magnitude:
+        return float(left.max(initial=0.0) <= unit)
+    return float(1 - weights @ np.square(left / unit) / (weights @ np.square(total / unit)))
 
 
 def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_weight=None):
@@ -256,16 +281,24 @@ def _pooled_kernel(X, Y, bandwidths):
         raise ValueError(
             f"X and Y must have as many columns. Got {X.shape[1]} and {Y.shape[1]} instead."
         )
-    squared = euclidean_distances(np.concatenate([X, Y]), squared=True)
+    squared, unit = _squared_distances(np.concatenate([X, Y]))
     if isinstance(bandwidths, str) and bandwidths == "median":
         median = np.sqrt(np.median(squared[np.triu_indices_from(squared, 1)])) or 1.0
-        bandwidths = median * np.array([0.5, 1.0, 2.0])
+        bandwidths = median * unit * np.array([0.5, 1.0, 2.0])
     bandwidths = np.atleast_1d(np.asarray(bandwidths, dtype=np.float64))
     if not (bandwidths > 0).all():
         raise ValueError(f"bandwidths must be positive. Got {bandwidths} instead.")
-    kernel = np.mean([np.exp(-squared / (2 * s**2)) for s in bandwidths], axis=0)
+    kernel = np.mean([np.exp(-squared / (2 * (s / unit) ** 2)) for s in bandwidths], axis=0)
     np.fill_diagonal(kernel, 0.0)
     return kernel, len(X)
+
+
+def _squared_distances(X):
+    """Return the squared distances between rows over the square of a unit, and that unit."""
+    # They are computed as |x|^2 + |y|^2 - 2 x y, which an offset would leave no digits of.
+    X = X - np.clip(X.mean(axis=0), X.min(axis=0), X.max(axis=0))
+    unit = float(np.ldexp(1.0, np.frexp(np.abs(X).max())[1]))
+    return euclidean_distances(X / unit, squared=True), unit
 
 
 def _unbiased_mmd(kernel, in_X):

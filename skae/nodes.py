@@ -25,6 +25,7 @@ LONGEST_STEP = 1.5  # of a Newton step, in units of the kernel's width
 STILL = 1e-4  # a code that moves less has arrived
 SMALLEST_VARIANCE = 1e-6  # as a share of the variance of the data
 SMALLEST_MASS = 1e-8  # a node with less keeps its place
+ROUNDING = 4  # of a matrix of sums of products, in units of its trace and of the precision
 SMALLEST_EXPONENT = -80.0  # below it single precision has numbers that processors are slow with
 CELLS = 2**17  # rows x nodes, or rows x features, searched at a time: what a cache holds
 
@@ -365,7 +366,21 @@ class Reconstruction(Nodes):
     def best_places(self, s):
         gram = s["gram"].clone()
         gram.diagonal().add_(self.ridge / len(gram))
-        return torch.cholesky_solve(s["moment"], torch.linalg.cholesky(gram))
+        rounding = ROUNDING * torch.finfo(self.B.dtype).eps * float(s["gram"].trace())
+        factor, failed = torch.linalg.cholesky_ex(gram)
+        if self.ridge / len(gram) > rounding and not failed:
+            return torch.cholesky_solve(s["moment"], factor)
+        return self._move_where_certain(gram, s["moment"], rounding)
+
+    def _move_where_certain(self, gram, moment, rounding):
+        """Return the solution of gram A = moment in the directions that rounding leaves known.
+
+        In the others the nodes stay where they are, so that the objective does not fall.
+        """
+        values, vectors = torch.linalg.eigh(gram)
+        inverse = torch.where(values > rounding, 1 / values, 0.0)
+        A = self.A.double()
+        return A + vectors @ (inverse[:, None] * (vectors.T @ (moment - gram @ A)))
 
     def misfit(self, s, A):
         inner = (A * s["moment"]).sum()

@@ -4,6 +4,7 @@ This file, `codec` and `base` are the only ones in which arrays meet tensors.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ CELLS, LEAST_CHUNK, CHUNK = 2**18, 256, 4096
 ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
 N_DENSE = 2048  # features up to which a covariance is formed whole
 HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
+# Numbers up to here, and down to its reciprocal, whose squares may be summed over a large table.
+SQUARABLE = {"float32": 1e17, "float64": 1e140}
+EXTREME = 1e30  # scales beyond it, or its reciprocal, are too near the ends of single precision
 
 
 class Units:
@@ -32,7 +36,9 @@ class Units:
         self.shift = torch.as_tensor(0.0 if shift is None else shift, dtype=torch.float64)
         self.scale = torch.as_tensor(scale, dtype=torch.float64)
         # Far from the origin, single precision would lose the data in its own offset.
-        self.is_far = bool((self.shift.abs() > 1024 * self.scale).any())
+        far = self.shift.abs() > 1024 * self.scale
+        extreme = (self.scale > EXTREME) | (self.scale < 1 / EXTREME)
+        self.is_far = bool(far.any() or extreme.any())
         self._cast = {}
 
     def _constants(self, x):
@@ -57,6 +63,9 @@ class Units:
         """Return the tensor x, in the network's units, in the user's."""
         if self.is_identity:
             return x
+        if self.is_far:
+            shift, scale = self._constants(x.double())
+            return torch.addcmul(shift, x.double(), scale).to(x.dtype)
         shift, scale = self._constants(x)
         return torch.addcmul(shift, x, scale)
 
@@ -270,17 +279,114 @@ def _overflows(X, device):
 # Weighted statistics, one pass over the rows each, accumulated in double precision.
 
 
-def weighted_mean_and_variance(X, weights):
-    """Return the mean and the variance of each column, as float64 arrays."""
-    total = sum(weights[rows].sum() for rows in chunks_of(X))
-    mean = np.zeros(X.shape[1])
+class Moments(NamedTuple):
+    """What the columns of a table are like, as float64 arrays of shape (n_columns,).
+
+    `deviation` is the standard deviation, and 0 where a column is constant; `noise` is what
+    rounding has left of one there, and 0 elsewhere. `farthest` is the largest distance of a row
+    from the mean, `largest` the largest magnitude; both of all rows, whatever their weights.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    noise: np.ndarray
+    farthest: np.ndarray
+    largest: np.ndarray
+
+
+def weighted_moments(X, weights=None):
+    """Return the `Moments` of a table whose rows have weights, by default equal ones."""
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    with np.errstate(over="ignore", invalid="ignore"):  # that is `check_magnitude`
+        mean, low, high = _weighted_mean_and_range(X, weights)
+        farthest = np.maximum(high - mean, mean - low)
+        # In units near the data no square leaves the range; powers of two round nothing.
+        unit = np.ldexp(1.0, np.frexp(farthest)[1] - 1)
+        squares = np.zeros(X.shape[1])
+        for rows in chunks_of(X):
+            centred = (chunk_to_tensor(X, rows).numpy() - mean) / unit
+            squares += weights[rows] @ np.square(centred, out=centred)
+        deviation = unit * np.sqrt(squares / weights.sum())
+    constant = is_constant(deviation, mean, np.count_nonzero(weights))
+    return Moments(
+        mean,
+        deviation=np.where(constant, 0.0, deviation),
+        noise=np.where(constant, deviation, 0.0),
+        farthest=farthest,
+        largest=np.maximum(np.abs(low), np.abs(high)),
+    )
+
+
+def _weighted_mean_and_range(X, weights):
+    """Return mean, minimum and maximum of each column; of a constant one all are the same."""
+    total = np.zeros(X.shape[1])
+    low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in chunks_of(X):
-        mean += weights[rows] @ chunk_to_tensor(X, rows).numpy() / total
-    variance = np.zeros(X.shape[1])
-    for rows in chunks_of(X):
-        centred = chunk_to_tensor(X, rows).numpy() - mean
-        variance += weights[rows] @ np.square(centred, out=centred) / total
-    return mean, variance
+        x = chunk_to_tensor(X, rows).numpy()
+        total += weights[rows] @ x
+        low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
+    return np.clip(total / weights.sum(), low, high), low, high
+
+
+def is_constant(deviation, mean, n_samples):
+    """Return which columns do not vary by more than the rounding of n_samples numbers explains.
+
+    The bound of Chan, Golub and LeVeque 1983, as in scikit-learn's `StandardScaler`
+    (``var <= n * eps * var + (n * mean * eps) ** 2``), but with roots in place of squares.
+    """
+    rounding = n_samples * np.finfo(np.float64).eps
+    return deviation * math.sqrt(max(0.0, 1 - rounding)) <= rounding * np.abs(mean)
+
+
+def to_scale(moments, per_feature=False):
+    """Return what centred data are divided by, a number or one for each column.
+
+    It is 1 where nothing varies; but no noise of rounding is larger than 1 after it.
+    """
+    deviation, noise = moments.deviation, moments.noise
+    if not per_feature:
+        deviation, noise = root_mean_square(deviation), noise.max()
+    scale = np.maximum(np.where(deviation > 0, deviation, 1.0), noise)
+    return scale if per_feature else float(scale)
+
+
+def root_mean_square(values):
+    """Return the root of the mean square of numbers whose squares may be out of range."""
+    unit = np.ldexp(1.0, np.frexp(np.abs(values).max())[1] - 1)
+    return unit * np.sqrt(np.square(values / unit).mean())
+
+
+def check_magnitude(moments, scale, dtype):
+    """Refuse data whose squares are out of the range of the numbers they are summed in.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of X.
+    scale : float, ndarray of shape (n_features,) or None
+        What the networks see X divided by; None: X as it is.
+    dtype : {"float32", "float64"}
+        Precision of the training.
+    """
+    spread = root_mean_square(moments.deviation)
+    _check_square(spread, "X varies by about", "float64")
+    if scale is None:
+        _check_square(spread, "scaling is off, and X varies by about", dtype)
+        _check_square(max(1.0, moments.largest.max()), "scaling is off, and X reaches", dtype)
+        return
+    reach = max(1.0, (moments.farthest / scale).max())
+    _check_square(reach, "X has rows whose distance from the rest, divided by scale_, is", dtype)
+
+
+def _check_square(size, what, dtype):
+    """Refuse a number whose square, added up over a table, is out of range; 0 is fine."""
+    limit = SQUARABLE[dtype]
+    if size == 0 or 1 / limit <= size <= limit:
+        return
+    raise ValueError(
+        f"{what} {size:.1e}; the square of that is too {'small' if size < 1 else 'large'} for "
+        f"{dtype}. Rescale X first, so that it varies by about 1."
+    )
 
 
 def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=N_DENSE):

@@ -46,15 +46,15 @@ def test_shapes_and_dtypes(estimator, dtype):
     ae = clone(estimator).fit(data)
     k = code_size(ae)
     Z = ae.transform(data)
-    for array, shape in [
-        (Z, (150, k)),
-        (ae.inverse_transform(Z), (150, 4)),
-        (ae.reconstruct(data), (150, 4)),
-        (ae.reconstruction_error(data), (150,)),
-        (ae.score_samples(data), (150,)),
+    for array, shape, wanted in [
+        (Z, (150, k), dtype),
+        (ae.inverse_transform(Z), (150, 4), dtype),
+        (ae.reconstruct(data), (150, 4), dtype),
+        (ae.reconstruction_error(data), (150,), np.float64),
+        (ae.score_samples(data), (150,), np.float64),
     ]:
         assert array.shape == shape
-        assert array.dtype == dtype
+        assert array.dtype == wanted
     assert ae.sample(7).shape == (7, 4)
     assert isinstance(ae.score(data), float)
 

@@ -1,7 +1,9 @@
 """GLGAE: exact derivatives, blocks that only ascend, order of the objectives, known answers."""
 
+import copy
 import io
 import math
+import re
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -18,6 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from skae import GLGAE
 from skae.metrics import explained_variance
 from skae.nodes import OBJECTIVES, Bound, Likelihood, Reconstruction
+from skae.randomness import draw_seed, make_generator
 
 X = load_iris().data
 objectives = pytest.mark.parametrize("objective", OBJECTIVES)
@@ -591,11 +594,216 @@ def test_verbose_prints_the_objective():
     np.testing.assert_allclose(float(lines[-1].split()[-1]), model.objective_, atol=1e-5)
 
 
-def test_parameters_set_after_fit_change_nothing_but_the_search():
-    model = GLGAE(n_nodes=16).fit(X)
-    Z = model.transform(X)
-    model.set_params(objective="bound", null_weight=1.0, constrain=False, n_components=3)
-    np.testing.assert_array_equal(model.transform(X), Z)
+# Numbers that single precision, or a tiny ridge, leave hardly any digits of
+
+
+@pytest.mark.parametrize("ridge", [1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3])
+@pytest.mark.parametrize("settings", [{}, {"spacing": 0.3}, {"n_nodes": 400}])
+def test_a_tiny_ridge_in_single_precision(ridge, settings):
+    """No solution is refused, and with what rounding leaves unknown the objective ascends."""
+    for seed in range(4):
+        data = np.random.default_rng(seed).normal(size=(150, 5))
+        model = GLGAE(ridge=ridge, max_iter=8, tol=0, **settings).fit(data)
+        history = np.array(model.objective_history_)
+        assert np.isfinite(model.reconstruct(data)).all()
+        assert (np.diff(history) >= -1e-5 * np.abs(history[1:])).all()
+    online = GLGAE(ridge=ridge, solver="online", max_iter=2, random_state=0, **settings).fit(data)
+    assert online.score(data) > -20
+
+
+def test_both_ways_to_the_places_of_nodes_agree():
+    x, A, B, z, variance = random_case()
+    nodes = make("reconstruction", A, B, variance)
+    statistics = nodes.statistics(x, z, x.new_ones(N))
+    s = {name: value / statistics["total"] for name, value in statistics.items()}
+    gram = s["gram"] + nodes.ridge / K * torch.eye(K).double()
+    torch.testing.assert_close(
+        nodes._move_where_certain(gram, s["moment"], 1e-12), nodes.best_places(s)
+    )
+
+
+# Batches without weight
+
+
+@objectives
+def test_batches_without_weight_change_nothing(objective):
+    settings = {"objective": objective, "n_nodes": 9, "batch_size": 50, "random_state": 0}
+    order = torch.randperm(150, generator=make_generator(draw_seed(0), "shuffling")).numpy()
+    for empty in (0, 1, 2):  # which of the three batches
+        weights = np.ones(150)
+        weights[order[50 * empty : 50 * empty + 50]] = 0
+        model = GLGAE(**settings).partial_fit(X, sample_weight=weights)
+        assert np.isfinite(model.nodes_data_).all()
+        assert np.isfinite(model.objective_)
+        assert model._n_steps == 2
+
+
+# The fitted model, and parameters set after it
+
+
+def test_a_fitted_model_goes_by_its_own_parameters():
+    model = GLGAE(n_nodes=16, random_state=0).fit(X)
+    before = vars(model).copy()
+
+    def outcomes():
+        return [
+            model.transform(X),
+            model.reconstruct(X),
+            model.score_samples(X),
+            model.score_samples(X, kind="profile"),
+            model.responsibilities(X),
+            model.sample(5),
+            model.prototypes_,
+        ]
+
+    expected = outcomes()
+    others = {
+        "n_components": 3,
+        "n_nodes": 9,
+        "objective": "bound",
+        "spacing": 3.0,
+        "null_weight": 1.0,
+        "constrain": False,
+        "node_layout": "kmeans",
+        "noise_variance": 9.0,
+        "ridge": 1.0,
+        "solver": "online",
+        "batch_size": 7,
+        "forgetting": 0.9,
+        "max_iter": 1,
+        "tol": 1.0,
+        "n_encode_iter": 1,
+        "max_encode_iter": 1,
+        "device": "cuda",
+        "dtype": "float64",
+        "random_state": 7,
+        "verbose": 1,
+    }
+    assert set(others) == set(model.get_params())
+    model.set_params(**others)
+    for found, wanted in zip(outcomes(), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert {k: v for k, v in vars(model).items() if k not in others} == {
+        k: v for k, v in before.items() if k not in others
+    }
+
+
+OTHER_SHAPES = {
+    "n_components": 3,
+    "n_nodes": 9,
+    "objective": "bound",
+    "spacing": 3.0,
+    "null_weight": 1.0,
+    "constrain": False,
+    "node_layout": [[0.0, 1.0], [1.0, 0.0]],
+    "noise_variance": 9.0,
+    "device": "cpu",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), OTHER_SHAPES.items())
+def test_partial_fit_refuses_another_shape(name, value):
+    model = GLGAE(n_nodes=16, random_state=0).fit(X)
+    nodes, then = model.nodes_data_, getattr(model, name)
+    model.set_params(**{name: value})
+    words = f"{name} was {then!r} then and is {value!r} now. Set it back, or call fit"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        model.partial_fit(X)
+    assert model.nodes_data_ is nodes
+    model.set_params(**{name: then}).partial_fit(X)
+    assert set(GLGAE._shaping) == set(OTHER_SHAPES)
+
+
+def test_partial_fit_goes_by_the_training_parameters_of_now():
+    def after(**params):
+        model = GLGAE(n_nodes=16, random_state=0).fit(X)
+        return model.set_params(**params).partial_fit(X)
+
+    plain = after().nodes_data_
+    for params in (
+        {"batch_size": 7},
+        {"forgetting": 0.9},
+        {"n_encode_iter": 9, "batch_size": 50},
+        {"ridge": 1.0},
+        {"dtype": "float64"},
+    ):
+        assert np.abs(after(**params).nodes_data_ - plain).max() > 0
+    model = after(max_encode_iter=1)
+    longer = after().transform(X)
+    assert np.abs(model.transform(X) - longer).max() > 0
+
+
+def test_given_places_that_the_user_writes_into_are_another_shape():
+    places = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    model = GLGAE(node_layout=places).fit(X).partial_fit(X)
+    places += 1
+    with pytest.raises(ValueError, match="node_layout was"):
+        model.partial_fit(X)
+
+
+def test_models_of_older_versions_are_read():
+    model = GLGAE(n_nodes=9, random_state=0).fit(X)
+    state = dict(model.__getstate__())
+    old = ("objective", "null_weight", "constrain", "ridge")
+    state["_fitted_params"] = {name: state["_fitted_params"][name] for name in old}
+    for name in ("_is_seeded", "_X_dtype"):
+        del state[name]
+    restored = GLGAE.__new__(GLGAE)
+    restored.__setstate__(state)
+    np.testing.assert_array_equal(restored.transform(X), model.transform(X))
+    np.testing.assert_allclose(restored.sample(3), model.sample(3), rtol=1e-6)
+    restored.partial_fit(X)
+
+
+class Failure(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [Failure, KeyboardInterrupt])
+@pytest.mark.parametrize("solver", ["batch", "online"])
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+def test_a_fit_that_fails_leaves_the_model_as_it_was(error, solver, again, monkeypatch):
+    def fail(self, *args):
+        report(self, *args)
+        raise error
+
+    report = GLGAE._report
+    fitted = GLGAE(n_nodes=9, solver=solver, random_state=0).fit(X)
+    new = GLGAE(n_nodes=9, solver=solver)
+    before = copy.deepcopy(vars(fitted))
+    monkeypatch.setattr(GLGAE, "_report", fail)
+    data = X if again == "partial_fit" else 3 * X[:, :2]
+    for model in (fitted, new):
+        with pytest.raises(error):
+            getattr(model, again)(data)
+    assert vars(new) == vars(GLGAE(n_nodes=9, solver=solver))
+    assert set(vars(fitted)) == set(before)
+    for name, value in vars(fitted).items():
+        np.testing.assert_equal(value, before[name], name)
+
+
+def test_refused_data_leave_the_model_as_it_was():
+    model = GLGAE(n_nodes=9).fit(X)
+    for bad in (1e200 * X[:, :2], X[:1, :2], np.full((9, 3), np.nan)):
+        with pytest.raises(ValueError, match=r"too large|minimum of 2|NaN"):
+            model.fit(bad)
+        assert model.n_features_in_ == 4
+        assert np.isfinite(model.transform(X)).all()
+
+
+def test_samples_without_a_seed_are_fresh():
+    model = GLGAE(n_nodes=9).fit(X)
+    assert np.abs(model.sample(5) - model.sample(5)).max() > 0
+    model.set_params(random_state=0)  # after the fact
+    assert np.abs(model.sample(5) - model.sample(5)).max() > 0
+    np.testing.assert_array_equal(model.sample(5, random_state=1), model.sample(5, random_state=1))
+    seeded = GLGAE(n_nodes=9, random_state=0).fit(X).set_params(random_state=None)
+    np.testing.assert_array_equal(seeded.sample(5), seeded.sample(5))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_have_the_precision_of_the_training_data(dtype):
+    assert GLGAE(n_nodes=9).fit(X.astype(dtype)).sample(2).dtype == dtype
 
 
 def test_fitted_state_is_arrays_strings_and_numbers():

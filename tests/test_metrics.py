@@ -62,6 +62,38 @@ def test_constant_data():
     assert metrics.explained_variance(PCA(1).fit(same), same + 1) in (0, 1)
 
 
+class Half:
+    """A transformer that gives back half of what it is given."""
+
+    def transform(self, X):
+        return X
+
+    def inverse_transform(self, Z):
+        return Z / 2
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-160, 1e160, 1e200, 1e300])
+def test_the_explained_variance_of_data_whose_squares_are_out_of_range(scale):
+    expected = metrics.explained_variance(Half(), X)
+    np.testing.assert_allclose(metrics.explained_variance(Half(), X * scale), expected)
+
+
+def test_columns_that_are_constant_but_for_rounding():
+    same = np.full((37, 3), 0.1)
+    assert metrics.explained_variance(Half(), same) == 0
+    assert metrics.explained_variance(PCA(1).fit(np.ones((5, 3))), np.ones((5, 3))) == 1
+    rounded = np.where(np.arange(37)[:, None] % 3, 0.3, 0.1 + 0.2) * np.ones(3)
+    assert metrics.explained_variance(Half(), rounded) == 0
+
+
+def test_rows_without_weight_do_not_count():
+    weights = np.r_[np.ones(150), 0]
+    found = metrics.explained_variance(Half(), np.r_[X, [[1e200] * 4]], sample_weight=weights)
+    np.testing.assert_allclose(found, metrics.explained_variance(Half(), X))
+    with pytest.raises(ValueError, match="non-zero"):
+        metrics.explained_variance(Half(), X, sample_weight=np.zeros(150))
+
+
 @pytest.mark.parametrize(
     "scorer",
     [metrics.explained_variance_scorer, metrics.neg_mean_squared_reconstruction_error_scorer],
@@ -121,6 +153,20 @@ def test_the_discrepancy_of_two_gaussians():
         expected = 2 * (1 / 3) ** 1.5 * (1 - np.exp(-3 * shift**2 / 6))
         error = np.std(values) / 300**0.5
         assert abs(np.mean(values) - expected) < 4 * error
+
+
+def test_the_discrepancy_does_not_depend_on_units_and_origin():
+    A, B = two_samples(shift=0.5)
+    expected = metrics.maximum_mean_discrepancy(A, B)
+    for scale in (1e-300, 1e-200, 1e200, 1e300):
+        found = metrics.maximum_mean_discrepancy(scale * A, scale * B)
+        np.testing.assert_allclose(found, expected)
+        found = metrics.maximum_mean_discrepancy(scale * A, scale * B, bandwidths=scale)
+        np.testing.assert_allclose(found, metrics.maximum_mean_discrepancy(A, B, bandwidths=1.0))
+    np.testing.assert_allclose(
+        metrics.maximum_mean_discrepancy(A + 1e8, B + 1e8), expected, rtol=1e-5
+    )
+    assert metrics.maximum_mean_discrepancy(*np.full((2, 37, 3), 0.1)) == 0
 
 
 def test_the_null_distribution():
