@@ -135,6 +135,8 @@ class AdversarialModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(
         self,
         encoder,
@@ -151,7 +153,7 @@ class AdversarialModule(AutoencoderModule):
         self.discriminator = discriminator
         self.prior, self.n_components = prior, n_components
         self.is_gaussian, self.weight = is_gaussian, weight
-        own = prior is draw_standard or isinstance(prior, MixturePrior)
+        own = prior is draw_standard or type(prior) is MixturePrior
         self.draws_globally |= not own  # a sampler of the user may
 
     def start_linear(self, components, variances, mean):

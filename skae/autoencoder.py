@@ -5,6 +5,7 @@ from torch import nn
 from .base import BaseAutoencoder
 from .distributions import LIKELIHOODS
 from .networks import ACTIVATIONS, INVERSES, draw_masks, identity
+from .repeating import is_repeatable
 
 
 class AutoencoderModule(nn.Module):
@@ -21,6 +22,8 @@ class AutoencoderModule(nn.Module):
     code_activation, output_activation : str
         Keys of `ACTIVATIONS`, applied to what encoder and decoder return.
     """
+
+    repeatable = True
 
     monitored = ("reconstruction",)
 
@@ -40,8 +43,8 @@ class AutoencoderModule(nn.Module):
         self.output_activation = ACTIVATIONS[output_activation]
         link = "sigmoid" if likelihood == "bernoulli" else output_activation
         self.to_parameters = INVERSES.get(link, identity)
-        own = [hasattr(network, "draw_masks") for network in (encoder, decoder)]
-        self.draws_globally = not all(own)  # networks of the user may
+        # Networks of the user may, unless they say that they are pure functions.
+        self.draws_globally = not (is_repeatable(encoder) and is_repeatable(decoder))
 
     def start_output(self, mean):
         """Let the mean of p(x | z), (n_features,), start near the mean of the data.

@@ -30,6 +30,8 @@ class ContractiveModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(self, encoder, decoder, *, penalty, estimate, n_components, **options):
         super().__init__(encoder, decoder, **options)
         self.penalty, self.estimate, self.n_components = penalty, estimate, n_components

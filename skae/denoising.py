@@ -34,6 +34,8 @@ class DenoisingModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(self, encoder, decoder, *, corruption, level, n_features, **options):
         super().__init__(encoder, decoder, **options)
         self.corruption = Corruption(corruption, level, n_features)

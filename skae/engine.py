@@ -332,9 +332,10 @@ class Engine(NeuralNet):
 
         To make it takes longer than to encode a row; to copy the numbers does not.
         """
-        foreign = getattr(self.module_, "draws_globally", False)  # may keep more than tensors
+        module = self.module_
+        foreign = getattr(module, "draws_globally", False) or not repeating.is_repeatable(module)
         with torch.inference_mode(False), torch.no_grad():
-            if foreign or dtype not in self._twins:
+            if foreign or dtype not in self._twins:  # it may keep more than tensors
                 self._twins[dtype] = copy.deepcopy(self.module_).to(dtype)
             twin = self._twins[dtype]
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
@@ -471,7 +472,8 @@ class Engine(NeuralNet):
 
     def _make_repeater(self, sizes, epochs):
         """Return what repeats steps, None where they are not the same operations each time."""
-        foreign = getattr(self.module_, "draws_globally", False)  # code that we do not know
+        module = self.module_
+        foreign = getattr(module, "draws_globally", False) or not repeating.is_repeatable(module)
         closure = isinstance(self.optimizer_, torch.optim.LBFGS)
         norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
         if foreign or closure or norms or self._per_batch_callbacks:

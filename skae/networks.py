@@ -91,6 +91,8 @@ class MLP(nn.Module):
         Draws the initial weights.
     """
 
+    repeatable = True
+
     def __init__(
         self,
         n_in,
@@ -179,6 +181,8 @@ class TiedMLP(nn.Module):
     encoder : MLP
         The network to mirror. Its weights stay its own: they are not parameters of this module.
     """
+
+    repeatable = True
 
     def __init__(self, encoder):
         super().__init__()

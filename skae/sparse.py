@@ -80,6 +80,8 @@ class SparseModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(
         self, encoder, decoder, *, sparsity, penalty, n_active, rho, n_components, **options
     ):

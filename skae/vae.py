@@ -39,6 +39,8 @@ ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al.
 class StandardPrior(nn.Module):
     """p(z) = N(0, I)."""
 
+    repeatable = True
+
     def __init__(self, n_components):
         super().__init__()
         self.n_components = n_components
@@ -51,6 +53,8 @@ class StandardPrior(nn.Module):
 
 class MixturePrior(nn.Module):
     """p(z), a mixture of Gaussians with diagonal covariances, learned with the networks."""
+
+    repeatable = True
 
     def __init__(self, n_prior_components, n_components):
         super().__init__()
@@ -72,6 +76,8 @@ class MixturePrior(nn.Module):
 
 class VampPrior(nn.Module):
     """p(z), the mixture of the posteriors of learned pseudo-inputs (Tomczak and Welling 2018)."""
+
+    repeatable = True
 
     def __init__(self, n_prior_components, n_features):
         super().__init__()
@@ -110,6 +116,8 @@ class VAEModule(AutoencoderModule):
     **options : dict
         As in `AutoencoderModule`.
     """
+
+    repeatable = True
 
     monitored = ("loss",)
 
