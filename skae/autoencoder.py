@@ -4,7 +4,17 @@ from torch import nn
 
 from .base import BaseAutoencoder
 from .distributions import LIKELIHOODS
-from .networks import ACTIVATIONS, INVERSES, draw_masks, identity
+from .networks import (
+    ACTIVATIONS,
+    INVERSES,
+    MLP,
+    TiedMLP,
+    apply,
+    draw_masks,
+    identity,
+    is_ours,
+    own_layers,
+)
 from .repeating import is_repeatable
 
 
@@ -51,7 +61,7 @@ class AutoencoderModule(nn.Module):
 
         An output activation is entered where it bends, and not where a rectifier is dead.
         """
-        if hasattr(self.decoder, "start_bias"):
+        if is_ours(self.decoder):
             gain = 1.0 if self.output_activation is identity else 0.1
             self.decoder.start_bias(self.to_parameters(mean), gain)
 
@@ -62,12 +72,12 @@ class AutoencoderModule(nn.Module):
         """
         self.encoder.start_linear(components)
         self.encoder.start_bias(-components @ mean)
-        if hasattr(self.decoder, "start_linear"):  # tied weights have started with the encoder
+        if own_layers(self.decoder):  # tied weights have started with the encoder
             self.decoder.start_linear(components.T)
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
-        networks = [n for n in (self.encoder, self.decoder) if hasattr(n, "undecayed_parameters")]
+        networks = [n for n in (self.encoder, self.decoder) if isinstance(n, (MLP, TiedMLP))]
         return [p for network in networks for p in network.undecayed_parameters()]
 
     def draw(self, n_rows, generators):
@@ -79,11 +89,11 @@ class AutoencoderModule(nn.Module):
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components)."""
-        return self.code_activation(self.encoder(x, *masks))
+        return self.code_activation(apply(self.encoder, x, masks))
 
     def decode_parameters(self, z, masks=()):
         """Return the parameters of p(x | z), (batch, n_features)."""
-        return self.output_activation(self.decoder(z, *masks))
+        return self.output_activation(apply(self.decoder, z, masks))
 
     def decode(self, z):
         """Return E[x | z], (batch, n_features)."""
