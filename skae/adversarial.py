@@ -12,7 +12,7 @@ from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
 from .distributions import make_posterior
-from .networks import MLP
+from .networks import MLP, apply
 from .randomness import (
     global_generator_for,
     make_generator,
@@ -135,6 +135,8 @@ class AdversarialModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     # The other terms are a game: they say who is ahead, not how good the model is.
     monitored = ("reconstruction",)
 
@@ -154,7 +156,7 @@ class AdversarialModule(AutoencoderModule):
         self.discriminator = discriminator
         self.prior, self.n_components = prior, n_components
         self.is_gaussian, self.weight = is_gaussian, weight
-        own = prior is draw_standard or isinstance(prior, MixturePrior)
+        own = prior is draw_standard or type(prior) is MixturePrior
         self.draws_globally |= not own  # a sampler of the user may
 
     def start_linear(self, components, variances, mean):
@@ -190,7 +192,7 @@ class AdversarialModule(AutoencoderModule):
 
     def q_z(self, x, masks=()):
         """Return q(z | x) of a Gaussian encoder."""
-        return make_posterior(self.encoder(x, *masks), self.n_components)
+        return make_posterior(apply(self.encoder, x, masks), self.n_components)
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components); the means of a Gaussian encoder."""
@@ -489,6 +491,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
+        if self.tied_weights and self._has_linear_path():
+            raise ValueError(
+                "linear_path=True needs tied_weights=False: it starts at codes with the "
+                "covariance of the prior, which the transposed weights do not undo."
+            )
         if self.encoder_type == "gaussian":
             for name, plain in (("tied_weights", False), ("code_activation", "identity")):
                 if getattr(self, name) != plain:

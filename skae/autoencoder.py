@@ -4,7 +4,18 @@ from torch import nn
 
 from .base import BaseAutoencoder
 from .distributions import LIKELIHOODS
-from .networks import ACTIVATIONS, INVERSES, draw_masks, identity
+from .networks import (
+    ACTIVATIONS,
+    INVERSES,
+    MLP,
+    TiedMLP,
+    apply,
+    draw_masks,
+    identity,
+    is_ours,
+    own_layers,
+)
+from .repeating import is_repeatable
 
 
 class AutoencoderModule(nn.Module):
@@ -22,6 +33,8 @@ class AutoencoderModule(nn.Module):
         Keys of `ACTIVATIONS`, applied to what encoder and decoder return.
     """
 
+    repeatable = True
+
     def __init__(
         self,
         encoder,
@@ -38,15 +51,15 @@ class AutoencoderModule(nn.Module):
         self.output_activation = ACTIVATIONS[output_activation]
         link = "sigmoid" if likelihood == "bernoulli" else output_activation
         self.to_parameters = INVERSES.get(link, identity)
-        own = [hasattr(network, "draw_masks") for network in (encoder, decoder)]
-        self.draws_globally = not all(own)  # networks of the user may
+        # Networks of the user may, unless they say that they are pure functions.
+        self.draws_globally = not (is_repeatable(encoder) and is_repeatable(decoder))
 
     def start_output(self, mean):
         """Let the mean of p(x | z), (n_features,), start near the mean of the data.
 
         An output activation is entered where it bends, and not where a rectifier is dead.
         """
-        if hasattr(self.decoder, "start_bias"):
+        if is_ours(self.decoder):
             gain = 1.0 if self.output_activation is identity else 0.1
             self.decoder.start_bias(self.to_parameters(mean), gain)
 
@@ -57,12 +70,12 @@ class AutoencoderModule(nn.Module):
         """
         self.encoder.start_linear(components)
         self.encoder.start_bias(-components @ mean)
-        if hasattr(self.decoder, "start_linear"):  # tied weights have started with the encoder
+        if own_layers(self.decoder):  # tied weights have started with the encoder
             self.decoder.start_linear(components.T)
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
-        networks = [n for n in (self.encoder, self.decoder) if hasattr(n, "undecayed_parameters")]
+        networks = [n for n in (self.encoder, self.decoder) if isinstance(n, (MLP, TiedMLP))]
         return [p for network in networks for p in network.undecayed_parameters()]
 
     def draw(self, n_rows, generators):
@@ -74,11 +87,11 @@ class AutoencoderModule(nn.Module):
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components)."""
-        return self.code_activation(self.encoder(x, *masks))
+        return self.code_activation(apply(self.encoder, x, masks))
 
     def decode_parameters(self, z, masks=()):
         """Return the parameters of p(x | z), (batch, n_features)."""
-        return self.output_activation(self.decoder(z, *masks))
+        return self.output_activation(apply(self.decoder, z, masks))
 
     def decode(self, z):
         """Return E[x | z], (batch, n_features)."""

@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
@@ -293,8 +295,12 @@ class BaseAutoencoder(BaseCodec):
             )
         with seeded_global_generator(generator):
             is_template = isinstance(given, nn.Module)
-            network = copy.deepcopy(given) if is_template else given(n_in, n_out)
-            _check_output_shape(name, network, n_in, n_out)
+            network = copy.deepcopy(given) if is_template else _call(name, given, n_in, n_out)
+            _check_tensors(name, network)
+            network.to(self.device_, getattr(torch, self.dtype))
+            _check_output(name, network, n_in, n_out, getattr(torch, self.dtype))
+        if isinstance(network, MLP):
+            network.built_in = False
         return network
 
     def _start(self, X, weights, *, resume, one_pass=False):
@@ -666,20 +672,61 @@ class BaseAutoencoder(BaseCodec):
         return fitted
 
 
-def _check_output_shape(name, network, n_in, n_out):
-    """Refuse a user's network that does not map (2, n_in) to (2, n_out)."""
+def _call(name, factory, n_in, n_out):
+    """Return a new network from a factory of the user's."""
+    try:
+        network = factory(n_in, n_out)
+    except Exception as error:
+        raise ValueError(
+            f"{name} must make a network when it is called as {name}({n_in}, {n_out}). "
+            f"It raised {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(network, nn.Module):
         raise TypeError(f"{name} must make an nn.Module. Got {type(network).__name__} instead.")
-    mode = network.training
-    with torch.no_grad():
-        parameter = next(network.parameters(), torch.empty(0))
-        shape = tuple(network.eval()(torch.zeros(2, n_in).to(parameter)).shape)
-    network.train(mode)
-    if shape != (2, n_out):
+    if any(p.grad is not None for p in network.parameters()):
         raise ValueError(
-            f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out}). "
-            f"For n = 2 it returned the shape {shape}."
+            f"{name} must make a new network each time it is called, and this one has been "
+            f"trained before. To start from it pass {name}=network: an instance is copied."
         )
+    return network
+
+
+def _check_tensors(name, network):
+    """Refuse a user's network whose state cannot be moved, copied or put back."""
+    tensors = [*network.parameters(), *network.buffers()]
+    if any(t.is_meta for t in tensors):
+        raise ValueError(f"{name} must have its parameters in memory. Got some on device 'meta'.")
+    if any(t.is_complex() for t in tensors):
+        raise ValueError(f"{name} must have real parameters and buffers. Got complex ones.")
+    hooks = [hook for part in network.modules() for hook in part._forward_pre_hooks.values()]
+    if any(isinstance(hook, (WeightNorm, SpectralNorm)) for hook in hooks):
+        raise ValueError(
+            f"{name} must not use torch.nn.utils.weight_norm or spectral_norm, whose networks "
+            "cannot be copied. Use those of torch.nn.utils.parametrizations."
+        )
+
+
+def _check_output(name, network, n_in, n_out, dtype):
+    """Refuse a user's network that does not map (2, n_in) to (2, n_out)."""
+    mode, tensor = network.training, next(network.parameters(), torch.empty(0))
+    zeros = torch.zeros(2, n_in, dtype=dtype, device=tensor.device)
+    wanted = f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out})"
+    try:
+        with torch.no_grad():
+            out = network.eval()(zeros)
+    except Exception as error:
+        raise ValueError(
+            f"{wanted}. For n = 2 and {dtype} it raised {type(error).__name__}: {error}"
+        ) from error
+    network.train(mode)
+    if not torch.is_tensor(out):
+        raise TypeError(f"{name} must return a tensor. Got {type(out).__name__} instead.")
+    if tuple(out.shape) != (2, n_out):
+        raise ValueError(f"{wanted}. For n = 2 it returned the shape {tuple(out.shape)}.")
+    if not out.is_floating_point():
+        raise ValueError(f"{name} must return floating-point numbers. Got {out.dtype}.")
+    if not all(map(torch.is_tensor, network.state_dict().values())):
+        raise ValueError(f"{name} must keep nothing but tensors in its state_dict.")
 
 
 def _map_leaves(tree, kind, function):

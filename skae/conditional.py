@@ -31,6 +31,8 @@ LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus
 class LearnedPrior(nn.Module):
     """p(z | c) = N(m(c), diag s^2(c)), with m and log s from a network."""
 
+    repeatable = True
+
     def __init__(self, network, n_components):
         super().__init__()
         self.network, self.n_components = network, n_components
@@ -44,6 +46,8 @@ class LearnedPrior(nn.Module):
 
 class FittedPrior(nn.Module):
     """No p(z) in the objective; after it, a Gaussian fitted to the codes."""
+
+    repeatable = True
 
     def __init__(self, n_components):
         super().__init__()
@@ -69,6 +73,8 @@ class ConditionalVAEModule(VAEModule):
 
     Its rows are x and c side by side; of the last `n_conditions` columns nothing is modelled.
     """
+
+    repeatable = True
 
     n_conditions = 0
 

@@ -9,6 +9,8 @@ from torch.func import vjp, vmap
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
+from .networks import is_ours, own_layers
+from .randomness import seeded_global_generator
 
 # Codes up to this size have their Jacobian computed in full, larger ones along random directions.
 EXACT_COMPONENTS = 256
@@ -30,11 +32,12 @@ class ContractiveModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(self, encoder, decoder, *, penalty, estimate, n_components, **options):
         super().__init__(encoder, decoder, **options)
         self.penalty, self.estimate, self.n_components = penalty, estimate, n_components
-        layers = getattr(encoder, "layers", ())
-        self.is_single_layer = len(layers) == 1 and encoder.path is None
+        self.is_single_layer = len(own_layers(encoder)) == 1 and encoder.path is None
 
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: dropout masks, and signs for the estimate."""
@@ -81,6 +84,20 @@ def _rows_of_the_jacobian(z, pull_back):
     """Return one vector-Jacobian product per number of the code, (n_components, batch, d)."""
     units = torch.eye(z.shape[1], device=z.device, dtype=z.dtype)
     return vmap(lambda unit: pull_back(unit.expand_as(z))[0])(units)
+
+
+def _check_jacobian(module, n_features):
+    """Refuse an encoder of the user's that has no Jacobian at each row while it is trained."""
+    parameter = next(module.parameters(), torch.empty(0))
+    x, signs = parameter.new_zeros(2, n_features), parameter.new_ones(2, module.n_components)
+    try:
+        module.squared_norm(x, signs=None if module.estimate == "exact" else signs)
+    except RuntimeError as error:
+        raise ValueError(
+            "encoder must have a derivative at each row, whose square penalty > 0 weighs. Layers "
+            "that mix rows or keep statistics in training, such as nn.BatchNorm1d, have none: use "
+            f"nn.LayerNorm, or penalty=0. torch says: {error}"
+        ) from error
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
@@ -324,7 +341,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         estimate = self.penalty_estimate
         if estimate == "auto":
             estimate = "exact" if n_components <= EXACT_COMPONENTS else "stochastic"
-        return ContractiveModule(
+        module = ContractiveModule(
             encoder,
             decoder,
             penalty=self.penalty,
@@ -332,6 +349,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
             n_components=n_components,
             **self._module_options(),
         )
+        if self.penalty and not is_ours(encoder):
+            with seeded_global_generator(generator):
+                _check_jacobian(module, n_features)
+        return module
 
     def jacobian(self, X):
         """Return the Jacobian of the encoder at each row, dz/dx.

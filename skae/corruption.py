@@ -49,6 +49,8 @@ class Corruption(nn.Module):
     n_features : int
     """
 
+    repeatable = True
+
     def __init__(self, kind, level, n_features):
         super().__init__()
         self.kind, self.level = kind, level

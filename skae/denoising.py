@@ -13,6 +13,7 @@ from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
 from .corruption import CORRUPTIONS, Corruption, check_level
+from .networks import own_layers
 from .randomness import global_generator_for, make_random_state
 from .rows import chunks_of
 
@@ -32,6 +33,8 @@ class DenoisingModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(self, encoder, decoder, *, corruption, level, n_features, **options):
         super().__init__(encoder, decoder, **options)
         self.corruption = Corruption(corruption, level, n_features)
@@ -43,7 +46,7 @@ class DenoisingModule(AutoencoderModule):
         Along a component of variance l it is l / (l + s^2) times the input.
         """
         super().start_linear(components, variances, mean)
-        if self.corruption.kind == "gaussian" and hasattr(self.decoder, "start_linear"):
+        if self.corruption.kind == "gaussian" and own_layers(self.decoder):
             noise = self.corruption.level**2
             gains = variances / (variances + noise) if noise else torch.ones_like(variances)
             self.decoder.start_linear((gains[:, None] * components).T)

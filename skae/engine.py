@@ -293,6 +293,11 @@ class Engine(NeuralNet):
     def _flatten_parameters(self):
         """Lay the trainable parameters side by side in one buffer, decayed ones first."""
         trainable = [p for p in self.module_.parameters() if p.requires_grad]
+        if not trainable:
+            raise ValueError(
+                "There is nothing to train: encoder and decoder must have a parameter with "
+                "requires_grad=True between them. Both are frozen, or have no parameters."
+            )
         exempt = {id(p) for p in getattr(self.module_, "undecayed_parameters", list)()}
         decayed = [p.dim() > 1 and id(p) not in exempt for p in trainable]
         parameters = [p for p, d in zip(trainable, decayed, strict=True) if d]
@@ -378,14 +383,20 @@ class Engine(NeuralNet):
 
         To make it takes longer than to encode a row; to copy the numbers does not.
         """
-        foreign = getattr(self.module_, "draws_globally", False)  # may keep more than tensors
         with torch.inference_mode(False), torch.no_grad():
-            if foreign or dtype not in self._twins:
-                self._twins[dtype] = copy.deepcopy(self.module_).to(dtype)
-            twin = self._twins[dtype]
+            twin = self._twins.get(dtype)
+            if twin is None:
+                twin = copy.deepcopy(self.module_).to(dtype)
+                if not self._is_foreign():  # it may keep more than tensors
+                    self._twins[dtype] = twin
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
                 its.copy_(mine)
         return twin
+
+    def _is_foreign(self):
+        """Whether there is code in the module of which nothing is known."""
+        draws = getattr(self.module_, "draws_globally", False)
+        return draws or not repeating.is_repeatable(self.module_)
 
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
@@ -519,10 +530,9 @@ class Engine(NeuralNet):
 
     def _make_repeater(self, sizes, epochs):
         """Return what repeats steps, None where they are not the same operations each time."""
-        foreign = getattr(self.module_, "draws_globally", False)  # code that we do not know
         closure = isinstance(self.optimizer_, torch.optim.LBFGS)
         norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
-        if foreign or closure or norms or self._per_batch_callbacks:
+        if self._is_foreign() or closure or norms or self._per_batch_callbacks:
             return None
         n_times = collections.Counter(sizes)
         frequent = {size for size, n in n_times.items() if n * epochs >= repeating.WORTH}

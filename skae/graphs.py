@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 
 from .optimizers import fused_adam, move
-from .repeating import Repeater, gradient_of
+from .repeating import Repeater, agree, gradient_of
 from .tracing import tensors_in
 
 DRAWN = ("dropout", "noise", "corruption")  # the purposes of the generators of a step
@@ -131,6 +131,11 @@ class StaticStep:
         self.names = step["names"]
         return step["values"]
 
+    def results(self, values):
+        """Return copies of terms, and of gradients and buffers, after a step."""
+        tensors = *(p.grad for p in self.trainable), *self.net.module_.buffers()
+        return values.clone(), [tensor.clone() for tensor in tensors]
+
     def capture(self, make_graph, stream):
         """Write the step down without taking it."""
         self.graph = make_graph(self.take, [self.net.generators[p] for p in DRAWN], stream)
@@ -146,8 +151,9 @@ class Graphs(Repeater):
     """The steps of a net on CUDA, by their number of rows, as graphs.
 
     The first step of a size is an eager one, the second the one to be captured, taken on a
-    stream of its own; from the third on the graph is replayed. Only Adam and AdamW can be part
-    of a graph; with other optimizers, and where a step waits for the device, steps are eager.
+    stream of its own; the third is taken eagerly and by the graph, which is replayed from the
+    fourth on if both agree. Only Adam and AdamW can be part of a graph; with other optimizers, and
+    where a step waits for the device, steps are eager.
     """
 
     make_graph, aside = staticmethod(CudaGraph), staticmethod(aside)
@@ -176,7 +182,35 @@ class Graphs(Repeater):
             if self._give_up_if_refused(lambda: step.capture(self.make_graph, self.stream)):
                 return self.eager(batches[0])
             self.n_captured += 1
+            return self._prove(step, batches[0])
         return step.names, self._replay(step, batches)
+
+    def _prove(self, step, batch):
+        """Take a step, and keep its graph if that does the same."""
+        names, rates, values = step.names, self.net.rates(1), []
+        step.load(batch, *rates)
+        found = self._results_of_the_graph(step)
+        if self._give_up_if_refused(lambda: values.append(self.aside(step.take, self.stream))):
+            return self.eager(batch)
+        self.net.advance(rates)
+        agrees = step.names == names and agree(step.results(*values), found)
+        if not (self.is_unchanged() and agrees):
+            self.give_up(len(batch[0]))
+        return step.names, values[0][None]
+
+    def _results_of_the_graph(self, step):
+        """Return terms, and gradients and buffers, after a step that leaves no trace."""
+        memory = tensors_in(step.adam.tensors[2:])  # of the optimizer
+        lasting = [self.net.flat_, *memory, *self.net.module_.buffers()]
+        before = [tensor.clone() for tensor in lasting]
+        generators = {purpose: self.net.generators[purpose].get_state() for purpose in DRAWN}
+        step.graph.replay()
+        found = step.results(step.graph.result)
+        for tensor, value in zip(lasting, before, strict=True):
+            tensor.copy_(value)
+        for purpose, state in generators.items():
+            self.net.generators[purpose].set_state(state)
+        return found
 
     def _prepare(self, batch, adam):
         """Take the first static step of a size, or an eager one where that is impossible."""

@@ -58,9 +58,27 @@ def dropout_masks(widths, p, n_rows, generator, like):
     )
 
 
+def is_ours(network):
+    """Whether an estimator built the network: what it is made of is known then, else nothing."""
+    return type(network) in (MLP, TiedMLP) and network.built_in
+
+
+def own_layers(network):
+    """Return the layers of a perceptron that an estimator built, of any other network none."""
+    return network.layers if is_ours(network) and isinstance(network, MLP) else ()
+
+
+def apply(network, x, masks=()):
+    """Return what a network makes of x; one of the user's may change it, or its precision."""
+    if is_ours(network):
+        return network(x, *masks)
+    return network(x.clone(), *masks).to(x.dtype)
+
+
 def draw_masks(network, n_rows, generator):
-    """Return the dropout masks of a network for one step, none where it is the user's."""
-    return network.draw_masks(n_rows, generator) if hasattr(network, "draw_masks") else ()
+    """Return the dropout masks of a network for one step, none where it does not know them."""
+    knows = getattr(type(network), "forward", None) in (MLP.forward, TiedMLP.forward)
+    return network.draw_masks(n_rows, generator) if knows else ()
 
 
 class MLP(nn.Module):
@@ -90,6 +108,9 @@ class MLP(nn.Module):
     generator : torch.Generator
         Draws the initial weights.
     """
+
+    repeatable = True
+    built_in = True  # not by the user, whose perceptrons start as they are
 
     def __init__(
         self,
@@ -179,6 +200,9 @@ class TiedMLP(nn.Module):
     encoder : MLP
         The network to mirror. Its weights stay its own: they are not parameters of this module.
     """
+
+    repeatable = True
+    built_in = True
 
     def __init__(self, encoder):
         super().__init__()

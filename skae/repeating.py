@@ -3,11 +3,69 @@
 from abc import ABC, abstractmethod
 
 import torch
+from torch import nn
 
 # Steps of one size from which on it pays to prepare their repetition, which costs 10 to 120 ms.
 WORTH = 100
 
 PLAIN = (bool, int, float, str)  # settings that are compared by value, others by identity
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # between a step and its repetition
+
+# Layers of torch whose result depends on input, parameters and buffers alone, and that change
+# nothing. Dropout draws, batch normalisation counts.
+STATELESS = {
+    nn.Linear,
+    nn.Bilinear,
+    nn.Identity,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Sequential,
+    nn.ModuleList,
+    nn.ModuleDict,
+    nn.ParameterList,
+    nn.ParameterDict,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.CELU,
+    nn.ELU,
+    nn.GELU,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.LogSigmoid,
+    nn.LogSoftmax,
+    nn.Mish,
+    nn.PReLU,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.SELU,
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Softmax,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanh,
+}
+
+# What Python itself writes into a class.
+BOOKKEEPING = {
+    "__annotate__",
+    "__annotate_func__",
+    "__annotations__",
+    "__annotations_cache__",
+    "__doc__",
+    "__firstlineno__",
+    "__module__",
+    "__qualname__",
+    "__static_attributes__",
+}
+
 HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",
@@ -17,8 +75,40 @@ HOOKS = (
 )
 
 
+def is_repeatable(module):
+    """Whether a step of the module is the same operations each time, by its authors' word.
+
+    Each part must be a layer of torch that is known, or of a class that says ``repeatable = True``
+    in its own body: what it returns is a function of its inputs, parameters and buffers. The word
+    of a class stands for what it inherits, not for who inherits from it, unless that adds no code.
+    """
+    return all(_promises(type(part)) and not _is_patched(part) for part in module.modules())
+
+
+def _promises(kind):
+    if "repeatable" in vars(kind):
+        return vars(kind)["repeatable"] is True
+    return kind in STATELESS or (not _has_code(kind) and all(map(_promises, kind.__bases__)))
+
+
+def _has_code(kind):
+    """Whether a class holds more than plain values."""
+    return not all(
+        name in BOOKKEEPING or value is None or isinstance(value, PLAIN)
+        for name, value in vars(kind).items()
+    )
+
+
+def _is_patched(part):
+    """Whether a method of this one object has been replaced."""
+    return any(callable(value) and hasattr(type(part), name) for name, value in vars(part).items())
+
+
 class Repeater(ABC):
     """The steps of a net, of which those that come often are repeated without Python.
+
+    What is prepared from one step of a size is compared with another one, on other rows and other
+    draws, before it takes the place of any: that finds what a promise has left out.
 
     Parameters
     ----------
@@ -36,6 +126,7 @@ class Repeater(ABC):
         state = state_of(self.net.module_)
         if not _is_same(state, self._state):
             self._state = state
+            self._is_repeatable = is_repeatable(self.net.module_)
             self.forget()
         self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
 
@@ -64,7 +155,11 @@ class Repeater(ABC):
 
     def may_repeat(self, n_rows):
         """Whether steps of this size should be prepared."""
-        return n_rows in self.frequent and not self._is_watched
+        return n_rows in self.frequent and self._is_repeatable and not self._is_watched
+
+    def give_up(self, n_rows):
+        """Take ordinary steps of this size for good."""
+        self.frequent = self.frequent - {n_rows}
 
     def eager(self, batch, gradient=None):
         """Take an ordinary step, or one whose gradient comes from elsewhere."""
@@ -81,6 +176,7 @@ def state_of(module):
     """Return what a program takes for granted: switches, settings, where memory lies."""
     state = [torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")]
     for part in module.modules():
+        state.append(type(part))
         for value in vars(part).values():
             value = list(value.values()) if isinstance(value, dict) else value
             state += value if isinstance(value, (list, tuple)) else [value]
@@ -88,6 +184,24 @@ def state_of(module):
             if tensor is not None:
                 state += [tensor, tensor.data_ptr(), tensor.requires_grad]
     return state
+
+
+def agree(results, others):
+    """Whether two computations of a step, values of terms and a list of tensors, are the same.
+
+    Each term by itself: the largest would hide what happens to the others.
+    """
+    (terms, tensors), (other_terms, other_tensors) = results, others
+    rtol = TOLERANCE.get(terms.dtype, 0.0)
+    atol = 1e-3 * rtol * float(terms.abs().max())
+    same_terms = torch.allclose(terms, other_terms, rtol=rtol, atol=atol)
+    return same_terms and all(map(_is_close, tensors, other_tensors))
+
+
+def _is_close(a, b):
+    if not a.is_floating_point() or not a.numel():
+        return torch.equal(a, b)
+    return bool((a - b).abs().max() <= TOLERANCE.get(a.dtype, 0.0) * a.abs().max())
 
 
 def _is_same(state, other):

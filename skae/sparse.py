@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import N_STORED_CODES, BaseAutoencoder
-from .networks import ACTIVATIONS
+from .networks import ACTIVATIONS, own_layers
 from .randomness import make_random_state
 from .rows import CHUNK, iter_chunks
 
@@ -81,6 +81,8 @@ class SparseModule(AutoencoderModule):
         As in `AutoencoderModule`.
     """
 
+    repeatable = True
+
     def __init__(
         self, encoder, decoder, *, sparsity, penalty, n_active, rho, n_components, **options
     ):
@@ -89,8 +91,8 @@ class SparseModule(AutoencoderModule):
         self.is_wide = (
             sparsity == "topk"
             and n_components >= WIDE * n_active
-            and len(getattr(encoder, "layers", ())) == 1
-            and len(getattr(decoder, "layers", ())) == 1
+            and len(own_layers(encoder)) == 1
+            and len(own_layers(decoder)) == 1
             and encoder.path is None
         )
         self.register_buffer("n_firings", torch.zeros(n_components))  # since it was last cleared
@@ -101,8 +103,8 @@ class SparseModule(AutoencoderModule):
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone, a dictionary of atoms included."""
-        unit_norm = getattr(self.decoder, "unit_norm", False)
-        atoms = [self.decoder.layers[0].weight] if unit_norm else []
+        layers = own_layers(self.decoder)
+        atoms = [layers[0].weight] if layers and self.decoder.unit_norm else []
         return [*super().undecayed_parameters(), *atoms]
 
     def sparsify(self, z):
@@ -208,7 +210,7 @@ class Revival(Callback):
         silent = (net.module_.n_firings == 0).nonzero()[:, 0]
         net.history.record("n_dead_units", len(silent))
         epoch = net.history[-1]["epoch"]
-        built_in = hasattr(net.module_.encoder, "layers")
+        built_in = own_layers(net.module_.encoder)
         if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
             share = max(REVIVED_AT_ONCE, 3 / self.n_epochs)  # a short training must hurry
             few = silent[: max(1, int(share * len(net.module_.n_firings)))]
@@ -219,7 +221,7 @@ class Revival(Callback):
         module, generator = net.module_, net.generators["noise"]
         residual = self._badly_reconstructed(module, batches, len(silent), generator)
         encoder, units = module.encoder.layers[-1], [module.encoder.layers[-1].weight]
-        if hasattr(module.decoder, "layers"):
+        if own_layers(module.decoder):
             units.append(module.decoder.layers[0].weight.T)
         for weight in units:  # (n_components, width)
             direction = residual
@@ -539,7 +541,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
-        if self.unit_norm and hasattr(decoder, "unit_norm"):
+        if self.unit_norm and own_layers(decoder):
             decoder.unit_norm = True
         n_components = self._get_n_components(n_features)
         n_active = self.n_nonzero_coefs or max(1, n_features // 10)
@@ -607,7 +609,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def components_(self):
-        if len(getattr(self.module_.decoder, "layers", ())) != 1:
+        if len(own_layers(self.module_.decoder)) != 1:
             raise AttributeError("components_ exists for a built-in, linear decoder only.")
         return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
 

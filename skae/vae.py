@@ -27,8 +27,8 @@ from .distributions import (
     make_posterior,
     unbound_log_scale,
 )
-from .networks import draw_masks
-from .randomness import make_generator
+from .networks import apply, draw_masks, own_layers
+from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**19  # decoded at a time while bounds are computed, at most
@@ -38,6 +38,8 @@ ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al.
 
 class StandardPrior(nn.Module):
     """p(z) = N(0, I)."""
+
+    repeatable = True
 
     def __init__(self, n_components):
         super().__init__()
@@ -51,6 +53,8 @@ class StandardPrior(nn.Module):
 
 class MixturePrior(nn.Module):
     """p(z), a mixture of Gaussians with diagonal covariances, learned with the networks."""
+
+    repeatable = True
 
     def __init__(self, n_prior_components, n_components):
         super().__init__()
@@ -72,6 +76,8 @@ class MixturePrior(nn.Module):
 
 class VampPrior(nn.Module):
     """p(z), the mixture of the posteriors of learned pseudo-inputs (Tomczak and Welling 2018)."""
+
+    repeatable = True
 
     def __init__(self, n_prior_components, n_features):
         super().__init__()
@@ -110,6 +116,8 @@ class VAEModule(AutoencoderModule):
     **options : dict
         As in `AutoencoderModule`.
     """
+
+    repeatable = True
 
     def __init__(
         self,
@@ -151,7 +159,7 @@ class VAEModule(AutoencoderModule):
 
     def q_z(self, x, c=None, masks=()):
         """Return q(z | x)."""
-        return make_posterior(self.encoder(x, *masks), self.n_components)
+        return make_posterior(apply(self.encoder, x, masks), self.n_components)
 
     def p_z(self, c=None):
         """Return p(z)."""
@@ -253,8 +261,8 @@ class VAEModule(AutoencoderModule):
     def start_output(self, mean):
         """Let E[x | z] start near the mean of the data, q(z | x) with covariance I for every x."""
         super().start_output(mean)
-        if hasattr(self.encoder, "layers"):
-            self.encoder.layers[-1].weight[self.n_components :] = 0
+        if layers := own_layers(self.encoder):
+            layers[-1].weight[self.n_components :] = 0
 
     @torch.no_grad()
     def start_noise(self, variance):
@@ -664,9 +672,12 @@ class VAE(BaseAutoencoder):
         return self.net_.weights(), self._loss_over(rows, weights)
 
     def _start_prior(self, rows, generator):
-        if self.prior != "standard":
-            chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
-            self.module_.prior.start(self.module_, rows.take(chosen.to(rows.device)))
+        if self.prior == "standard":
+            return
+        chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
+        module, device_generator = self.module_.eval(), self.net_.generators["noise"]
+        with global_generator_for(module, device_generator):
+            module.prior.start(module, rows.take(chosen.to(rows.device)))
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         """Set the noise variance, and with a linear path the networks, to the linear optimum."""
@@ -738,7 +749,7 @@ class VAE(BaseAutoencoder):
         """Return q(z | x) of all rows, on the CPU, by default in the precision of X."""
 
         def parameters(module, x):
-            return module.encoder(self._units.enter(x, x.dtype))
+            return apply(module.encoder, self._units.enter(x, x.dtype))
 
         found = torch.from_numpy(self._map_rows(X, dtype or X.dtype, parameters))
         return make_posterior(found, self._n_features_out)

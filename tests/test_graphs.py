@@ -8,7 +8,18 @@ import torch
 from estimators import all_estimators, has_engine
 from sklearn.base import clone
 from skorch.callbacks import Callback
-from test_tracing import HALVING, WEIGHTS, X, assert_equal_models
+from test_tracing import (
+    HALVING,
+    WEIGHTS,
+    Bare,
+    Held,
+    Timed,
+    X,
+    assert_equal_models,
+    assert_equal_training,
+    lying,
+    trained,
+)
 from torch import fx, nn
 
 from skae import (
@@ -117,6 +128,17 @@ def test_what_waits_for_the_device_takes_eager_steps(estimator, fit):
     static, eager = [fit(repeater, estimator) for repeater in (Refusal, None)]
     assert n_graphs(static) == 0
     assert_equal_models(static, eager)
+
+
+@pytest.mark.parametrize("kind", [Held, Bare, Timed])
+def test_graphs_go_by_promises_and_look_again(kind, monkeypatch):
+    monkeypatch.setattr(engine, "Replay", Reruns)
+    stranger, eager = [trained(kind, path, monkeypatch) for path in ("fast", "eager")]
+    assert stranger._repeater is None
+    assert_equal_training(stranger, eager)
+    liar = trained(lying(kind), "fast", monkeypatch, n_epochs=6)
+    assert liar._repeater.n_captured == 2  # one of each size, and never again
+    assert liar._repeater.frequent == set()
 
 
 class Restart(Callback):
