@@ -51,10 +51,11 @@ def test_shapes_and_dtypes(estimator, dtype):
         (ae.inverse_transform(Z), (150, 4)),
         (ae.reconstruct(data), (150, 4)),
         (ae.reconstruction_error(data), (150,)),
-        (ae.score_samples(data), (150,)),
     ]:
         assert array.shape == shape
         assert array.dtype == dtype
+    assert ae.score_samples(data).shape == (150,)
+    assert ae.score_samples(data).dtype == np.float64
     assert ae.sample(7).shape == (7, 4)
     assert isinstance(ae.score(data), float)
 
