@@ -838,7 +838,8 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         n_importance_samples : int, default=16
-            Number of draws; see `VAE.score_samples`.
+            Number of draws, which follow from the row, its condition and the seed; see
+            `VAE.score_samples`.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
             Class labels of any kind (one-dimensional), or numbers (two-dimensional).
@@ -846,7 +847,7 @@ class ConditionalVAE(VAE):
         Returns
         -------
         score : ndarray of shape (n_samples,)
-            In nats and in the units of X.
+            In nats and in the units of X, in double precision.
         """
         return self._bound(self._check_rows(X, condition), n_importance_samples)
 

@@ -27,11 +27,12 @@ from .distributions import (
     make_posterior,
     unbound_log_scale,
 )
+from .draws import RowDraws
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
 
-SCORE_ROWS, SCORE_CELLS = 2**14, 2**19  # decoded at a time while bounds are computed, at most
+SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
@@ -232,18 +233,24 @@ class VAEModule(AutoencoderModule):
         return torch.where(kl.mean(0) > free, kl, torch.full_like(kl, free))
 
     def importance_bound(self, x, noise):
-        """Return log mean_k w_k with the same noise, (n_draws, 1, n_components), for all rows.
+        """Return log mean_k w_k, where w_k = p(x, z_k) / q(z_k | x), in double precision.
 
-        w_k = p(x, z_k) / q(z_k | x).
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+        noise : iterable of tensors of shape (n_draws, batch, n_components), in double precision
+            Standard normal draws, a few at a time.
         """
         x, c = self.split(x)
-        q, p_z = self.q_z(x, c), self.p_z(c)
-        parts = []
-        for e in noise.split(max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))):
-            z = q.draw(e)
-            log_w = self.p_x(z, c).log_prob(x) + p_z.log_prob(z) - q.log_prob_of_draw(e)
-            parts.append(log_w.logsumexp(0))
-        return torch.stack(parts).logsumexp(0) - math.log(len(noise))
+        q, p_z, target = self.q_z(x, c), self.p_z(c), x.double()
+        n_draws, parts = 0, []
+        for e in noise:
+            z = q.draw(e.to(x))
+            # Squares of single precision overflow 1e19 away from the data.
+            log_p = self.p_x(z, c).log_prob(target) + p_z.log_prob(z.double())
+            parts.append((log_p - q.log_prob_of_draw(e)).logsumexp(0))
+            n_draws += len(e)
+        return torch.stack(parts).logsumexp(0) - math.log(n_draws)
 
     # What stands for one point
 
@@ -760,8 +767,10 @@ class VAE(BaseAutoencoder):
         .. math:: \log \frac1K \sum_{k=1}^K \frac{p(x, z_k)}{q(z_k \mid x)} \le \log p(x)
                   \text{ in expectation}, \quad z_k \sim q(z \mid x)
 
-        The more draws, the tighter. The draws follow from `random_state` at `fit` and are the same
-        for every row, so that the score of a row is always the same.
+        The more draws, the tighter. Draws are a function of the row and of `random_state` at `fit`
+        alone: they differ from row to row, so that their errors average out in a mean over rows,
+        and the score of a row is the same alone, in any batch, order and container. Equal rows
+        have equal scores; a single score errs by its own draws, above log p(x) too.
 
         Parameters
         ----------
@@ -773,28 +782,30 @@ class VAE(BaseAutoencoder):
         Returns
         -------
         score : ndarray of shape (n_samples,)
-            In nats; a log density in the units of X, for the Bernoulli likelihood a log
-            probability.
+            In nats, in double precision; a log density in the units of X, for the Bernoulli
+            likelihood a log probability.
         """
         return self._bound(self._check_X(X), n_importance_samples)
 
     def _bound(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
-        noise = self._draw_score_noise(n_importance_samples)[:, None]
-        offset = self._get_log_volume()
+        draws, offset = self._make_draws(n_importance_samples, X.shape[1]), self._get_log_volume()
 
         def bound(module, x):
-            x = self._units.enter(x, x.dtype)
-            return module.importance_bound(x, noise.to(x)) - offset
+            parts = x.split(max(1, SCORE_CELLS // x.shape[1]))
+            return torch.cat([self._bound_part(module, part, draws) for part in parts]) - offset
 
         return self._map_rows(X, X.dtype, bound)
 
-    def _draw_score_noise(self, n):
-        """Return n standard normal codes, more evenly spread than by chance (scrambled Sobol)."""
-        seed = make_generator(self._seed, "score").initial_seed()
-        sobol = torch.quasirandom.SobolEngine(self._n_features_out, scramble=True, seed=seed)
-        uniform = sobol.draw(n, dtype=torch.float64)
-        return torch.special.ndtri(uniform.clamp(1e-10, 1 - 1e-10))
+    def _bound_part(self, module, x, draws):
+        size = max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))
+        noise = draws.split(draws.hash(x), size)
+        return module.importance_bound(self._units.enter(x, x.dtype), noise)
+
+    def _make_draws(self, n_draws, n_columns):
+        """Return the draws of rows, which follow from the row and the seed alone."""
+        generator, k = make_generator(self._seed, "score"), self._n_features_out
+        return RowDraws(n_draws, k, n_columns, self._units, generator, self.device_)
 
     def _get_log_volume(self):
         """Return the logarithm of the volume, in the units of X, of one unit of the network."""
@@ -831,8 +842,9 @@ class VAE(BaseAutoencoder):
         .. math:: E\,KL(q(z \mid x) \| p(z)) = I(x; z) + KL(q(z) \| p(z))
                   = E_{q(z)}[-\log p(z)] - E\,H(q(z \mid x))
 
-        Both hold to rounding, as all terms are estimated from the same draws. Costs
-        O(n_samples^2).
+        Both hold to rounding, as all terms are estimated from the same draws: the first of those
+        that a row has in `score_samples`, whatever its place, so that ``elbo`` is the mean of
+        ``score_samples(X, 1)``. Costs O(n_samples^2).
 
         Parameters
         ----------
@@ -855,7 +867,12 @@ class VAE(BaseAutoencoder):
         return self._decompose(self._check_X(X))
 
     def _decompose(self, X):
-        noise = self._draw_score_noise(X.shape[0])
+        draws = self._make_draws(1, X.shape[1])
+
+        def draw(module, x):
+            return next(draws.split(draws.hash(x), 1))[0]
+
+        noise = torch.from_numpy(self._map_rows(X, np.float64, draw))
         q = self._get_posterior(X, np.float64)
         z = q.draw(noise)
 

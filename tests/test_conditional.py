@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.stats import multivariate_normal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, make_swiss_roll
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -63,6 +64,61 @@ def test_every_method_takes_the_condition(condition):
     copy = pickle.loads(pickle.dumps(cvae))
     np.testing.assert_array_equal(copy.transform(iris, condition=condition), Z)
     np.testing.assert_array_equal(copy.sample(2, condition=alone), cvae.sample(2, condition=alone))
+
+
+@pytest.mark.parametrize("conditional_prior", ["learned", "standard"])
+def test_scores_are_lower_bounds_in_practice(conditional_prior):
+    """Of the exact likelihood given the condition, over seeds of the draws."""
+    X, t = make_swiss_roll(400, random_state=0)
+    y = (t > np.median(t)).astype(int)
+    options = {"beta": 0.2, "hidden_layer_sizes": 16, "max_iter": 30, "random_state": 0}
+    cvae = ConditionalVAE(2, conditional_prior=conditional_prior, **options).fit(X, condition=y)
+    exact = np.concatenate([log_likelihood(cvae, X[y == label], label) for label in (0, 1)]).mean()
+    means = check_bounds(cvae, exact, lambda n: cvae.score_samples(X, n, condition=y))
+    assert means[0] < exact - 0.3  # there is a gap, else the law would say nothing
+
+
+def test_the_score_of_a_row_is_its_own():
+    """Alone, in any order, container and precision; with the sign of zero in the condition too."""
+    X, C = (array.astype(np.float32).astype(np.float64) for array in (iris, numbers))
+    C[::3, 1] = 0.0
+    cvae, order = ConditionalVAE(**QUICK).fit(X, condition=C), np.arange(149, -1, -1)
+    scores = cvae.score_samples(X, condition=C)
+    same = {"rtol": 1e-9, "atol": 1e-9}
+    for table in (sparse.csr_matrix(X), np.asfortranarray(X)):
+        np.testing.assert_allclose(cvae.score_samples(table, condition=C), scores, **same)
+    alone = [cvae.score_samples(x[None], condition=c[None])[0] for x, c in zip(X, C, strict=True)]
+    np.testing.assert_allclose(alone, scores, **same)
+    turned = cvae.score_samples(X[order], condition=C[order])
+    np.testing.assert_allclose(turned, scores[order], **same)
+    signed = np.where(C == 0, -0.0, C)
+    np.testing.assert_array_equal(cvae.score_samples(X, condition=signed), scores)
+    single = cvae.score_samples(X.astype(np.float32), condition=C.astype(np.float32))
+    np.testing.assert_allclose(single, scores, atol=1e-3)
+    beside = ConditionalVAE(condition_features=[4, 5], **QUICK).fit(np.hstack([X, C]))
+    np.testing.assert_allclose(beside.score_samples(np.hstack([X, C])), scores, rtol=1e-6)
+    terms = cvae.elbo_decomposition(X, condition=C)
+    turned = cvae.elbo_decomposition(X[order], condition=C[order])
+    assert turned == pytest.approx(terms, rel=1e-9)
+
+
+def test_the_draws_of_a_row_follow_from_its_condition_too():
+    X = np.repeat(iris[:1], 3, axis=0)
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)
+    XC = torch.from_numpy(cvae._arrange(X, reset=False, condition=[0, 1, 2])[:])
+    digits = cvae._make_draws(1, XC.shape[1]).hash(XC)
+    assert all(len(column.unique()) == 3 for column in digits.T)
+
+
+@pytest.mark.parametrize("conditional_prior", ["learned", "standard", "none"])
+def test_a_row_far_away_has_a_finite_score(conditional_prior):
+    cvae = ConditionalVAE(conditional_prior=conditional_prior, **QUICK)
+    cvae.fit(iris.astype(np.float32), condition=species)
+    for dtype in (np.float32, np.float64):
+        score = cvae.score_samples((iris[:2] + 1e20).astype(dtype), condition=species[:2])
+        assert score.dtype == np.float64
+        assert np.isfinite(score).all()
+        assert (score < -1e30).all()
 
 
 @pytest.mark.parametrize("condition", [species, numbers], ids=["labels", "numbers"])

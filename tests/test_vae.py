@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import multivariate_normal
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, make_swiss_roll
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -178,12 +179,14 @@ def test_weight_decay_leaves_the_prior_alone():
 def test_more_draws_give_a_higher_bound(options):
     """For one set of draws, row by row (Jensen)."""
     vae = VAE(3, max_iter=10, random_state=0, **options).fit(iris)
-    module, noise = vae._module_in(torch.float64), vae._draw_score_noise(64)[:, None]
-    x = vae._units.enter(torch.from_numpy(iris), torch.float64)
+    module, draws = vae._module_in(torch.float64), vae._make_draws(64, 4)
+    x = torch.from_numpy(iris)
+    noise = next(draws.split(draws.hash(x), 64))
+    x = vae._units.enter(x, torch.float64)
     with torch.no_grad():
-        whole = module.importance_bound(x, noise)
-        halves = [module.importance_bound(x, half) for half in noise.split(32)]
-        single = [module.importance_bound(x, one) for one in noise.split(1)]
+        whole = module.importance_bound(x, [noise])
+        halves = [module.importance_bound(x, [half]) for half in noise.split(32)]
+        single = [module.importance_bound(x, [one]) for one in noise.split(1)]
     halves, single = torch.stack(halves).mean(0), torch.stack(single).mean(0)
     assert (whole >= halves - 1e-9).all()
     assert (halves >= single - 1e-9).all()
@@ -198,6 +201,72 @@ def test_many_draws_need_no_more_memory(monkeypatch):
     whole = vae.score_samples(iris, 50)
     monkeypatch.setattr(skae.vae, "SCORE_ROWS", 300)
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
+    monkeypatch.setattr(skae.vae, "SCORE_CELLS", 70)
+    np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"covariance_type": "full", "prior": "mixture"}])
+def test_scores_are_lower_bounds_in_practice(options):
+    """Of the exact likelihood, over seeds of the draws; the rows' errors average out."""
+    X = make_swiss_roll(400, random_state=0)[0]
+    vae = VAE(2, beta=0.2, hidden_layer_sizes=16, max_iter=30, random_state=0, **options).fit(X)
+    exact = log_likelihood(vae, X).mean()
+    means = check_bounds(vae, exact, lambda n: vae.score_samples(X, n))
+    assert means[0] < exact - 0.3  # there is a gap, else the law would say nothing
+    assert vae.score_samples(X, 2000).mean() == pytest.approx(exact, abs=0.05)
+
+
+def containers(X, tmp_path):
+    """Yield X, (n_samples, n_features), in whatever a table may come."""
+    np.save(tmp_path / "X.npy", X)
+    yield pd.DataFrame(X, columns=list("abcd"))
+    yield sparse.csr_matrix(X)
+    yield np.asfortranarray(X)
+    yield np.load(tmp_path / "X.npy", mmap_mode="r")
+    yield X.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_the_score_of_a_row_is_its_own(tmp_path):
+    """Alone, in any batch and order, container and precision; with the sign of zero too."""
+    X = iris.astype(np.float32).astype(np.float64)
+    X[::3, 1] = 0.0
+    vae, order = VAE(**QUICK).fit(X), np.random.default_rng(0).permutation(150)
+    scores = vae.score_samples(X)
+    same = {"rtol": 1e-9, "atol": 1e-9}
+    for table in containers(X, tmp_path):
+        np.testing.assert_allclose(vae.score_samples(table), scores, **same)
+    alone = [vae.score_samples(row[None])[0] for row in X]
+    np.testing.assert_allclose(alone, scores, **same)
+    np.testing.assert_allclose(vae.score_samples(X[order]), scores[order], **same)
+    signed = np.where(X == 0, -0.0, X)
+    np.testing.assert_array_equal(vae.score_samples(signed), scores)
+    np.testing.assert_allclose(vae.score_samples(X.astype(np.float32)), scores, atol=1e-3)
+    twice = vae.score_samples(np.vstack([X, X]))
+    np.testing.assert_allclose(twice, np.tile(scores, 2), **same)
+
+
+def test_the_decomposition_has_the_draws_of_the_score():
+    """One for each row, which does not depend on the row's place."""
+    vae = VAE(**QUICK).fit(iris)
+    terms, order = vae.elbo_decomposition(iris), np.random.default_rng(0).permutation(150)
+    assert terms["elbo"] == pytest.approx(vae.score_samples(iris, 1).mean(), rel=1e-9)
+    assert vae.elbo_decomposition(iris[order]) == pytest.approx(terms, rel=1e-9)
+
+
+FAR = [{}, {"covariance_type": "full"}, {"noise_variance": "per_feature"}]
+FAR += [{"prior": prior, "covariance_type": "full"} for prior in ("mixture", "vamp")]
+
+
+@pytest.mark.parametrize("options", FAR)
+def test_a_row_far_away_has_a_finite_score(options):
+    """Squares of single precision would overflow."""
+    vae = VAE(**options, **QUICK).fit(iris.astype(np.float32))
+    for dtype in (np.float32, np.float64):
+        score = vae.score_samples((iris[:2] + 1e20).astype(dtype))
+        assert score.dtype == np.float64
+        assert np.isfinite(score).all()
+        assert (score < -1e30).all()
 
 
 @pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
