@@ -59,8 +59,10 @@ def outputs(ae, X, **condition):
 
 
 def different(some, others):
-    """Return the names of the arrays that are not the same, bit for bit."""
-    return [name for name in some if some[name].tobytes() != others[name].tobytes()]
+    """Return the names of the arrays that are not the same, bit for bit, or not in both."""
+    common = some.keys() & others.keys()
+    changed = [name for name in common if some[name].tobytes() != others[name].tobytes()]
+    return sorted([*changed, *(some.keys() ^ others.keys())])
 
 
 def assert_close(a, b, rtol):
@@ -84,7 +86,7 @@ def test_a_power_of_two_changes_no_digit(estimator, factor):
     np.testing.assert_allclose(scaled.sample(5), factor * ae.sample(5), rtol=1e-9)
 
 
-@all_estimators(exclude=["unscaled", "own template"])
+@all_estimators(exclude=["unscaled", "own template", "clustered map"])  # k-means breaks ties
 def test_a_shift_changes_nothing_but_the_place(estimator):
     near = np.round(X * 64) / 64  # for X + 32 to be exact
     textbook = from_chance(estimator)  # at PCA's solution Adam divides rounding by itself
