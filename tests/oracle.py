@@ -173,13 +173,15 @@ def _check_outputs(ae, X, given):
     return outputs
 
 
+@np.errstate(all="ignore")
 def _is_beyond_numbers(name, outputs, X):
-    """Whether errors are infinite because their squares are, in the widest type."""
-    if name not in ("reconstruction_error", "score_samples"):
+    """Whether squares, or their ratio, are infinite for want of such a number."""
+    if name not in ("reconstruction_error", "score_samples", "score"):
         return False
-    dense = X.toarray() if sparse.issparse(X) else X
-    deviation = np.abs(np.asarray(dense, dtype=np.float64) - outputs["reconstruct"])
-    return deviation.max() > np.finfo(np.float64).max ** 0.5 / 10
+    X = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+    error, root = np.abs(X - outputs["reconstruct"]).max(), np.finfo(np.float64).max ** 0.5 / 10
+    unit = np.abs(X - X.mean(axis=0)).max() if name == "score" else 1.0
+    return 0 < unit < error / root
 
 
 def _bits(output):
