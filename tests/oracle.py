@@ -1,0 +1,259 @@
+"""What may come of a case: finite numbers, or an error that says what is wrong with it."""
+
+import inspect
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import torch
+from cases import simplified
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+FINITE, CLEAR_ERROR = "finite", "clear error"
+
+# The words of libraries below, that say nothing to somebody who has called `fit`.
+INNER_WORDS = re.compile(
+    r"mat1 and mat2|linalg|lapack|expected all tensors|zero-size|element 0 of tensors|"
+    r"must match the size of tensor|out of bounds|division by zero|broadcast|\bsingular\b|"
+    r"positive-definite|not converge|object has no attribute|unexpected keyword|"
+    r"NoneType|subscriptable|overflow|\bsvd\b|\beigh\b|nonzero elements|ill-defined",
+    re.IGNORECASE,
+)
+OF_THE_DATA = ("X", "sample_weight", "Sample weights", "condition", "sample", "feature", "column")
+
+
+class Fault(AssertionError):
+    """Something that must not come of any case.
+
+    Parameters
+    ----------
+    kind : str
+        What sort of fault; the table of counts has a column for each.
+    message : str
+    """
+
+    def __init__(self, kind, message):
+        super().__init__(f"{kind}: {message}")
+        self.kind, self.message = kind, message
+
+    def signature(self):
+        """Return kind and message without the numbers, for faults to be counted by."""
+        return self.kind, re.sub(r"[-+]?\d[\w.+-]*", "#", self.message)
+
+
+def check(case):
+    """Fit and use an estimator; return what came of it, or raise a `Fault`."""
+    X, given = case.data()
+    with untouched(X, *given.values()), warnings_of_ours():
+        ae = case.estimator()
+        params = ae.get_params()
+        with surroundings_as_before():
+            outcome = _check_use(ae, X, given)
+        if any(ae.get_params()[name] is not value for name, value in params.items()):
+            raise Fault("surroundings moved", "constructor parameters")
+    return outcome
+
+
+def check_and_simplify(case):
+    """Check a case; a fault is that of the simplest case that has the same."""
+    try:
+        return check(case)
+    except Fault as fault:
+        wanted = fault.signature()
+        simplest = simplified(case, lambda simpler: signature_of(simpler) == wanted)
+        raise Fault(fault.kind, f"{fault.message}\n    check({simplest!r})") from fault
+
+
+def signature_of(case):
+    """Return kind and words of the fault of a case, or None."""
+    try:
+        check(case)
+    except Fault as fault:
+        return fault.signature()
+    return None
+
+
+# Errors
+
+
+def _check_use(ae, X, given):
+    try:
+        ae.fit(X, **given)
+    except Exception as error:
+        return _check_error(error, ae)
+    outputs = _check_outputs(ae, X, given)
+    again = _use(clone(ae).fit, X, **given)
+    for name, output in _all_outputs(again, X, given):
+        if _bits(output) != _bits(outputs[name]):
+            raise Fault("not the same twice", name)
+    return FINITE
+
+
+def _check_error(error, ae):
+    words = f"{type(error).__name__} from fit: {error}"
+    if not isinstance(error, (ValueError, TypeError)):
+        raise Fault("crash", words) from error
+    named = [*ae.get_params(), *OF_THE_DATA]
+    if (
+        isinstance(error, np.linalg.LinAlgError)
+        or INNER_WORDS.search(str(error))
+        or not any(re.search(rf"\b{re.escape(name)}", str(error)) for name in named)
+    ):
+        raise Fault("unclear error", words) from error
+    try:
+        check_is_fitted(ae)
+    except NotFittedError:
+        return CLEAR_ERROR
+    raise Fault("fitted after an error", words) from error
+
+
+# Outputs
+
+
+def _use(method, *args, **kwargs):
+    """Return what a method returns; none may refuse what `fit` has taken."""
+    try:
+        return method(*args, **kwargs)
+    except Exception as error:
+        words = f"{type(error).__name__} from {method.__name__}: {error}"
+        raise Fault("crash", words) from error
+
+
+def _all_outputs(ae, X, given):
+    """Yield the name and the result of every method, one at a time."""
+
+    def call(name, *args, **kwargs):
+        method = getattr(ae, name)
+        accepted = inspect.signature(method).parameters
+        given_here = {k: value for k, value in given.items() if k in accepted}
+        return name, _use(method, *args, **{**given_here, **kwargs})
+
+    name, Z = call("transform", X)
+    yield name, Z
+    yield call("inverse_transform", Z, **_columns_as_condition(ae, X))
+    for name in ("reconstruct", "reconstruction_error", "score_samples", "score"):
+        yield call(name, X)
+    first = _columns_as_condition(ae, X) or given
+    condition = {k: value[:1] for k, value in first.items() if k == "condition"}
+    yield call("sample", 3, random_state=0, **condition)
+
+
+def _columns_as_condition(ae, X):
+    """Return the condition of codes where the estimator has taken columns of X for it."""
+    columns = getattr(ae, "condition_features", None)
+    if columns is None:
+        return {}
+    dense = X.toarray() if sparse.issparse(X) else X
+    table = dense if isinstance(dense, pd.DataFrame) else pd.DataFrame(np.asarray(dense))
+    if isinstance(columns[0], str):
+        return {"condition": table[columns].to_numpy()}
+    return {"condition": table.to_numpy()[:, columns]}
+
+
+def _check_outputs(ae, X, given):
+    n, d = np.shape(X) if not sparse.issparse(X) else X.shape
+    k = len(ae.get_feature_names_out())
+    shapes = {"transform": (n, k), "score": (), "sample": (3, d)}
+    shapes |= dict.fromkeys(("inverse_transform", "reconstruct"), (n, d))
+    shapes |= dict.fromkeys(("reconstruction_error", "score_samples"), (n,))
+    outputs = {}
+    for name, output in _all_outputs(ae, X, given):
+        outputs[name] = output
+        array = output.toarray() if sparse.issparse(output) else np.asarray(output)
+        if array.shape != shapes[name]:
+            raise Fault("wrong shape", f"{name}: {array.shape}, not {shapes[name]}")
+        if not np.isfinite(array).all() and not _is_beyond_numbers(name, outputs, X):
+            raise Fault("not finite", f"{name}: {array[~np.isfinite(array)][0]}")
+    return outputs
+
+
+@np.errstate(all="ignore")
+def _is_beyond_numbers(name, outputs, X):
+    """Whether squares, or their ratio, are infinite for want of such a number."""
+    if name not in ("reconstruction_error", "score_samples", "score"):
+        return False
+    X = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+    error, root = np.abs(X - outputs["reconstruct"]).max(), np.finfo(np.float64).max ** 0.5 / 10
+    unit = np.abs(X - X.mean(axis=0)).max() if name == "score" else 1.0
+    return 0 < unit < error / root
+
+
+def _bits(output):
+    array = output.toarray() if sparse.issparse(output) else np.asarray(output)
+    return array.tobytes()
+
+
+# Surroundings
+
+
+@contextmanager
+def surroundings_as_before():
+    """Complain of what is no longer as it was: generators, threads, types, filters, modes."""
+    before, loaded = _surroundings(), len(sys.modules)
+    yield
+    after = _surroundings()
+    if len(sys.modules) != loaded:  # modules bring filters when they are first imported
+        del before["filters of warnings"]
+    for name, value in before.items():
+        if after[name] != value:
+            raise Fault("surroundings moved", f"{name}: {value} to {after[name]}"[:200])
+
+
+def _surroundings():
+    return {
+        "torch's generator": torch.get_rng_state().numpy().tobytes(),
+        "numpy's generator": np.random.get_state()[1].tobytes(),
+        "threads": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "errors of numpy": np.geterr(),
+        "filters of warnings": list(warnings.filters),
+    }
+
+
+@contextmanager
+def untouched(*arrays):
+    """Complain if data have been written to."""
+    before = [_content(array) for array in arrays]
+    yield
+    if [_content(array) for array in arrays] != before:
+        raise Fault("surroundings moved", "the data were written to")
+
+
+def _content(array):
+    if sparse.issparse(array):
+        parts = (array.data, array.indices, array.indptr)
+        return [part.tobytes() for part in parts]
+    return np.asarray(array).tobytes()
+
+
+@contextmanager
+def warnings_of_ours():
+    """Complain of warnings that neither are about convergence nor were written for the user."""
+    foreign = []
+
+    def show(message, category, *args, **kwargs):
+        if not (category is ConvergenceWarning or (category is UserWarning and _is_ours())):
+            foreign.append(f"{category.__name__}: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield
+    if foreign:
+        raise Fault("foreign warning", foreign[0].splitlines()[0])
+
+
+def _is_ours():
+    """Whether the function that warns says so itself, in a file of the package."""
+    frame = sys._getframe(1)
+    while frame.f_globals["__name__"] in (__name__, "warnings"):
+        frame = frame.f_back
+    own = frame.f_globals["__name__"].startswith("skae.")
+    return own and "warn" in frame.f_code.co_names
