@@ -18,6 +18,7 @@ from .randomness import (
     make_generator,
     seeded_global_generator,
 )
+from .surroundings import torch_as_usual
 
 # Prior samplers: (n_samples, n_components, generator) -> tensor (n_samples, n_components).
 
@@ -585,7 +586,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         """
         seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample")
-        with global_generator_for(self.module_, generator):
+        with torch_as_usual(), global_generator_for(self.module_, generator):
             draws = self.module_.draw_prior(n_samples, generator)
         return draws.cpu().numpy().astype(self._sample_dtype)
 

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from ._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
 from .metrics import explained_share
@@ -40,11 +40,11 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import join_stream
+from .streams import N_STORED_CODES, join_stream
 from .surroundings import torch_as_usual
 from .threads import threads_for
+from .weights import check_weights
 
-N_STORED_CODES = 10000  # training codes kept for `sample`
 MIXTURE_SIZES = (1, 2, 5, 10, 20)
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
 N_FEW_ROWS = 256  # rows by which that is judged
@@ -387,8 +387,9 @@ class BaseAutoencoder(BaseCodec):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             before = net.snapshot(), self._loss_of_few(rows, w)
             net.train(train, valid, n_epochs)
-            self._look_for_divergence(rows, w, before)
-            if start is not None and watch:
+            has_candidate = start is not None and watch
+            self._look_for_divergence(rows, w, before, has_candidate)
+            if has_candidate:
                 self._keep_the_better(start, rows, w)
         self._warn_of_divergence()
 
@@ -399,19 +400,23 @@ class BaseAutoencoder(BaseCodec):
         batch = rows.take(index), None if weights is None else weights[index]
         return self.net_.monitored_loss(self.net_.evaluate([batch]))
 
-    def _look_for_divergence(self, rows, weights, before):
+    def _look_for_divergence(self, rows, weights, before, has_candidate):
         """Go back where training, or its last step, has led nowhere.
 
         The loss of a step is known before it is taken; of the last one nobody has seen the end.
         """
-        net, (start, loss) = self.net_, before
+        convergence, (start, first) = self.net_.convergence, before
         variance = float((self._variance / np.square(self.scale_)).sum())
-        limit = DIVERGED * max(abs(loss), variance) or math.inf
-        for snapshot in (net.convergence.proven_, start):
-            if self._loss_of_few(rows, weights) <= limit:
-                return
-            net.convergence.diverged_ = True
-            net.convergence.go_back(net, snapshot)
+        limit = DIVERGED * max(abs(first), variance) if variance else math.inf
+        last = self._loss_of_few(rows, weights)
+        if last <= limit and math.isfinite(last):
+            return
+        convergence.go_back(self.net_, convergence.proven_)
+        is_good = self._loss_of_few(rows, weights) <= limit
+        if not is_good:
+            convergence.go_back(self.net_, start)
+        # A linear start that training has not improved is kept anyway, and is no accident.
+        convergence.diverged_ |= is_good or not has_candidate or not math.isfinite(last)
 
     def _warn_of_divergence(self):
         convergence = self.net_.convergence
@@ -557,7 +562,7 @@ class BaseAutoencoder(BaseCodec):
             1 is perfect; constant data score 1 if reproduced exactly, else 0.
         """
         X = self._check_X(X)
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+        weights = check_weights(sample_weight, X)
         mean = torch.from_numpy(self.mean_).to(self.device_)
 
         def distances(module, x):

@@ -13,11 +13,12 @@ from sklearn.utils import assert_all_finite, check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import __version__
-from ._sklearn import check_sample_weight, parse_version
+from ._sklearn import parse_version
 from .randomness import draw_seed
 from .rows import chunk_size, chunk_to_tensor, iter_chunks
 from .surroundings import torch_as_usual
 from .threads import reconsider_threads, threads_for
+from .weights import check_weights
 
 FLOATS = [np.float64, np.float32]
 INFERENCE_CELLS = 2**19  # of the table or its output, held at a time by a fitted model
@@ -72,13 +73,14 @@ class BaseCodec(
         self._check_reach(X)
         if sample_weight is None:
             return X, None
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = check_weights(sample_weight, X, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return X, weights
 
     def _validate_X(self, X, reset, **options):
-        return validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
+        X = validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
+        return X.astype(X.dtype.newbyteorder("="), copy=False)  # torch knows no other
 
     def _seed_for_samples(self, n_samples, random_state):
         """Return the seed of new rows: of `random_state`, or for None the estimator's own.
@@ -171,7 +173,7 @@ class BaseCodec(
 
     def _average(self, scores, sample_weight):
         """Return the weighted mean of the scores of rows."""
-        weights = check_sample_weight(sample_weight, scores[:, None], dtype=np.float64)
+        weights = check_weights(sample_weight, scores[:, None])
         return float(np.average(scores, weights=weights))
 
     def _encode(self, X):

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from ._sklearn import StrOptions, fit_context
-from .base import N_STORED_CODES, has_no_early_stopping
+from .base import has_no_early_stopping
 from .distributions import Gaussian, make_posterior
 from .networks import MLP
 from .randomness import make_generator
@@ -23,6 +23,7 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
+from .streams import N_STORED_CODES
 from .vae import VAE, StandardPrior, VAEModule
 
 LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
@@ -623,7 +624,8 @@ class ConditionalVAE(VAE):
         if kind == "labels":
             C = self._encode_labels(condition).astype(dtype)
         else:
-            C = check_array(condition, dtype=dtype, input_name="condition")
+            with np.errstate(over="ignore"):  # what does not fit the precision is refused
+                C = check_array(condition, dtype=dtype, input_name="condition")
             if C.shape[1] != self._n_conditions:
                 raise ValueError(
                     f"condition has {C.shape[1]} columns, but {type(self).__name__} is expecting "

@@ -414,7 +414,7 @@ class Engine(NeuralNet):
 
     def train(self, batches, valid_batches=None, n_epochs=None):
         """Run `n_epochs` epochs, or fewer if a callback or an interrupt ends them."""
-        epochs = self.max_epochs if n_epochs is None else n_epochs
+        self.n_epochs_ = epochs = self.max_epochs if n_epochs is None else n_epochs
         callbacks = [callback for _, callback in self.callbacks_]
         self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
         # A scheduler that the user brings takes the place of ours.

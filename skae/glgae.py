@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
 from .nodes import OBJECTIVES
+from .parameters import check_shape_is_kept
 from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
     Units,
@@ -26,6 +27,8 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
+from .streams import N_STORED_CODES, join_stream
+from .surroundings import torch_as_usual
 from .threads import reconsider_threads, threads_for
 
 SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
@@ -266,19 +269,6 @@ class GLGAE(BaseCodec):
     ):
         self._store(locals())
 
-    # What shapes the model that `fit` builds; the rest steers training, and may change after it.
-    _shaping = (
-        "n_components",
-        "n_nodes",
-        "objective",
-        "spacing",
-        "null_weight",
-        "constrain",
-        "node_layout",
-        "noise_variance",
-        "device",
-    )
-
     # Fitting
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -307,15 +297,15 @@ class GLGAE(BaseCodec):
             If X holds NaN or infinity, fewer than two rows, or if parameters contradict each
             other.
         """
-        with self._as_it_was_on_failure():
+        with self._as_it_was_on_failure(), torch_as_usual():
             X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
             rows, weights = self._start(X, weights)
             max_iter = self.max_iter or MAX_ITER[self.solver]
-            with threads_for(self._work_per_step(X.shape[0])):
-                if self.solver == "batch":
+            if self.solver == "batch":
+                with threads_for(self._work_per_step(X.shape[0])):
                     self._fit_batch(rows, weights, max_iter)
-                else:
-                    self._fit_online(rows, weights, max_iter)
+            else:
+                self._fit_online(rows, weights, max_iter)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -348,25 +338,13 @@ class GLGAE(BaseCodec):
         """
         resume = hasattr(self, "nodes_data_")
         least = 1 if resume else 2
-        with self._as_it_was_on_failure():
+        with self._as_it_was_on_failure(), torch_as_usual():
             if resume:
-                self._check_shape_is_kept()
+                check_shape_is_kept(self, self._fitted_params)
             X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
             rows, weights = self._go_on(X, weights) if resume else self._start(X, weights)
-            with threads_for(self._work_per_step(X.shape[0])):
-                self._fit_online(rows, weights, n_epochs=1)
+            self._fit_online(rows, weights, n_epochs=1, streaming=resume)
         return self
-
-    def _check_shape_is_kept(self):
-        """Refuse parameters that are not those of the model that `partial_fit` goes on with."""
-        for name in self._shaping:
-            then, now = self._fitted_params[name], getattr(self, name)
-            if not np.array_equal(then, now):
-                raise ValueError(
-                    f"partial_fit goes on with the model that fit has built; {name} was {then!r} "
-                    f"then and is {now!r} now. Set it back, or call fit (with warm_start=False) / "
-                    "use a new estimator."
-                )
 
     def _check_parameters(self):
         if isinstance(self.node_layout, str):
@@ -409,11 +387,12 @@ class GLGAE(BaseCodec):
 
     def _get_fitted_params(self):
         """Return the parameters that the fitted model goes by, whatever is set later."""
-        names = (*self._shaping, "ridge", "max_encode_iter")
-        return {name: copy.deepcopy(getattr(self, name)) for name in names}
+        return copy.deepcopy(self.get_params(deep=False))
 
     def _go_on(self, X, weights):
         """Take over what steers training from the parameters of now; return rows and weights."""
+        if self.device != self._fitted_params["device"]:
+            self.device_ = str(check_device(self.device))
         self._fitted_params = self._get_fitted_params()
         return self._to_rows(X, weights)
 
@@ -519,8 +498,19 @@ class GLGAE(BaseCodec):
             _add(statistics, nodes.statistics(x, moved[span], w))
         return moved, statistics, total / float(statistics["total"]) + nodes.constant()
 
-    def _fit_online(self, rows, weights, n_epochs):
+    def _fit_online(self, rows, weights, n_epochs, streaming=False):
         """Let the nodes follow a running average of the statistics of small batches."""
+        with threads_for(self._work_per_step(min(self.batch_size, len(rows)))):
+            nodes = self._follow(rows, weights, n_epochs)
+        with threads_for(self._work_per_step(len(rows))):
+            Z = weights.new_empty(len(rows), self._n_features_out)
+            for span in chunks_of(rows):
+                reconsider_threads()
+                Z[span] = nodes.encode(rows.span(span), self._n_search_steps())[0]
+        self._remember(nodes, Z, weights, streaming)
+
+    def _follow(self, rows, weights, n_epochs):
+        """Pass over the rows, some at a time; return the nodes as they then are."""
         nodes = self._make_nodes(rows.dtype)
         statistics = self._statistics
         if statistics is not None:
@@ -548,11 +538,7 @@ class GLGAE(BaseCodec):
             if self._has_settled(before, F):
                 break
         self._statistics = statistics
-        Z = weights.new_empty(len(rows), self._n_features_out)
-        for span in chunks_of(rows):
-            reconsider_threads()
-            Z[span] = nodes.encode(rows.span(span), self._n_search_steps())[0]
-        self._remember(nodes, Z, weights)
+        return nodes
 
     def _has_settled(self, before, after):
         change = abs(after - before)
@@ -564,16 +550,25 @@ class GLGAE(BaseCodec):
         if self.verbose:
             print(f"iteration {self.n_iter_:4d}   objective {self.objective_history_[-1]:.6f}")
 
-    def _remember(self, nodes, Z, weights):
+    def _remember(self, nodes, Z, weights, streaming=False):
         self.nodes_data_ = self.mean_ + self.scale_ * nodes.A.double().cpu().numpy()
         self.noise_variance_ = nodes.variance * self.scale_**2
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
         self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
         self.embedding_ = Z.cpu().numpy()
-        self._embedding_weights = weights.double().cpu().numpy()
+        self._remember_codes(weights.double().cpu().numpy(), streaming)
         self.objective_ = self.objective_history_[-1]
         self._is_fitted = True
+
+    def _remember_codes(self, weights, streaming):
+        """Keep the codes that `sample` moves, and their weights in the last column."""
+        codes = np.column_stack([self.embedding_, weights])
+        if streaming:
+            n, random_state = len(codes), make_random_state(self._seed, "sample", self.n_iter_)
+            chosen = random_state.permutation(n)[:N_STORED_CODES]
+            codes, _ = join_stream(self._codes, codes[chosen], n, N_STORED_CODES, random_state)
+        self._codes = codes
 
     # What a fitted model does
 
@@ -747,9 +742,9 @@ class GLGAE(BaseCodec):
 
     def _draw_codes(self, n_samples, random_state):
         """Return codes of training rows, each moved a little."""
-        weights = self._embedding_weights
+        codes, weights = self._codes[:, :-1], self._codes[:, -1]
         chosen = random_state.choice(len(weights), n_samples, p=weights / weights.sum())
-        Z = self.embedding_[chosen].astype(np.float64)
+        Z = codes[chosen].astype(np.float64)
         Z += JITTER * random_state.standard_normal(Z.shape)
         if self._fitted_params["constrain"]:
             Z = Z.clip(self.nodes_latent_.min(axis=0), self.nodes_latent_.max(axis=0))

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
 
-from ._sklearn import check_sample_weight
+from .weights import check_weights
 
 __all__ = [
     "explained_variance",
@@ -31,7 +31,7 @@ def _residuals(estimator, X, sample_weight):
     X, X_hat = (
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)
     )
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    weights = check_weights(sample_weight, X)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     counts = weights != 0  # the other rows may be anything
@@ -134,7 +134,9 @@ def explained_share(left, total, weights, magnitude):
     unit = total.max(initial=0.0)  # so that no square leaves the range
     if unit <= 4 * np.finfo(np.float64).eps * magnitude:
         return float(left.max(initial=0.0) <= unit)
-    return float(1 - weights @ np.square(left / unit) / (weights @ np.square(total / unit)))
+    with np.errstate(over="ignore"):  # a ratio beyond double precision is infinite
+        share_left = weights @ np.square(left / unit) / (weights @ np.square(total / unit))
+    return float(1 - share_left)
 
 
 def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_weight=None):

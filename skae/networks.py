@@ -29,7 +29,7 @@ ACTIVATIONS = {
 INVERSES = {
     "sigmoid": lambda y: torch.logit(y, eps=0.01),
     "tanh": lambda y: torch.atanh(y.clamp(-0.99, 0.99)),
-    "softplus": lambda y: y.clamp_min(0.01).expm1().log(),
+    "softplus": lambda y: y.clamp_min(0.01) + (-(-y.clamp_min(0.01)).expm1()).log(),
 }
 
 # The values that an activation can reach, where that excludes data: a network with such an

@@ -33,8 +33,10 @@ class Units:
 
     def __init__(self, shift=None, scale=1.0):
         self.is_identity = shift is None
-        self.shift = torch.as_tensor(0.0 if shift is None else shift, dtype=torch.float64)
-        self.scale = torch.as_tensor(scale, dtype=torch.float64)
+        self.shift = torch.as_tensor(
+            0.0 if shift is None else shift, dtype=torch.float64, device="cpu"
+        )
+        self.scale = torch.as_tensor(scale, dtype=torch.float64, device="cpu")
         # Far from the origin, single precision would lose the data in its own offset.
         far = self.shift.abs() > 1024 * self.scale
         extreme = (self.scale > EXTREME) | (self.scale < 1 / EXTREME)

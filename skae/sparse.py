@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
-from .base import N_STORED_CODES, BaseAutoencoder
+from .base import BaseAutoencoder
 from .networks import ACTIVATIONS, own_layers
 from .randomness import make_random_state
 from .rows import CHUNK, iter_chunks
+from .streams import N_STORED_CODES
 
 # The activation on the code that suits each kind of sparsity.
 CODE_ACTIVATIONS = {
@@ -203,13 +204,17 @@ class Revival(Callback):
     def __init__(self, n_epochs, revive):
         self.n_epochs, self.revive = n_epochs, revive
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        # A later fit has time of its own; passes over a stream, one by one, are one long fit.
+        self.n_before = len(net.history) if net.n_epochs_ > 1 else 0
+
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         net.module_.n_firings.zero_()
 
     def on_epoch_end(self, net, dataset_train=None, **kwargs):
         silent = (net.module_.n_firings == 0).nonzero()[:, 0]
         net.history.record("n_dead_units", len(silent))
-        epoch = net.history[-1]["epoch"]
+        epoch = len(net.history) - self.n_before
         built_in = own_layers(net.module_.encoder)
         if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
             share = max(REVIVED_AT_ONCE, 3 / self.n_epochs)  # a short training must hurry

