@@ -371,7 +371,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Precision of the training. The fitted model computes in the precision of the X it is given.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit instead of starting afresh.
+        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
+        must then be what it was, or is an error; what steers training may change. Rows set aside
+        for validation stay the same where X has as many rows.
 
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
@@ -390,7 +392,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         The trained networks.
 
     history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time.
+        One row per epoch: every loss term on the training and validation rows, and the time;
+        ``rescued`` after a loss that was not finite.
 
     loss_curve_ : list of float
         Training loss after each epoch, in scaled units.
@@ -578,7 +581,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
             Number of codes.
 
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`.
+            None takes the estimator's `random_state`; where that was None too, each call draws
+            anew.
 
         Returns
         -------
@@ -599,7 +603,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
             Number of rows.
 
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`.
+            None takes the estimator's `random_state`; where that was None too, each call draws
+            anew.
 
         Returns
         -------

@@ -210,7 +210,9 @@ class Autoencoder(BaseAutoencoder):
         Precision of the training. The fitted model computes in the precision of the X it is given.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit instead of starting afresh.
+        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
+        must then be what it was, or is an error; what steers training may change. Rows set aside
+        for validation stay the same where X has as many rows.
 
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
@@ -229,7 +231,8 @@ class Autoencoder(BaseAutoencoder):
         The trained networks.
 
     history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time.
+        One row per epoch: every loss term on the training and validation rows, and the time;
+        ``rescued`` after a loss that was not finite.
 
     loss_curve_ : list of float
         Training loss after each epoch, in scaled units.

@@ -206,6 +206,8 @@ class BaseAutoencoder(BaseCodec):
         ------
         AttributeError
             With ``early_stopping=True``: one pass has no validation rows.
+        ValueError
+            If a parameter that shapes the model is no longer what it was in the first call.
         """
         return self._fit(X, sample_weight, one_pass=True)
 
@@ -406,7 +408,7 @@ class BaseAutoencoder(BaseCodec):
         The loss of a step is known before it is taken; of the last one nobody has seen the end.
         """
         convergence, (start, first) = self.net_.convergence, before
-        variance = float((self._variance / np.square(self.scale_)).sum())
+        variance = float(np.square(np.sqrt(self._variance) / self.scale_).sum())
         limit = DIVERGED * max(abs(first), variance) if variance else math.inf
         last = self._loss_of_few(rows, weights)
         if last <= limit and math.isfinite(last):
@@ -584,7 +586,8 @@ class BaseAutoencoder(BaseCodec):
             Number of rows.
 
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`.
+            None takes the estimator's `random_state`; where that was None too, each call draws
+            anew.
 
         Returns
         -------

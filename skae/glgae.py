@@ -722,7 +722,8 @@ class GLGAE(BaseCodec):
             False decodes codes of training rows, moved a little, whatever the objective.
 
         random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`.
+            None takes the estimator's `random_state`; where that was None too, each call draws
+            anew.
 
         Returns
         -------
