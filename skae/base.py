@@ -387,10 +387,11 @@ class BaseAutoencoder(BaseCodec):
             train, valid = self._split(rows, w, batch_size)
             if net.convergence.keep_best and (start is not None or self._is_resumed):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
-            before = net.snapshot(), self._loss_of_few(rows, w)
+            loss = self._loss_of_few(rows, w)
             net.train(train, valid, n_epochs)
             has_candidate = start is not None and watch
-            self._look_for_divergence(rows, w, before, has_candidate)
+            self._look_for_divergence(rows, w, loss, has_candidate)
+            net.convergence.forget()
             if has_candidate:
                 self._keep_the_better(start, rows, w)
         self._warn_of_divergence()
@@ -402,12 +403,12 @@ class BaseAutoencoder(BaseCodec):
         batch = rows.take(index), None if weights is None else weights[index]
         return self.net_.monitored_loss(self.net_.evaluate([batch]))
 
-    def _look_for_divergence(self, rows, weights, before, has_candidate):
+    def _look_for_divergence(self, rows, weights, first, has_candidate):
         """Go back where training, or its last step, has led nowhere.
 
         The loss of a step is known before it is taken; of the last one nobody has seen the end.
         """
-        convergence, (start, first) = self.net_.convergence, before
+        convergence = self.net_.convergence
         variance = float(np.square(np.sqrt(self._variance) / self.scale_).sum())
         limit = DIVERGED * max(abs(first), variance) if variance else math.inf
         last = self._loss_of_few(rows, weights)
@@ -416,7 +417,7 @@ class BaseAutoencoder(BaseCodec):
         convergence.go_back(self.net_, convergence.proven_)
         is_good = self._loss_of_few(rows, weights) <= limit
         if not is_good:
-            convergence.go_back(self.net_, start)
+            convergence.go_back(self.net_, convergence.start_)
         # A linear start that training has not improved is kept anyway, and is no accident.
         convergence.diverged_ |= is_good or not has_candidate or not math.isfinite(last)
 

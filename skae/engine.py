@@ -165,7 +165,7 @@ class Convergence(Callback):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.n_waited_, self.n_rescues_, self.diverged_ = 0, 0, False
         # The loss of an epoch vouches for the weights that it began with, not for its last step.
-        self.begun_with_ = self.proven_ = net.snapshot()
+        self.start_ = self.proven_ = self.begun_with_ = net.snapshot()
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         loss = net.monitored_loss(net.history[-1], f"{self.monitor}_")
@@ -205,6 +205,10 @@ class Convergence(Callback):
     def on_train_end(self, net, X=None, y=None, **kwargs):
         if self.keep_best and self.best_state_ is not None:
             net.set_weights(self.best_state_)
+
+    def forget(self):
+        """Drop the weights of training, once it is known which are kept."""
+        self.start_ = self.proven_ = self.begun_with_ = self.best_state_ = None
 
 
 def is_finite(tensors):
