@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import display, metrics
+    from . import display, exceptions, metrics
     from .adversarial import AdversarialAutoencoder
     from .autoencoder import Autoencoder
     from .conditional import ConditionalVAE
@@ -30,7 +30,7 @@ _HOMES = {
     "SparseAutoencoder": ".sparse",
     "VAE": ".vae",
 }
-_ROOMS = ("display", "metrics")
+_ROOMS = ("display", "exceptions", "metrics")
 
 __all__ = [
     "GLGAE",
@@ -42,6 +42,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "display",
+    "exceptions",
     "metrics",
 ]
 

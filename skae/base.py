@@ -4,12 +4,10 @@ import copy
 import math
 from abc import abstractmethod
 from numbers import Integral, Real
-from warnings import warn
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import nn
@@ -19,6 +17,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
+from .exceptions import DivergenceWarning, warn
 from .metrics import explained_share
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
@@ -435,8 +434,7 @@ class BaseAutoencoder(BaseCodec):
         warn(
             f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller "
             "learning_rate_init or scaling='standard'.",
-            ConvergenceWarning,
-            stacklevel=6,
+            DivergenceWarning,
         )
 
     def _get_batch_size(self, n_samples):

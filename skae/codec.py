@@ -4,7 +4,6 @@ import inspect
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from numbers import Integral
-from warnings import warn
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import __version__
 from ._sklearn import parse_version
+from .exceptions import VersionWarning, warn
 from .randomness import draw_seed
 from .rows import chunk_size, chunk_to_tensor, iter_chunks
 from .surroundings import torch_as_usual
@@ -233,8 +233,7 @@ class BaseCodec(
             warn(
                 f"This {type(self).__name__} was written by skae {version}, and is read by skae "
                 f"{__version__}, which may not know all of it. {advice}",
-                UserWarning,
-                stacklevel=2,
+                VersionWarning,
             )
         try:
             with torch_as_usual():

@@ -76,12 +76,19 @@ def aside(function, stream):
 def _no_waiting():
     mode = torch.cuda.get_sync_debug_mode()
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
-            torch.cuda.set_sync_debug_mode("error")
+        _hear_of_prototype()
+        torch.cuda.set_sync_debug_mode("error")
         yield
     finally:
         torch.cuda.set_sync_debug_mode(mode)
+
+
+@functools.cache
+def _hear_of_prototype():
+    """Let torch say, the one time that it does, that this mode is a prototype."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode("error")
 
 
 @functools.cache

@@ -2,13 +2,13 @@
 
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx
 
+from ._torch import is_torchscript_enabled, script, trace
 from .optimizers import fused_adam, move
 from .repeating import Repeater, agree, gradient_of
 from .rewriting import storage_of
@@ -49,13 +49,15 @@ class Written(NamedTuple):
     run: Callable
 
 
-def looped(step):
+def looped(step, move=move):
     """Return the function that takes one step after the other, each with Adam's move.
 
     Parameters
     ----------
     step : callable
         ``step(inputs, kept)`` computes a gradient in place and returns the values of the terms.
+    move : callable
+        `optimizers.move`, or what TorchScript has made of it.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def compiled(program, inputs):
     Python from the first step of a run to its last.
     """
     source = program.graph.python_code("self").src
-    with _lock:  # compiling changes the process's filters of warnings for a moment
+    with _lock:
         written = _written_down.pop(source, None) or _compile(program, inputs)
         _written_down[source] = written  # at the end: the one used last
         if len(_written_down) > N_PROGRAMS:
@@ -107,13 +109,12 @@ def _compile(program, inputs):
     def plain(inputs, kept):
         return forward(*inputs, *kept)
 
-    if not _may_compile:
+    if not (_may_compile and is_torchscript_enabled()):
         return Written(plain, looped(plain))
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            step = torch.jit.trace(plain, (inputs, program.kept), check_trace=False)
-            return Written(step, torch.jit.script(looped(step)))
+        with torch.no_grad():
+            step = trace(plain, (inputs, program.kept), check_trace=False)
+            return Written(step, script(looped(step, script(move))))
     except Exception:  # whatever it may be: the same in Python
         return Written(plain, looped(plain))
 

@@ -2,7 +2,6 @@
 
 import math
 from numbers import Integral, Real
-from warnings import warn
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
+from .exceptions import DeadUnitsWarning, warn
 from .networks import ACTIVATIONS, own_layers
 from .randomness import make_random_state
 from .rows import CHUNK, iter_chunks
@@ -587,8 +587,7 @@ class SparseAutoencoder(BaseAutoencoder):
             warn(
                 f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
                 "them. Try fewer components, a smaller penalty or more epochs.",
-                UserWarning,
-                stacklevel=5,
+                DeadUnitsWarning,
             )
 
     def _find_active(self, h):

@@ -2,11 +2,9 @@
 
 import math
 from numbers import Integral, Real
-from warnings import warn
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
@@ -28,6 +26,7 @@ from .distributions import (
     unbound_log_scale,
 )
 from .draws import RowDraws
+from .exceptions import CollapseWarning, warn
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
@@ -730,8 +729,7 @@ class VAE(BaseAutoencoder):
                 "something about the row, the decoder ignores the rest, as the KL asks for more "
                 "than they are worth. Try warm_up=0.5, free_bits=0.5 or a smaller beta; on data "
                 "without structure nothing will help.",
-                ConvergenceWarning,
-                stacklevel=5,
+                CollapseWarning,
             )
 
     # Distributions
