@@ -17,7 +17,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
-from .exceptions import DivergenceWarning, warn
+from .exceptions import DivergenceWarning, InterruptionWarning, warn
 from .metrics import explained_share
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
@@ -394,6 +394,7 @@ class BaseAutoencoder(BaseCodec):
             if has_candidate:
                 self._keep_the_better(start, rows, w)
         self._warn_of_divergence()
+        self._warn_of_interruption()
 
     def _loss_of_few(self, rows, weights):
         """Return the monitored loss over the first rows that have weight, for a quick look."""
@@ -436,6 +437,16 @@ class BaseAutoencoder(BaseCodec):
             "learning_rate_init or scaling='standard'.",
             DivergenceWarning,
         )
+
+    def _warn_of_interruption(self):
+        n_finished, n_epochs = self.net_.n_finished_, self.net_.n_epochs_
+        if n_finished is not None:
+            warn(
+                f"The training was interrupted after {n_finished} of {n_epochs} epochs, and the "
+                "model is what they have made of it. Interrupt twice within two seconds to stop "
+                "the whole program, a grid search say.",
+                InterruptionWarning,
+            )
 
     def _get_batch_size(self, n_samples):
         if self.batch_size == "auto":

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import repeating
 from .graphs import Graphs
+from .interrupts import is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS
 from .randomness import global_generator_for
 from .replay import Replay
@@ -417,7 +418,11 @@ class Engine(NeuralNet):
     # Training
 
     def train(self, batches, valid_batches=None, n_epochs=None):
-        """Run `n_epochs` epochs, or fewer if a callback or an interrupt ends them."""
+        """Run `n_epochs` epochs, or fewer if a callback or an interrupt ends them.
+
+        After an interrupt `n_finished_` says how many they were, otherwise it is None.
+        """
+        n_before, self.n_finished_ = len(self.history), None
         self.n_epochs_ = epochs = self.max_epochs if n_epochs is None else n_epochs
         callbacks = [callback for _, callback in self.callbacks_]
         self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
@@ -430,14 +435,27 @@ class Engine(NeuralNet):
         self.notify("on_train_begin", X=batches, y=None)
         try:
             self.fit_loop((batches, valid_batches), epochs=epochs)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             self._drop_unfinished_epoch(valid_batches is not None)
+            if not isinstance(interrupt, Converged):
+                if is_second():
+                    raise
+                self.n_finished_ = len(self.history) - n_before
         finally:
             if isinstance(self._repeater, Graphs):
                 self._repeater.forget()  # what they hold of the device's memory
         self.notify("on_train_end", X=batches, y=None)
         self._set_training(False)
         return self
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell the callbacks; one that raises KeyboardInterrupt ends the training."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            if is_on_purpose(interrupt):
+                raise Converged from interrupt
+            raise
 
     def get_split_datasets(self, X, y=None, **fit_params):
         return X

@@ -22,7 +22,7 @@ from test_tracing import assert_equal_models
 from threadpoolctl import threadpool_limits
 
 import skae
-from skae import repeating
+from skae import interrupts, repeating
 
 X, y = load_iris(return_X_y=True)
 few = X[::4]
@@ -318,10 +318,22 @@ def assert_whole(ae, X):
 
 
 errors = pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted])
+said = pytest.mark.filterwarnings("ignore::skae.exceptions.InterruptionWarning")
+
+
+@pytest.fixture
+def _in_no_hurry(monkeypatch):
+    """No interrupt is the second one of an impatient user."""
+    monkeypatch.setattr(interrupts, "SOON", 0)
+
+
+in_no_hurry = pytest.mark.usefixtures("_in_no_hurry")
 
 
 @every_class
 @errors
+@said
+@in_no_hurry
 def test_an_interrupted_fit_is_none_or_a_whole_one(name, error):
     quick = small(name, max_iter=2)
     expected = outputs(clone(quick).fit(few), few)
@@ -335,6 +347,8 @@ def test_an_interrupted_fit_is_none_or_a_whole_one(name, error):
 
 @every_class
 @errors
+@said
+@in_no_hurry
 def test_an_interrupted_refit_is_the_last_fit_or_a_whole_one(name, error):
     """Refitted to other columns, with a code of another size."""
     ae = small(name, max_iter=2).fit(few)
