@@ -623,8 +623,14 @@ def _make_prior(prior, n_prior_components, n_components):
 def _check_prior(prior, n_components):
     """Refuse a sampler of the user's that does not return finite draws of the right shape."""
     generator = torch.Generator().manual_seed(0)
-    with seeded_global_generator(generator):
-        draws = torch.as_tensor(prior(3, n_components, generator))
+    try:
+        with seeded_global_generator(generator):
+            draws = torch.as_tensor(prior(3, n_components, generator))
+    except Exception as error:
+        raise ValueError(
+            "prior must draw codes when it is called as prior(n_samples, n_components, generator). "
+            f"For (3, {n_components}, generator) it raised {type(error).__name__}: {error}"
+        ) from error
     if tuple(draws.shape) != (3, n_components):
         raise ValueError(
             f"prior must return draws of shape (n_samples, n_components) = (3, {n_components}). "

@@ -35,8 +35,24 @@ def check_level(kind, level):
     """Refuse a level that is no probability where it has to be one."""
     if kind in PROBABILITIES and level > 1:
         raise ValueError(
-            f"corruption_level is a probability for corruption={kind!r}. Got {level!r} instead."
+            f"corruption_level is a probability, at most 1, for corruption={kind!r}. "
+            f"Got {level!r} instead."
         )
+
+
+def _checked(corrupted, x):
+    """Return what a user's function made of x, or refuse it."""
+    if not torch.is_tensor(corrupted):
+        raise TypeError(
+            "corruption must return a tensor, as it is given one. "
+            f"Got {type(corrupted).__name__} instead."
+        )
+    if corrupted.shape != x.shape:
+        raise ValueError(
+            f"corruption must return rows of the shape that it is given, {tuple(x.shape)}. "
+            f"Got {tuple(corrupted.shape)} instead."
+        )
+    return corrupted
 
 
 class Corruption(nn.Module):
@@ -78,7 +94,7 @@ class Corruption(nn.Module):
     def forward(self, x, noise, pool=None):
         """Return x~; features are swapped with the rows of the pool, by default those of x."""
         if callable(self.kind):
-            return self.kind(x)
+            return _checked(self.kind(x), x)
         if self.kind == "gaussian":
             return add_gaussian(x, self.level, *noise)
         if self.kind == "masking":

@@ -15,6 +15,7 @@ import skae
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_readme_s_code_runs_and_its_figures_hold(capsys):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     namespace = {}
