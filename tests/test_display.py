@@ -69,7 +69,7 @@ def test_reconstructions():
     digits = load_digits().data
     pca = PCA(9).fit(digits)
     display = ReconstructionDisplay.from_estimator({"nine": pca}, digits[:6])
-    assert display.row_names == ["original", "nine"]
+    assert display.row_names == ["input", "nine"]
     picture = display.image_.get_array()
     assert picture.shape == (17, 53)
     np.testing.assert_array_equal(picture[:8, 9:17], digits[1].reshape(8, 8))
