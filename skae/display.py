@@ -3,7 +3,7 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_scalar, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
@@ -23,6 +23,7 @@ COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 MARGIN = 0.4  # inches around a figure of ours, half on each side
 CELL = 0.75  # inches that an image is wide or high at most
 LONGEST_LEGEND = 20  # classes in a column
+LINE = 0.2  # inches that an image is high at least, for the name at its side
 LONGEST = 40  # inches that a row of images is long at most
 
 
@@ -39,7 +40,7 @@ def _pyplot():
 def _axes(ax, size=(5.2, 3.9)):
     """Return the axes to draw on and their figure; for None new ones, of this size in inches."""
     if ax is None:
-        figure, ax = _pyplot().subplots(figsize=size)
+        figure, ax = _pyplot().subplots(figsize=size, layout="none")
         figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
     return ax, ax.figure
 
@@ -194,13 +195,14 @@ class ReconstructionDisplay:
 
     Create it with :meth:`from_estimator`; the parameters are stored as attributes.
 
-    All rows have one scale, that of the first: what lies outside of its values is clipped. Colour
-    images are drawn from 0 to 1 or, where a value is above 2, to 255; where the first row leaves
-    these bounds, from its lowest to its highest value. Grey images always are. They are drawn as
-    ink on paper (``cmap="gray_r"``) where more than a quarter of the first row's pixels have
-    exactly the lowest value, and fewer the highest; else as photographs (``"gray"``). Where that
-    guesses wrong (digits with noise or without their mean have no paper, photographs may have
-    black corners), pass ``cmap``.
+    All rows have the scale of the first one, and what lies outside of it is clipped. Grey images
+    are drawn from the lowest to the highest value, colour images from 0 to 1 or, where a value is
+    above 2, from 0 to 255; those with other values, standardised ones for instance, as grey ones.
+
+    Grey images are drawn as ink on paper (``cmap="gray_r"``) where more than a quarter of the
+    pixels of the first row have exactly the lowest value, and fewer the highest; else as
+    photographs (``"gray"``). That is a guess: digits with noise, or centred pixel by pixel, have
+    no paper, and underexposed photographs have some. Pass ``cmap`` where it is wrong.
 
     Parameters
     ----------
@@ -339,7 +341,8 @@ def _size(images, cell=CELL):
     """Return the width and height in inches of images side by side, (rows, columns, ...)."""
     n_rows, n_columns, height, width, *_ = images.shape
     pixels = np.array([n_columns * (width + 1), n_rows * (height + 1)])
-    return pixels * min(cell / (max(height, width) + 1), LONGEST / pixels.max())
+    per_pixel = max(cell / (max(height, width) + 1), LINE / (height + 1))
+    return pixels * min(per_pixel, LONGEST / pixels.max())
 
 
 class DictionaryDisplay:
@@ -541,22 +544,23 @@ class LatentDisplay:
         -------
         display : LatentDisplay
         """
-        y = None if self.y is None else _check_values(self.y, len(self.Z))
-        n_components = np.shape(self.Z)[1]
+        Z = check_array(self.Z, input_name="Z")
+        y = None if self.y is None else _check_values(self.y, len(Z))
+        n_components = Z.shape[1]
         if n_components > 1 or not np.array_equal(self.components, (0, 1)):  # one has a histogram
             _check_pair(self.components, n_components)
         self.ax_, self.figure_ = _axes(ax)
         if self.estimator_name:
             self.ax_.set_title(self.estimator_name)
-        (self._plot_histogram if n_components == 1 else self._plot_points)(y, kwargs)
+        (self._plot_histogram if n_components == 1 else self._plot_points)(Z, y, kwargs)
         if ax is None:
             _make_room(self.figure_)
         return self
 
-    def _plot_points(self, y, kwargs):
+    def _plot_points(self, Z, y, kwargs):
         i, j = self.components
         self.ax_.set(xlabel=f"code {i}", ylabel=f"code {j}")
-        points = np.asarray(self.Z)[:, [i, j]].T
+        points = Z[:, i], Z[:, j]
         if y is None or _are_numbers(y):
             scatter = self.ax_.scatter(*points, c=y, **{"s": 6, "linewidths": 0, **kwargs})
             if y is not None:
@@ -567,9 +571,9 @@ class LatentDisplay:
             self.ax_.scatter(points[0][y == label], points[1][y == label], **style)
         self._legend(markerscale=3, handletextpad=0.1)
 
-    def _plot_histogram(self, y, kwargs):
+    def _plot_histogram(self, Z, y, kwargs):
         self.ax_.set(xlabel="code 0", ylabel="rows")
-        numbers = np.asarray(self.Z)[:, 0]
+        numbers = Z[:, 0]
         if y is None or _are_numbers(y):
             self.ax_.hist(numbers, **{"bins": 40, **kwargs})
             return
@@ -727,6 +731,7 @@ class ManifoldDisplay:
         pair = _check_pair(components, Z.shape[1])
         if limits is None:
             limits = np.quantile(Z[:, pair], [0.02, 0.98], axis=0).T
+        _check_limits(limits)
         centers = _even_grid(limits, n_images, (shape[1] + 1, shape[0] + 1))
         across, up = np.meshgrid(centers[0], centers[1][::-1])
         codes = np.repeat(Z.mean(axis=0, keepdims=True), across.size, axis=0)
@@ -773,6 +778,14 @@ class ManifoldDisplay:
         if ax is None:
             _make_room(self.figure_)
         return self
+
+
+def _check_limits(limits):
+    if np.shape(limits) != (2, 2) or not np.all(np.diff(limits) >= 0):
+        raise ValueError(
+            "limits must be ((left, right), (bottom, top)), the lower one first. Got "
+            f"{limits!r} instead."
+        )
 
 
 def _even_grid(limits, n_images, sizes):
