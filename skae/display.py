@@ -22,9 +22,9 @@ COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 
 MARGIN = 0.4  # inches around a figure of ours, half on each side
 CELL = 0.75  # inches that an image is wide or high at most
-LONGEST_LEGEND = 20  # classes in a column
 LINE = 0.2  # inches that an image is high at least, for the name at its side
 LONGEST = 40  # inches that a row of images is long at most
+LONGEST_LEGEND = 20  # classes in a column
 
 
 def _pyplot():
