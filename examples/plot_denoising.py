@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import FunctionTransformer
 
 from skae import DenoisingAutoencoder
 from skae.display import ReconstructionDisplay
@@ -28,15 +29,19 @@ model = DenoisingAutoencoder(corruption_level=noise / scale, random_state=0).fit
 
 mean, covariance = X_train.mean(axis=0), np.cov(X_train.T)
 gain = covariance @ np.linalg.inv(covariance + noise**2 * np.eye(64))
+wiener = FunctionTransformer(lambda rows: mean + (rows - mean) @ gain.T)
 restored = {
     "noisy": noisy,
-    "Wiener filter": mean + (noisy - mean) @ gain.T,
+    "Wiener filter": wiener.transform(noisy),
     "autoencoder": model.reconstruct(noisy),
 }
 for name, image in restored.items():
     print(f"{name:<14} squared error per digit {((image - X_test) ** 2).sum(axis=1).mean():7.1f}")
 
-rows = np.stack([X_test, *restored.values()])[:, :12].reshape(-1, 12, 8, 8)
-ReconstructionDisplay(rows, ["clean", *restored]).plot()
-plt.tight_layout()
+# %%
+# Held-out digits, what the noise makes of them, and what is restored from that alone.
+
+ReconstructionDisplay.from_estimator(
+    {"Wiener filter": wiener, "autoencoder": model}, noisy[:12], X_clean=X_test[:12]
+)
 plt.show()

@@ -31,5 +31,4 @@ for ax, (k, model) in zip(axes, models.items(), strict=True):
 # Held-out digits, rebuilt from their atoms.
 
 ReconstructionDisplay.from_estimator({f"{k} of 96": m for k, m in models.items()}, X_test[:12])
-plt.tight_layout()
 plt.show()

@@ -75,7 +75,6 @@ for ax, title, values in [
 ReconstructionDisplay.from_estimator(
     {"PCA, 8": models["PCA"][8], "Autoencoder, 8": models["Autoencoder"][8]}, X_test[:12]
 )
-plt.tight_layout()
 
 # %%
 # The codes of two numbers.

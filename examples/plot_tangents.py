@@ -29,8 +29,7 @@ tangents = directions[:, :4].transpose(1, 0, 2)
 tangents = 8 + 8 * tangents / np.abs(tangents).max(axis=2, keepdims=True)
 rows = np.stack([X[chosen], *tangents, X[chosen] - step, X[chosen] + step])
 names = ["digit", "direction 1", "2", "3", "4", "digit - first", "digit + first"]
-display = ReconstructionDisplay(rows.reshape(7, 10, 8, 8), names).plot()
-plt.tight_layout()
+ReconstructionDisplay(rows.reshape(7, 10, 8, 8), names).plot()
 
 # %%
 # Few directions hold most of the change: the spectrum of the Jacobian, beside the one without the

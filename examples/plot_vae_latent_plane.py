@@ -139,8 +139,7 @@ for first, second in [(0, 1), (4, 3), (0, 7)]:
     x0, x1 = X_test[y_test == first][0], X_test[y_test == second][0]
     rows += [model.interpolate(x0, x1, n_steps=10), (1 - share) * x0 + share * x1]
 names = ["VAE", "pixels"] * 3
-ReconstructionDisplay(np.reshape(rows, (6, 10, 8, 8)), names).plot(vmin=0, vmax=16)
-plt.tight_layout()
+ReconstructionDisplay(np.reshape(rows, (6, 10, 8, 8)), names).plot(cmap="gray_r", vmin=0, vmax=16)
 
 # %%
 # Is the middle a digit? The distance to the nearest digit of the training data, over all pairs of

@@ -77,8 +77,7 @@ z = np.random.default_rng(0).normal(size=(1000, 2))
 drawn = {f"{name}, N(0, I)": model.inverse_transform(z) for name, model in models.items()}
 drawn["Autoencoder, mixture"] = models["Autoencoder"].sample(1000)
 images = np.stack([rows[:16] for rows in drawn.values()]).reshape(-1, 16, 8, 8)
-ReconstructionDisplay(images, list(drawn)).plot(vmin=0, vmax=16)
-plt.tight_layout()
+ReconstructionDisplay(images, list(drawn)).plot(cmap="gray_r", vmin=0, vmax=16)
 
 # %%
 # How many kinds: the label of the nearest digit of the training data, and the exponential of the

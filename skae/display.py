@@ -3,8 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_scalar
+from sklearn.utils import assert_all_finite, check_array, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted
+
+from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
+from .wrapped import check_has, where_inside
 
 __all__ = [
     "DictionaryDisplay",
@@ -17,6 +20,12 @@ __all__ = [
 # Colours told apart by colour-blind readers too (Okabe and Ito 2008), then matplotlib's own.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
+MARGIN = 0.4  # inches around a figure of ours, half on each side
+CELL = 0.75  # inches that an image is wide or high at most
+LINE = 0.2  # inches that an image is high at least, for the name at its side
+LONGEST = 40  # inches that a row of images is long at most
+LONGEST_LEGEND = 20  # classes in a column
+
 
 def _pyplot():
     try:
@@ -28,11 +37,34 @@ def _pyplot():
     return plt
 
 
-def _axes(ax, **options):
-    """Return the axes to draw on and their figure; new ones for None."""
+def _axes(ax, size=(5.2, 3.9)):
+    """Return the axes to draw on and their figure; for None new ones, of this size in inches."""
     if ax is None:
-        _, ax = _pyplot().subplots(**options)
+        figure, ax = _pyplot().subplots(figsize=size, layout="none")
+        figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
     return ax, ax.figure
+
+
+def _make_room(figure):
+    """Make a figure of ours, all axes until now, so large that it holds the text around them."""
+    from matplotlib.transforms import Bbox
+
+    ax = figure.axes[0]
+    around = Bbox.union([a.get_tightbbox(for_layout_only=True) for a in figure.axes])
+    inner = Bbox.union([a.bbox for a in figure.axes])
+    # No layout makes room for these in the direction in which they are written.
+    across = [text.get_window_extent().width for text in (ax.title, ax.xaxis.label)]
+    upwards = ax.yaxis.label.get_window_extent().height
+    size = np.maximum(figure.bbox.size, (max(across), upwards))
+    before, after = inner.min - around.min, around.max - inner.max
+    before, size, after = (pixels / figure.dpi for pixels in (before, size, after))
+    total = before + size + after + MARGIN
+    figure.set_size_inches(total)
+    # The layout starts from here; an image that does not fill its place would mislead it.
+    (left, bottom), (right, top) = before + MARGIN / 2, before + size + MARGIN / 2
+    (w, h) = total
+    figure.subplots_adjust(left=left / w, bottom=bottom / h, right=right / w, top=top / h)
+    figure.set_layout_engine("tight")
 
 
 class LossCurveDisplay:
@@ -77,7 +109,7 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : fitted skae estimator
+        estimator : fitted autoencoder of skae
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -86,7 +118,13 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no autoencoder of skae: a pipeline, a search, a `GLGAE`, PCA.
         """
+        _check_has_losses(estimator)
         check_is_fitted(estimator)
         history = estimator.history_
         names = [n[6:] for n in history[-1] if n.startswith("train_")] if len(history) else []
@@ -129,7 +167,27 @@ class LossCurveDisplay:
             self.ax_.set_title(self.estimator_name)
         if len(curves) > 1:
             self.ax_.legend(frameon=False)
+        if ax is None:
+            _make_room(self.figure_)
         return self
+
+
+def _check_has_losses(estimator):
+    from .base import BaseAutoencoder
+    from .glgae import GLGAE
+
+    def has_losses(step):
+        return isinstance(step, BaseAutoencoder)
+
+    if has_losses(estimator):
+        return
+    advice = where_inside(estimator, has_losses)
+    if isinstance(estimator, GLGAE):
+        advice = " Its objective after each pass is in objective_history_."
+    raise TypeError(
+        "estimator must have a loss for each epoch, as skae's autoencoders have. Got "
+        f"{type(estimator).__name__} instead.{advice}"
+    )
 
 
 class ReconstructionDisplay:
@@ -137,10 +195,20 @@ class ReconstructionDisplay:
 
     Create it with :meth:`from_estimator`; the parameters are stored as attributes.
 
+    All rows have the scale of the first one, and what lies outside of it is clipped. Grey images
+    are drawn from the lowest to the highest value, colour images from 0 to 1 or, where a value is
+    above 2, from 0 to 255; those with other values, standardised ones for instance, as grey ones.
+
+    Grey images are drawn as ink on paper (``cmap="gray_r"``) where more than a quarter of the
+    pixels of the first row have exactly the lowest value, and fewer the highest; else as
+    photographs (``"gray"``). That is a guess: digits with noise, or centred pixel by pixel, have
+    no paper, and underexposed photographs have some. Pass ``cmap`` where it is wrong.
+
     Parameters
     ----------
-    images : ndarray of shape (n_rows, n_images, height, width)
-        The first row holds the originals.
+    images : ndarray of shape (n_rows, n_images, height, width) or \
+            (n_rows, n_images, height, width, 3)
+        The first row decides on scale and shades: the clean images, or else the input.
     row_names : list of str
         What stands at the left of each row.
 
@@ -156,9 +224,18 @@ class ReconstructionDisplay:
     >>> from sklearn.decomposition import PCA
     >>> from skae.display import ReconstructionDisplay
     >>> X, _ = load_digits(return_X_y=True)
-    >>> display = ReconstructionDisplay.from_estimator({"PCA": PCA(5).fit(X)}, X[:8])
+    >>> pca = PCA(5).fit(X)
+    >>> display = ReconstructionDisplay.from_estimator({"PCA": pca}, X[:8])
     >>> display.row_names
-    ['original', 'PCA']
+    ['input', 'PCA']
+
+    Noisy images beside what they were, and what becomes of them:
+
+    >>> import numpy as np
+    >>> noisy = X[:8] + np.random.default_rng(0).normal(scale=4, size=(8, 64))
+    >>> display = ReconstructionDisplay.from_estimator({"PCA": pca}, noisy, X_clean=X[:8])
+    >>> display.row_names
+    ['clean', 'input', 'PCA']
     """
 
     def __init__(self, images, row_names):
@@ -166,20 +243,24 @@ class ReconstructionDisplay:
         self.row_names = row_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, image_shape=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, X, *, X_clean=None, image_shape=None, ax=None, **kwargs):
         """Draw rows of X as images, and as the estimator gives them back.
 
         Parameters
         ----------
         estimator : fitted transformer with ``inverse_transform``, or dict of them by name
-        X : array-like of shape (n_samples, n_features)
-            The images to draw, one a row.
-        image_shape : tuple (height, width) or None, default=None
-            None for square images.
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, height, width, 3)
+            The images to draw, one a row. Transformers are given rows of all their numbers.
+        X_clean : array-like of the shape of X or None, default=None
+            What X was before noise or damage, drawn above it.
+        image_shape : tuple (height, width) or (height, width, 3), default=None
+            None for the shape of the images in X or, where X has two dimensions, for grey squares.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
-            Passed to ``ax.imshow``.
+            Passed to ``ax.imshow``: ``cmap``, ``vmin`` and ``vmax`` in place of what is described
+            above.
 
         Returns
         -------
@@ -187,15 +268,25 @@ class ReconstructionDisplay:
 
         Raises
         ------
+        TypeError
+            If an estimator has no ``inverse_transform``.
         ValueError
-            If `image_shape` is not given and the number of features is not a square.
+            If the images have another number of features than X has, or if `image_shape` is not
+            given and that is not a square.
         """
         named = estimator if isinstance(estimator, dict) else {type(estimator).__name__: estimator}
-        rows = [np.asarray(X)]
-        rows += [np.asarray(e.inverse_transform(e.transform(X))) for e in named.values()]
-        shape = _image_shape(rows[0].shape[1], image_shape)
-        images = np.stack(rows).reshape(len(rows), -1, *shape)
-        return cls(images, ["original", *named]).plot(ax=ax, **kwargs)
+        if not named:
+            raise ValueError("estimator must hold at least one transformer. Got {} instead.")
+        for model in named.values():
+            check_has(model, "inverse_transform")
+        X, image_shape = to_rows(X, image_shape)
+        rows = {} if X_clean is None else {"clean": _clean_rows(X_clean, X, image_shape)}
+        rows["input"] = to_dense(X)
+        shape = rows["input"].shape
+        restored = {name: _reconstruct(name, model, X, shape) for name, model in named.items()}
+        images = np.stack([*rows.values(), *restored.values()])
+        images = images.reshape(*images.shape[:2], *check_image_shape(image_shape, shape[1]))
+        return cls(images, [*rows, *restored]).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
         """Draw the images.
@@ -211,35 +302,47 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        n_rows, n_images, height, _width = self.images.shape
-        self.ax_, self.figure_ = _axes(ax, figsize=(0.7 * n_images + 1.2, 0.8 * n_rows))
-        low, high = self.images[0].min(), self.images[0].max()
-        style = {"cmap": "gray_r", "vmin": low, "vmax": high, **kwargs}
-        self.image_ = self.ax_.imshow(_tile(self.images, background=np.nan), **style)
-        self.ax_.set_yticks(np.arange(n_rows) * (height + 1) + height / 2, self.row_names)
+        n_rows, _n_images, height, *_ = self.images.shape
+        self.ax_, self.figure_ = _axes(ax, _size(self.images))
+        low, high = value_range(self.images[0], is_coloured=self.images.ndim == 5)
+        shades = {"low": low, "high": high, "cmap": grey_map(self.images[0])}
+        self.image_ = draw(self.ax_, self.images, **shades, options=kwargs)
+        middles = np.arange(n_rows) * (height + 1) + (height - 1) / 2
+        self.ax_.set_yticks(middles, self.row_names)
         self.ax_.set_xticks([])
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)
+        if ax is None:
+            _make_room(self.figure_)
         return self
 
 
-def _image_shape(n_features, image_shape):
-    if image_shape is not None:
-        return image_shape
-    side = int(np.sqrt(n_features))
-    if side * side != n_features:
-        raise ValueError(f"{n_features} features make no square image: pass image_shape.")
-    return side, side
+def _clean_rows(X_clean, X, image_shape):
+    clean, _ = to_rows(X_clean, image_shape, "X_clean")
+    if np.shape(clean) != np.shape(X):
+        raise ValueError(
+            "X_clean must hold the images of X, as many and as large: rows of the shape "
+            f"{np.shape(X)}. Got {np.shape(clean)} instead."
+        )
+    return to_dense(clean)
 
 
-def _tile(images, background):
-    """Return one picture of a (rows, columns, height, width) array, a pixel between images."""
-    n_rows, n_columns, height, width = images.shape
-    picture = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1), background)
-    for i, j in np.ndindex(n_rows, n_columns):
-        top, left = i * (height + 1), j * (width + 1)
-        picture[top : top + height, left : left + width] = images[i, j]
-    return picture
+def _reconstruct(name, model, X, shape):
+    X_hat = to_dense(model.inverse_transform(model.transform(X)))
+    if X_hat.shape != shape:
+        raise ValueError(
+            f"{name} must give back rows like those of X, of the shape {shape}. Got {X_hat.shape} "
+            "instead."
+        )
+    return X_hat
+
+
+def _size(images, cell=CELL):
+    """Return the width and height in inches of images side by side, (rows, columns, ...)."""
+    n_rows, n_columns, height, width, *_ = images.shape
+    pixels = np.array([n_columns * (width + 1), n_rows * (height + 1)])
+    per_pixel = max(cell / (max(height, width) + 1), LINE / (height + 1))
+    return pixels * min(per_pixel, LONGEST / pixels.max())
 
 
 class DictionaryDisplay:
@@ -247,9 +350,11 @@ class DictionaryDisplay:
 
     Create it with :meth:`from_estimator`; the parameters are stored as attributes.
 
+    Zero is white, or the middle grey of colour images.
+
     Parameters
     ----------
-    images : ndarray of shape (n_components, height, width)
+    images : ndarray of shape (n_components, height, width) or (n_components, height, width, 3)
     n_columns : int, default=16
     estimator_name : str, default=None
 
@@ -282,8 +387,8 @@ class DictionaryDisplay:
         Parameters
         ----------
         estimator : fitted estimator with ``components_``
-        image_shape : tuple (height, width) or None, default=None
-            None for square images.
+        image_shape : tuple (height, width) or (height, width, 3), default=None
+            None for grey squares.
         n_columns : int, default=16
             Number of images in a row of the picture.
         ax : matplotlib Axes or None, default=None
@@ -297,11 +402,15 @@ class DictionaryDisplay:
 
         Raises
         ------
+        TypeError
+            If the estimator has no ``components_``.
         ValueError
-            If `image_shape` is not given and the number of features is not a square.
+            If the images have another number of features than ``components_`` has, or if
+            `image_shape` is not given and that is not a square.
         """
-        atoms = np.asarray(estimator.components_)
-        images = atoms.reshape(-1, *_image_shape(atoms.shape[1], image_shape))
+        atoms = _get_atoms(estimator)
+        shape = check_image_shape(image_shape, atoms.shape[1], "the rows of components_")
+        images = atoms.reshape(-1, *shape)
         display = cls(images, n_columns=n_columns, estimator_name=type(estimator).__name__)
         return display.plot(ax=ax, **kwargs)
 
@@ -319,20 +428,35 @@ class DictionaryDisplay:
         -------
         display : DictionaryDisplay
         """
-        n_rows = -(-len(self.images) // self.n_columns)
-        size = (0.5 * self.n_columns, 0.5 * n_rows + 0.3)
-        self.ax_, self.figure_ = _axes(ax, figsize=size)
-        largest = np.abs(self.images).max(axis=(1, 2), keepdims=True)
+        check_scalar(self.n_columns, "n_columns", Integral, min_val=1)
+        n_columns = min(self.n_columns, len(self.images))
+        n_rows = -(-len(self.images) // n_columns)
+        largest = np.abs(self.images).max(axis=tuple(range(1, self.images.ndim)), keepdims=True)
         scaled = self.images / np.where(largest > 0, largest, 1)
-        grid = np.full((n_rows * self.n_columns, *scaled.shape[1:]), np.nan)
+        grid = np.full((n_rows * n_columns, *scaled.shape[1:]), np.nan)
         grid[: len(scaled)] = scaled
-        picture = _tile(grid.reshape(n_rows, -1, *scaled.shape[1:]), background=np.nan)
-        style = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, **kwargs}
-        self.image_ = self.ax_.imshow(picture, **style)
+        grid = grid.reshape(n_rows, n_columns, *scaled.shape[1:])
+        self.ax_, self.figure_ = _axes(ax, _size(grid, 0.5))
+        self.image_ = draw(self.ax_, grid, low=-1, high=1, cmap="RdBu_r", options=kwargs)
         self.ax_.set_axis_off()
         if self.estimator_name:
             self.ax_.set_title(self.estimator_name)
+        if ax is None:
+            _make_room(self.figure_)
         return self
+
+
+def _get_atoms(estimator):
+    def has_atoms(step):
+        return hasattr(step, "components_")
+
+    check_is_fitted(estimator)
+    if not has_atoms(estimator):
+        raise TypeError(
+            "estimator must have components_, the atoms of a linear decoder. Got "
+            f"{type(estimator).__name__} instead.{where_inside(estimator, has_atoms)}"
+        )
+    return np.asarray(estimator.components_)
 
 
 class LatentDisplay:
@@ -391,8 +515,17 @@ class LatentDisplay:
         Returns
         -------
         display : LatentDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no ``transform``.
+        ValueError
+            If `y` has not one value for each row, or `components` are not two of the code's.
         """
-        Z = np.asarray(estimator.transform(X))
+        own = " LatentDisplay(Z, y).plot() draws codes that you have."
+        check_has(estimator, "transform", own)
+        Z = to_dense(estimator.transform(X))
         name = type(estimator).__name__
         display = cls(Z, y, components=components, estimator_name=name)
         return display.plot(ax=ax, **kwargs)
@@ -411,46 +544,79 @@ class LatentDisplay:
         -------
         display : LatentDisplay
         """
+        Z = check_array(self.Z, input_name="Z")
+        y = None if self.y is None else _check_values(self.y, len(Z))
+        n_components = Z.shape[1]
+        if n_components > 1 or not np.array_equal(self.components, (0, 1)):  # one has a histogram
+            _check_pair(self.components, n_components)
         self.ax_, self.figure_ = _axes(ax)
         if self.estimator_name:
             self.ax_.set_title(self.estimator_name)
-        y = None if self.y is None else np.asarray(self.y)
-        if self.Z.shape[1] == 1:
-            return self._plot_histogram(y, kwargs)
+        (self._plot_histogram if n_components == 1 else self._plot_points)(Z, y, kwargs)
+        if ax is None:
+            _make_room(self.figure_)
+        return self
+
+    def _plot_points(self, Z, y, kwargs):
         i, j = self.components
         self.ax_.set(xlabel=f"code {i}", ylabel=f"code {j}")
-        points = self.Z[:, i], self.Z[:, j]
+        points = Z[:, i], Z[:, j]
         if y is None or _are_numbers(y):
             scatter = self.ax_.scatter(*points, c=y, **{"s": 6, "linewidths": 0, **kwargs})
             if y is not None:
                 self.figure_.colorbar(scatter, ax=self.ax_)
-            return self
+            return
         for label, color in _class_colors(y):
             style = {"s": 6, "color": color, "linewidths": 0, "label": label, **kwargs}
             self.ax_.scatter(points[0][y == label], points[1][y == label], **style)
-        self._legend()
-        return self
+        self._legend(markerscale=3, handletextpad=0.1)
 
-    def _plot_histogram(self, y, kwargs):
+    def _plot_histogram(self, Z, y, kwargs):
         self.ax_.set(xlabel="code 0", ylabel="rows")
+        numbers = Z[:, 0]
         if y is None or _are_numbers(y):
-            self.ax_.hist(self.Z[:, 0], **{"bins": 40, **kwargs})
-            return self
+            self.ax_.hist(numbers, **{"bins": 40, **kwargs})
+            return
         labels, colors = zip(*_class_colors(y), strict=True)
-        values = [self.Z[y == label, 0] for label in labels]
+        values = [numbers[y == label] for label in labels]
         style = {"bins": 40, "stacked": True, "color": colors, "label": labels, **kwargs}
         self.ax_.hist(values, **style)
         self._legend()
-        return self
 
-    def _legend(self):
+    def _legend(self, **options):
         self.ax_.legend(
             frameon=False,
-            markerscale=3,
             loc="center left",
             bbox_to_anchor=(1, 0.5),
-            handletextpad=0.1,
+            ncols=-(-len(self.ax_.get_legend_handles_labels()[1]) // LONGEST_LEGEND),
+            **options,
         )
+
+
+def _check_values(y, n_rows):
+    y = column_or_1d(y)
+    if len(y) != n_rows:
+        raise ValueError(
+            f"y must have one value for each of the {n_rows} rows. Got {len(y)} values instead."
+        )
+    assert_all_finite(y, input_name="y")
+    return y
+
+
+def _check_pair(components, n_components):
+    """Return which two numbers of a code of so many are drawn."""
+    if n_components < 2:
+        raise ValueError(
+            f"components={components!r} needs codes of two numbers at least. Got codes of one."
+        )
+    pair = list(components) if isinstance(components, (tuple, list, np.ndarray)) else []
+    is_pair = len(pair) == 2 and all(isinstance(k, Integral) for k in pair)
+    if not is_pair or pair[0] == pair[1] or not all(0 <= k < n_components for k in pair):
+        raise ValueError(
+            f"components must be two different integers from 0 to {n_components - 1}. Got "
+            f"{components!r} instead."
+        )
+    return pair
 
 
 class ManifoldDisplay:
@@ -460,14 +626,18 @@ class ManifoldDisplay:
 
     Parameters
     ----------
-    images : ndarray of shape (n_rows, n_columns, height, width)
+    images : ndarray of shape (n_rows, n_columns, height, width) or \
+            (n_rows, n_columns, height, width, 3)
         The first row holds the images of the highest second number.
     centers : tuple of ndarray, of shapes (n_columns,) and (n_rows,)
         The numbers of the code, from left to right and from bottom to top, evenly spaced.
     value_range : tuple (low, high) or None, default=None
-        What is drawn white and black; None for the extremes of the images.
+        The values from which and to which it is drawn; None for those of the images, as
+        `ReconstructionDisplay` finds them.
     components : tuple of two int, default=(0, 1)
         Which two.
+    cmap : str or None, default=None
+        The shades of grey images; None for those in which `ReconstructionDisplay` draws them.
     estimator_name : str, default=None
 
     Attributes
@@ -488,12 +658,20 @@ class ManifoldDisplay:
     """
 
     def __init__(
-        self, images, centers, *, value_range=None, components=(0, 1), estimator_name=None
+        self,
+        images,
+        centers,
+        *,
+        value_range=None,
+        components=(0, 1),
+        cmap=None,
+        estimator_name=None,
     ):
         self.images = images
         self.centers = centers
         self.value_range = value_range
         self.components = components
+        self.cmap = cmap
         self.estimator_name = estimator_name
 
     @classmethod
@@ -514,9 +692,10 @@ class ManifoldDisplay:
         Parameters
         ----------
         estimator : fitted transformer with ``inverse_transform``
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, height, width, 3)
             Its codes say where the grid lies, and what the grid does not vary is as in their mean.
-            Black and white are its extremes.
+            Scale and shades are those of `ReconstructionDisplay` for X.
         components : tuple of two int, default=(0, 1)
             Which two numbers of the code vary.
         limits : tuple ((left, right), (bottom, top)) or None, default=None
@@ -525,8 +704,8 @@ class ManifoldDisplay:
         n_images : int, default=16
             Number of images along the longer side. The other side has as many as keep both axes
             on the same scale.
-        image_shape : tuple (height, width) or None, default=None
-            None for square images.
+        image_shape : tuple (height, width) or (height, width, 3), default=None
+            None for the shape of the images in X or, where X has two dimensions, for grey squares.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -535,23 +714,35 @@ class ManifoldDisplay:
         Returns
         -------
         display : ManifoldDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no ``inverse_transform``.
+        ValueError
+            If `components` are not two of the code's, or the images have another number of
+            features than X has.
         """
         check_scalar(n_images, "n_images", Integral, min_val=2)
-        Z, pair = np.asarray(estimator.transform(X)), list(components)
+        check_has(estimator, "inverse_transform")
+        X, image_shape = to_rows(X, image_shape)
+        Z, pixels = to_dense(estimator.transform(X)), to_dense(X)
+        shape = check_image_shape(image_shape, pixels.shape[1])
+        pair = _check_pair(components, Z.shape[1])
         if limits is None:
             limits = np.quantile(Z[:, pair], [0.02, 0.98], axis=0).T
-        height, width = _image_shape(np.shape(X)[1], image_shape)
-        centers = _even_grid(limits, n_images, (width + 1, height + 1))
+        _check_limits(limits)
+        centers = _even_grid(limits, n_images, (shape[1] + 1, shape[0] + 1))
         across, up = np.meshgrid(centers[0], centers[1][::-1])
         codes = np.repeat(Z.mean(axis=0, keepdims=True), across.size, axis=0)
         codes[:, pair] = np.column_stack([across.ravel(), up.ravel()])
-        images = np.asarray(estimator.inverse_transform(codes))
-        images = images.reshape(*across.shape, height, width)
+        images = to_dense(estimator.inverse_transform(codes)).reshape(*across.shape, *shape)
         display = cls(
             images,
             centers,
-            value_range=(np.min(X), np.max(X)),
+            value_range=value_range(pixels, is_coloured=len(shape) == 3),
             components=components,
+            cmap=grey_map(pixels),
             estimator_name=type(estimator).__name__,
         )
         return display.plot(ax=ax, **kwargs)
@@ -570,21 +761,31 @@ class ManifoldDisplay:
         -------
         display : ManifoldDisplay
         """
-        n_rows, n_columns, height, width = self.images.shape
-        self.ax_, self.figure_ = _axes(ax, figsize=(0.4 * n_columns + 0.8, 0.4 * n_rows + 0.8))
+        height, width = self.images.shape[2:4]
+        self.ax_, self.figure_ = _axes(ax, _size(self.images, 0.4))
         extent = []
         for values, n_pixels in zip(self.centers, (width, height), strict=True):
             margin = (values[1] - values[0]) * n_pixels / (2 * n_pixels + 2)
             extent += [values[0] - margin, values[-1] + margin]
-        low, high = self.value_range or (None, None)
-        style = {"cmap": "gray_r", "vmin": low, "vmax": high, "extent": extent, **kwargs}
-        self.image_ = self.ax_.imshow(_tile(self.images, background=np.nan), **style)
+        low, high = self.value_range or value_range(self.images, self.images.ndim == 5)
+        shades = {"low": low, "high": high, "cmap": self.cmap or grey_map(self.images)}
+        self.image_ = draw(self.ax_, self.images, **shades, options=kwargs, extent=extent)
         i, j = self.components
         self.ax_.set(xlabel=f"code {i}", ylabel=f"code {j}")
         self.ax_.spines[:].set_visible(False)
         if self.estimator_name:
             self.ax_.set_title(self.estimator_name)
+        if ax is None:
+            _make_room(self.figure_)
         return self
+
+
+def _check_limits(limits):
+    if np.shape(limits) != (2, 2) or not np.all(np.diff(limits) >= 0):
+        raise ValueError(
+            "limits must be ((left, right), (bottom, top)), the lower one first. Got "
+            f"{limits!r} instead."
+        )
 
 
 def _even_grid(limits, n_images, sizes):
@@ -606,5 +807,6 @@ def _are_numbers(y):
 def _class_colors(y):
     """Return (label, colour) pairs."""
     labels = np.unique(y)
-    map_ = _pyplot().get_cmap("tab10" if len(labels) <= 10 else "tab20")
-    return [(label, map_(k % map_.N)) for k, label in enumerate(labels)]
+    n = len(labels)
+    map_ = _pyplot().get_cmap("tab10" if n <= 10 else "tab20" if n <= 20 else "turbo")
+    return [(label, map_(k if n <= 20 else k / (n - 1))) for k, label in enumerate(labels)]

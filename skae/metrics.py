@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
 
 from .weights import check_weights
+from .wrapped import check_has
 
 __all__ = [
     "explained_variance",
@@ -23,10 +24,7 @@ __all__ = [
 
 def _residuals(estimator, X, sample_weight):
     """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
-    if not hasattr(estimator, "inverse_transform"):
-        raise TypeError(
-            f"estimator must have inverse_transform. Got {type(estimator).__name__} instead."
-        )
+    check_has(estimator, "inverse_transform")
     X_hat = estimator.inverse_transform(estimator.transform(X))
     X, X_hat = (
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)

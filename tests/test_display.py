@@ -7,10 +7,16 @@ import pytest
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, load_sample_image
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.image import extract_patches_2d
+from sklearn.manifold import TSNE
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from skae import Autoencoder
+from skae import GLGAE, VAE, Autoencoder, SparseAutoencoder
 from skae.display import (
     DictionaryDisplay,
     LatentDisplay,
@@ -18,8 +24,13 @@ from skae.display import (
     ManifoldDisplay,
     ReconstructionDisplay,
 )
+from skae.exceptions import ParameterWarning
 
 X, y = load_iris(return_X_y=True)
+
+
+digits = load_digits().data
+same = FunctionTransformer().fit(digits)
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +77,9 @@ def test_given_axes_are_used(ae, draw):
 
 
 def test_reconstructions():
-    digits = load_digits().data
     pca = PCA(9).fit(digits)
     display = ReconstructionDisplay.from_estimator({"nine": pca}, digits[:6])
-    assert display.row_names == ["original", "nine"]
+    assert display.row_names == ["input", "nine"]
     picture = display.image_.get_array()
     assert picture.shape == (17, 53)
     np.testing.assert_array_equal(picture[:8, 9:17], digits[1].reshape(8, 8))
@@ -78,7 +88,7 @@ def test_reconstructions():
 
 
 def test_a_dictionary():
-    pca = PCA(18).fit(load_digits().data)
+    pca = PCA(18).fit(digits)
     display = DictionaryDisplay.from_estimator(pca, n_columns=16)
     picture = np.ma.filled(display.image_.get_array(), np.nan)
     assert picture.shape == (17, 143)
@@ -118,7 +128,6 @@ def test_other_components(ae):
 
 
 def test_the_manifold_s_images_lie_at_their_codes():
-    digits = load_digits().data
     pca = PCA(4).fit(digits)
     limits = ((-30, 50), (-10, 10))
     display = ManifoldDisplay.from_estimator(
@@ -162,3 +171,400 @@ def test_a_manifold_of_codes_that_are_all_the_same(ae):
     assert display.images.shape == (2, 2, 2, 2)
     with pytest.raises(ValueError, match="n_images == 1, must be >= 2"):
         ManifoldDisplay.from_estimator(ae, X, image_shape=(2, 2), n_images=1)
+
+
+# Which shapes, and in which shades
+
+
+@pytest.fixture(scope="module")
+def patches():
+    """Colour patches of two photographs, whole numbers from 0 to 255."""
+    photographs = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    size = {"patch_size": (8, 8), "max_patches": 40, "random_state": 0}
+    return np.concatenate([extract_patches_2d(p, **size) for p in photographs])
+
+
+def draw_nothing_new(X, **options):
+    return ReconstructionDisplay.from_estimator({"same": same}, X, **options)
+
+
+def test_colour_images_are_drawn_as_they_are(patches):
+    rows = patches.reshape(80, -1)
+    display = draw_nothing_new(rows[:5], image_shape=(8, 8, 3))
+    assert display.images.shape == (2, 5, 8, 8, 3)
+    picture = display.image_.get_array()
+    np.testing.assert_allclose(picture[9:, 9:17], patches[1] / 255)
+    assert (picture[8] == 1).all()  # white between images
+    as_shares = draw_nothing_new(patches[:5] / 255)  # images themselves; from 0 to 1
+    np.testing.assert_allclose(as_shares.image_.get_array(), picture)
+    scaled = draw_nothing_new(patches[:5] / 255 - 0.5).image_.get_array()[:8, :8]
+    shifted = patches[:5] - float(patches[:5].min())
+    np.testing.assert_allclose(scaled, shifted[0] / shifted.max(), atol=1e-12)
+    chosen = draw_nothing_new(patches[:5], vmin=100, vmax=200).image_.get_array()[:8, :8]
+    np.testing.assert_allclose(chosen, np.clip((patches[0] - 100.0) / 100, 0, 1))
+
+
+def test_a_little_above_one_is_not_the_scale_of_bytes(patches):
+    picture = draw_nothing_new(patches[:5] / 250).image_.get_array()
+    assert np.mean(picture) > 0.2
+
+
+def test_colour_images_have_no_colour_map(patches):
+    with pytest.warns(ParameterWarning, match="cmap is for grey images and has no effect"):
+        draw_nothing_new(patches[:2], cmap="viridis")
+
+
+def test_transformers_are_given_rows(patches):
+    grey = patches.mean(axis=3)
+    pca = PCA(4).fit(grey.reshape(80, -1))
+    for images in (grey, grey[..., None]):
+        assert ReconstructionDisplay.from_estimator(pca, images).images.shape == (2, 80, 8, 8)
+    assert ManifoldDisplay.from_estimator(pca, grey).images.shape[2:] == (8, 8)
+    colours = PCA(4).fit(patches.reshape(80, -1))
+    assert ManifoldDisplay.from_estimator(colours, patches).images.shape[2:] == (8, 8, 3)
+    display = DictionaryDisplay.from_estimator(colours, image_shape=(8, 8, 3))
+    atom = colours.components_[1].reshape(8, 8, 3)
+    drawn = display.image_.get_array()[:8, 9:17]
+    np.testing.assert_allclose(drawn, 0.5 + atom / np.abs(atom).max() / 2)
+
+
+@pytest.mark.parametrize("choose", [lambda p: p.mean(axis=3), lambda p: p.mean(axis=3) / 255])
+@pytest.mark.parametrize("change", [lambda p: p, lambda p: p - p.mean(axis=(1, 2), keepdims=True)])
+def test_photographs_are_no_negatives(patches, choose, change):
+    shades = draw_nothing_new(change(choose(patches))).image_.get_cmap()
+    assert shades.name == "gray"
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (digits, "gray_r"),
+        (digits[:1] / 16, "gray_r"),
+        (digits / 8 - 1, "gray_r"),
+        (digits > 7, "gray_r"),
+        (16 - digits, "gray"),
+        (digits <= 3, "gray"),
+    ],
+)
+def test_digits_are_ink_on_paper(images, expected):
+    for display in (
+        draw_nothing_new(images[:12] * 1.0),
+        ManifoldDisplay.from_estimator(same, images * 1.0, n_images=2),
+    ):
+        assert display.image_.get_cmap().name == expected
+    assert draw_nothing_new(images[:12] * 1.0, cmap="viridis").image_.get_cmap().name == "viridis"
+
+
+# Clean, noisy, restored
+
+
+@pytest.fixture
+def noisy():
+    return digits[:6] + np.random.default_rng(0).normal(scale=8, size=(6, 64))
+
+
+def test_clean_images_stand_beside_noisy_ones_and_set_the_scale(noisy):
+    models = {"four": PCA(4).fit(digits), "nine": PCA(9).fit(digits)}
+    display = ReconstructionDisplay.from_estimator(models, noisy, X_clean=digits[:6])
+    assert display.row_names == ["clean", "input", "four", "nine"]
+    np.testing.assert_array_equal(display.images[0], digits[:6].reshape(6, 8, 8))
+    np.testing.assert_array_equal(display.images[1], noisy.reshape(6, 8, 8))
+    back = models["nine"].inverse_transform(models["nine"].transform(noisy))
+    np.testing.assert_allclose(display.images[3], back.reshape(6, 8, 8))
+    assert display.image_.get_clim() == (0, 16)
+    assert display.image_.get_cmap().name == "gray_r"
+    shapes = ReconstructionDisplay.from_estimator(
+        models, noisy.reshape(6, 8, 8), X_clean=digits[:6].reshape(6, 8, 8)
+    )
+    np.testing.assert_array_equal(shapes.images, display.images)
+
+
+def test_what_is_given_to_the_models_is_never_called_original(noisy):
+    display = draw_nothing_new(noisy)
+    assert display.row_names == ["input", "same"]
+    assert display.image_.get_clim() == (noisy.min(), noisy.max())
+
+
+def test_clean_images_must_be_those_of_the_input(noisy):
+    with pytest.raises(ValueError, match=r"X_clean must hold .* \(6, 64\). Got \(5, 64\)"):
+        draw_nothing_new(noisy, X_clean=digits[:5])
+
+
+# Nothing is cut off
+
+LONG = "An estimator of which there is a lot to say, at the left of a few pictures"
+LONG_NAME = type("ThePrincipalComponentsOfWhateverYouHaveEverWantedToAnalyse", (PCA,), {})
+
+
+def assert_all_is_inside(figure):
+    """What is drawn in the figure, text included, lies inside of it."""
+    drawn, size = figure.get_tightbbox(), figure.get_size_inches()
+    assert (drawn.min >= 0).all(), drawn
+    assert (drawn.max <= size).all(), (drawn, size)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: draw_nothing_new(digits[:12]),
+        lambda: ReconstructionDisplay.from_estimator({LONG: same, "b": same}, digits[:2]),
+        lambda: ReconstructionDisplay(np.ones((3, 4, 3, 60)), ["a", "b", LONG]).plot(),
+        lambda: LatentDisplay(digits[:, 18:20], np.arange(1797) % 10).plot(),
+        lambda: LatentDisplay(digits[:, 18:20], [f"{LONG} {k % 50}" for k in range(1797)]).plot(),
+        lambda: LatentDisplay(1e8 * digits[:, 18:20], 1e-5 * np.arange(1797)).plot(),
+        lambda: LatentDisplay(digits[:, 18:19], np.arange(1797) % 10).plot(),
+        lambda: DictionaryDisplay.from_estimator(LONG_NAME(9).fit(digits), n_columns=1),
+        lambda: ManifoldDisplay.from_estimator(LONG_NAME(2).fit(digits), digits, n_images=2),
+        lambda: LossCurveDisplay([1e-7, 2e7], estimator_name=LONG).plot(),
+    ],
+)
+def test_no_text_is_cut_off(draw, tmp_path):
+    display = draw()
+    for _ in range(2):  # drawn again, and with a title of the user's
+        display.figure_.savefig(tmp_path / "a.png")
+        assert_all_is_inside(display.figure_)
+        picture = display.ax_.bbox.size / display.figure_.dpi
+        assert (picture > 0.35).all()
+        display.ax_.set_title("my own\n2 lines")
+    plt.tight_layout()  # as many have the habit
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["figure.constrained_layout.use", "figure.autolayout"])
+def test_layouts_of_the_user_s_settings(name):
+    with plt.rc_context({name: True}):
+        display = LatentDisplay(X[:, :2], np.arange(150)).plot()
+        display.figure_.draw_without_rendering()
+        assert_all_is_inside(display.figure_)
+
+
+def test_figures_of_others_are_left_alone():
+    figure, ax = plt.subplots(figsize=(3, 2))
+    ReconstructionDisplay.from_estimator({LONG: same}, digits[:2], ax=ax)
+    assert tuple(figure.get_size_inches()) == (3, 2)
+    assert figure.get_layout_engine() is None
+
+
+def test_all_of_many_rows_can_still_be_drawn(tmp_path):
+    draw_nothing_new(digits).figure_.savefig(tmp_path / "a.png")
+
+
+def test_classes_have_colours_of_their_own():
+    display = LatentDisplay(X[:, :2], [f"class {k % 30}" for k in range(150)]).plot()
+    colors = {tuple(group.get_facecolor()[0]) for group in display.ax_.collections}
+    assert len(colors) == 30
+
+
+# What cannot be drawn
+
+
+@pytest.mark.parametrize(
+    "shape", [(8,), (8, 0), (8.0, 8), 64, "8x8", (3, 8, 8), (4, 4, 4), (-8, -8)]
+)
+def test_image_shapes_are_two_or_three_sizes(shape):
+    message = r"image_shape must be a tuple of positive integers, \(height, width\) or, for col"
+    for draw in (draw_nothing_new, lambda X, **o: ManifoldDisplay.from_estimator(same, X, **o)):
+        with pytest.raises(ValueError, match=message):
+            draw(digits[:5], image_shape=shape)
+    with pytest.raises(ValueError, match=message):
+        DictionaryDisplay.from_estimator(PCA(2).fit(digits), image_shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("draw", "rows"),
+    [
+        (draw_nothing_new, "the rows of X"),
+        (lambda X, **o: ManifoldDisplay.from_estimator(same, X, **o), "the rows of X"),
+        (
+            lambda X, **o: DictionaryDisplay.from_estimator(PCA(2).fit(digits), **o),
+            "the rows of components_",
+        ),
+    ],
+)
+def test_image_shapes_must_fit_the_rows(draw, rows):
+    message = rf"image_shape=\(8, 9\) has 72 pixels, but {rows} have 64 features."
+    with pytest.raises(ValueError, match=message):
+        draw(digits[:5], image_shape=(8, 9))
+    with pytest.raises(ValueError, match=r"image_shape=\(8, 8, 3\) has 192 numbers, but"):
+        draw(digits[:5], image_shape=(8, 8, 3))
+
+
+@pytest.mark.parametrize("shape", [(64,), (2, 8, 8, 4), (2, 3, 8, 8), (1, 2, 8, 8, 3), ()])
+def test_images_have_two_sizes_and_perhaps_colours(shape):
+    for draw in (draw_nothing_new, lambda X: ManifoldDisplay.from_estimator(same, X)):
+        with pytest.raises(
+            ValueError, match=r"X must have the shape \(n_samples, n_features\), o"
+        ):
+            draw(np.zeros(shape))
+
+
+def test_one_shape_of_images_is_enough():
+    message = r"image_shape=\(4, 16\) is not the shape of the images in X, \(8, 8\). Leave it out."
+    with pytest.raises(ValueError, match=message):
+        draw_nothing_new(digits[:5].reshape(5, 8, 8), image_shape=(4, 16))
+
+
+def test_no_rows():
+    for draw in (draw_nothing_new, lambda X: ManifoldDisplay.from_estimator(same, X)):
+        with pytest.raises(ValueError, match="X must have at least one row"):
+            draw(digits[:0])
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        LatentDisplay.from_estimator(PCA(2).fit(X), X[:0])
+
+
+@pytest.mark.parametrize("display", [ReconstructionDisplay, ManifoldDisplay, LatentDisplay])
+def test_rows_of_another_size(display, ae):
+    with pytest.raises(ValueError, match="X has 64 features, but Autoencoder is expecting 4"):
+        display.from_estimator(ae, digits)
+
+
+def test_rows_that_come_back_in_another_size():
+    halved = FunctionTransformer(inverse_func=lambda rows: rows[:, ::2]).fit(digits)
+    message = r"half must give back rows like those of X, of the shape \(5, 64\). Got \(5, 32\)"
+    with pytest.raises(ValueError, match=message):
+        ReconstructionDisplay.from_estimator({"half": halved}, digits[:5])
+
+
+def test_no_estimators():
+    with pytest.raises(ValueError, match="estimator must hold at least one transformer. Got {}"):
+        ReconstructionDisplay.from_estimator({}, digits)
+
+
+@pytest.mark.parametrize("display", [ReconstructionDisplay, ManifoldDisplay])
+def test_estimators_that_give_nothing_back(display):
+    with pytest.raises(TypeError, match=r"must have inverse_transform. Got TSNE instead\.$"):
+        display.from_estimator(TSNE(), digits)
+    pipeline = make_pipeline("passthrough", Normalizer(), PCA(2)).fit(digits)
+    message = "Got Pipeline instead, whose step 'normalizer' has none."
+    with pytest.raises(TypeError, match=message):
+        display.from_estimator(pipeline, digits)
+
+
+def test_codes_of_estimators_without_transform_can_be_drawn_alone():
+    message = r"must have transform. Got TSNE instead. LatentDisplay\(Z, y\).plot\(\) draws codes"
+    with pytest.raises(TypeError, match=message):
+        LatentDisplay.from_estimator(TSNE(), X)
+
+
+def test_sparse_codes_are_drawn():
+    sae = SparseAutoencoder(8, n_nonzero_coefs=3, sparse_output=True, max_iter=2, random_state=0)
+    sae.fit(digits)
+    offsets = LatentDisplay.from_estimator(sae, digits).ax_.collections[0].get_offsets()
+    np.testing.assert_allclose(offsets, sae.transform(digits).toarray()[:, :2])
+    assert ManifoldDisplay.from_estimator(sae, digits, n_images=3).images.shape[2:] == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "components", [(0, 4), (-1, 0), (0,), (0, 1, 2), (2, 2), (0.0, 1.0), 1, "01", ("0", "1")]
+)
+def test_components_are_two_of_the_code_s(components):
+    pca = PCA(4).fit(X)
+    message = "components must be two different integers from 0 to 3. Got"
+    with pytest.raises(ValueError, match=message):
+        LatentDisplay.from_estimator(pca, X, components=components)
+    with pytest.raises(ValueError, match=message):
+        ManifoldDisplay.from_estimator(pca, X, components=components)
+
+
+def test_components_of_codes_of_one_number():
+    pca = PCA(1).fit(X)
+    message = r"components=\(0, {}\) needs codes of two numbers at least. Got codes of one."
+    with pytest.raises(ValueError, match=message.format(1)):
+        ManifoldDisplay.from_estimator(pca, X)
+    with pytest.raises(ValueError, match=message.format(2)):
+        LatentDisplay.from_estimator(pca, X, components=(0, 2))
+
+
+@pytest.mark.parametrize("limits", [(0, 1), ((1, 0), (0, 1)), ((0, 1), (0, 1), (0, 1))])
+def test_limits_are_two_pairs(limits):
+    with pytest.raises(ValueError, match="limits must be .*the lower one first. Got"):
+        ManifoldDisplay.from_estimator(PCA(2).fit(digits), digits, limits=limits)
+
+
+def test_codes_are_a_table_without_gaps():
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        LatentDisplay(X[:, 0]).plot()
+    with pytest.raises(ValueError, match="Input Z contains NaN"):
+        LatentDisplay([[0.0, np.nan]]).plot()
+
+
+def test_one_colour_for_each_row():
+    pca = PCA(2).fit(X)
+    message = "y must have one value for each of the 150 rows. Got 100 values instead."
+    with pytest.raises(ValueError, match=message):
+        LatentDisplay.from_estimator(pca, X, y[:100])
+    with pytest.raises(ValueError, match=message):
+        LatentDisplay.from_estimator(PCA(1).fit(X), X, y[:100])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        LatentDisplay.from_estimator(pca, X, np.where(y == 1, np.nan, y))
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        LatentDisplay.from_estimator(pca, X, X)
+    column = LatentDisplay.from_estimator(pca, X, y[:, None])
+    assert len(column.ax_.collections) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda ae: make_pipeline(StandardScaler(), ae),
+            TypeError,
+            r"Got Pipeline instead. Pass its step: pipeline.named_steps\['autoencoder'\].$",
+        ),
+        (
+            lambda ae: make_pipeline(ae, ae),
+            TypeError,
+            r"Pass one of its steps: pipeline.named_steps\['autoencoder-1'\] or pipeline",
+        ),
+        (lambda ae: make_pipeline(PCA()), TypeError, r"Got Pipeline instead\.$"),
+        (
+            lambda ae: GridSearchCV(ae, {"alpha": [0, 1]}),
+            TypeError,
+            r"Got GridSearchCV instead. Pass its best_estimator_\.$",
+        ),
+        (
+            lambda ae: PCA(2).fit(X),
+            TypeError,
+            "estimator must have a loss for each epoch, as skae's autoencoders have. Got PCA inst",
+        ),
+        (
+            lambda ae: GLGAE(n_nodes=4, max_iter=2).fit(X),
+            TypeError,
+            "Got GLGAE instead. Its objective after each pass is in objective_history_.",
+        ),
+        (lambda ae: Autoencoder(), NotFittedError, "This Autoencoder instance is not fitted yet"),
+    ],
+)
+def test_estimators_without_losses(ae, make, error, message):
+    with pytest.raises(error, match=message):
+        LossCurveDisplay.from_estimator(make(ae))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: SparseAutoencoder(hidden_layer_sizes=(9,), max_iter=1).fit(X),
+            TypeError,
+            "must have components_, the atoms of a linear decoder. Got SparseAutoencoder instead",
+        ),
+        (lambda: VAE(max_iter=1).fit(X), TypeError, r"Got VAE instead\.$"),
+        (
+            lambda: make_pipeline(StandardScaler(), PCA(2)).fit(X),
+            TypeError,
+            r"Got Pipeline instead. Pass its step: pipeline.named_steps\['pca'\]\.$",
+        ),
+        (lambda: PCA(2), NotFittedError, "This PCA instance is not fitted yet"),
+        (lambda: SparseAutoencoder(), NotFittedError, "This SparseAutoencoder instance is not"),
+    ],
+)
+def test_estimators_without_atoms(make, error, message):
+    with pytest.raises(error, match=message):
+        DictionaryDisplay.from_estimator(make())
+
+
+def test_numbers_of_columns():
+    with pytest.raises(ValueError, match="n_columns == 0, must be >= 1"):
+        DictionaryDisplay.from_estimator(PCA(4).fit(digits), n_columns=0)
+    few = DictionaryDisplay.from_estimator(PCA(4).fit(digits)).image_.get_array()
+    assert few.shape == (8, 35)
