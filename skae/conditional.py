@@ -4,13 +4,15 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.utils import check_array, check_scalar, column_or_1d
+from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from ._sklearn import StrOptions, fit_context
 from .base import has_no_early_stopping
+from .conditions import check_labels, check_numbers
 from .distributions import Gaussian, make_posterior
+from .inputs import shape_of, to_array
 from .networks import MLP
 from .randomness import make_generator
 from .rows import (
@@ -560,8 +562,18 @@ class ConditionalVAE(VAE):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
+    def _explain_text(self, entries):
+        advice = super()._explain_text(entries)
+        if self.condition_features is None:
+            return advice
+        return (
+            f"{advice} Or leave labels out of X and pass them as condition=, in place of "
+            "condition_features."
+        )
+
     def _arrange(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
+        condition = to_array(condition)
         if reset:
             self._learn_condition(X, condition)
         if self._condition_kind == "columns":
@@ -581,13 +593,13 @@ class ConditionalVAE(VAE):
             self._n_conditions = len(self._columns[1])
         elif condition is None:
             self._condition_kind = "none"
-        elif np.ndim(condition) == 1:
+        elif len(shape_of(condition)) == 1:
             self._condition_kind = "labels"
-            self.condition_classes_ = np.unique(_check_labels(condition))
+            self.condition_classes_ = np.unique(check_labels(condition))
             self._n_conditions = len(self.condition_classes_)
         else:
             self._condition_kind = "numbers"
-            self._n_conditions = check_array(condition, input_name="condition").shape[1]
+            self._n_conditions = check_numbers(condition).shape[1]
 
     def _find_columns(self):
         """Return the numbers of the columns that are modelled, and of those that are not."""
@@ -627,19 +639,13 @@ class ConditionalVAE(VAE):
         if kind == "labels":
             C = self._encode_labels(condition).astype(dtype)
         else:
-            with np.errstate(over="ignore"):  # what does not fit the precision is refused
-                C = check_array(condition, dtype=dtype, input_name="condition")
-            if C.shape[1] != self._n_conditions:
-                raise ValueError(
-                    f"condition has {C.shape[1]} columns, but {type(self).__name__} is expecting "
-                    f"{self._n_conditions}."
-                )
+            C = check_numbers(condition, dtype, self._n_conditions)
         if len(C) != n:
             raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
         return C
 
     def _encode_labels(self, condition):
-        labels, classes = _check_labels(condition), self.condition_classes_
+        labels, classes = check_labels(condition), self.condition_classes_
         unseen = [label for label in np.unique(labels).tolist() if label not in classes]
         if unseen:
             raise ValueError(f"condition holds labels that fit did not see: {unseen}.")
@@ -760,7 +766,7 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
         Z = self._check_codes(X)
-        C = self._encode_condition(condition, Z.shape[0], Z.dtype)
+        C = self._encode_condition(to_array(condition), Z.shape[0], Z.dtype)
         return self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
 
     def _decode_batch(self, module, z, c):
@@ -933,6 +939,7 @@ class ConditionalVAE(VAE):
         )
 
     def _encode_conditions_of_samples(self, condition):
+        condition = to_array(condition)
         if condition is None:
             return self._encode_condition(None, 1, self._codes.dtype)
         if np.ndim(condition) == 0:
@@ -967,22 +974,8 @@ class ConditionalVAE(VAE):
         """
         check_scalar(n_steps, "n_steps", Integral, min_val=2)
         ends = self._check_ends(x0, x1)
-        rows = None if condition is None else [condition] * n_steps
+        rows = None if condition is None else [to_array(condition)] * n_steps
         XC = self._arrange(ends, reset=False, condition=rows and rows[:2])
         if self._condition_kind == "columns":
             rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
         return self.inverse_transform(self._between(self._encode(XC), n_steps), condition=rows)
-
-
-def _check_labels(condition):
-    """Return one-dimensional labels; refuse numbers that are no labels, and missing values."""
-    labels = column_or_1d(condition)
-    missing = [label for label in labels if label is None or label != label]
-    if missing:
-        raise ValueError("condition contains missing labels (None or NaN).")
-    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
-        raise ValueError(
-            "condition is one-dimensional, which means class labels, but holds fractions. "
-            "Pass numbers as a column: condition.reshape(-1, 1)."
-        )
-    return labels

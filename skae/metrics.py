@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
 
+from .inputs import to_array
 from .weights import check_weights
 
 __all__ = [
@@ -27,6 +28,7 @@ def _residuals(estimator, X, sample_weight):
         raise TypeError(
             f"estimator must have inverse_transform. Got {type(estimator).__name__} instead."
         )
+    X = to_array(X)
     X_hat = estimator.inverse_transform(estimator.transform(X))
     X, X_hat = (
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)
@@ -276,7 +278,7 @@ def maximum_mean_discrepancy_null(
 def _pooled_kernel(X, Y, bandwidths):
     """Return the kernel between all rows, its diagonal zero, and the number of rows of X."""
     X, Y = (
-        check_array(A, dtype=np.float64, ensure_min_samples=2, input_name=name)
+        check_array(to_array(A), dtype=np.float64, ensure_min_samples=2, input_name=name)
         for A, name in ((X, "X"), (Y, "Y"))
     )
     if X.shape[1] != Y.shape[1]:

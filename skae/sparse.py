@@ -541,7 +541,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.sparsity == "kl" and self._get_code_activation() != "sigmoid":
+        if self.sparsity == "kl" and ACTIVATIONS[self._get_code_activation()] != torch.sigmoid:
             raise ValueError(
                 "sparsity='kl' needs code_activation='sigmoid': activations in (0, 1). "
                 f"Got {self.code_activation!r} instead."

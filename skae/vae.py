@@ -27,6 +27,7 @@ from .distributions import (
 )
 from .draws import RowDraws
 from .exceptions import CollapseWarning, warn
+from .inputs import to_array
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
@@ -957,7 +958,7 @@ class VAE(BaseAutoencoder):
     def _check_ends(self, x0, x1):
         """Return two rows, checked; names of features are not asked of a single row."""
         check_is_fitted(self)
-        ends = check_array(np.vstack([np.ravel(x0), np.ravel(x1)]), dtype=FLOATS)
+        ends = check_array(np.vstack([np.ravel(to_array(x)) for x in (x0, x1)]), dtype=FLOATS)
         if ends.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"x0 and x1 have {ends.shape[1]} features, but {type(self).__name__} is expecting "
