@@ -139,7 +139,7 @@ class BaseAutoencoder(BaseCodec):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.

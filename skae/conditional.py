@@ -240,9 +240,9 @@ class ConditionalVAE(VAE):
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
-    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
-            "softplus"}, default="relu"
-        Activation function of the hidden layers.
+    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
+            "silu", "softplus"}, default="relu"
+        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
 
     output_activation : str, default="identity"
         Activation function on the output; same choice as for `activation`. Where it bounds the
@@ -275,8 +275,11 @@ class ConditionalVAE(VAE):
         variance of the features; each feature divided by its own standard deviation; or the data
         as they are. Everything given back is in the units of X.
 
-    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
+            default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
+        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
+        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
 
     learning_rate_init : float, default=0.005
         Learning rate at the start.
@@ -307,7 +310,8 @@ class ConditionalVAE(VAE):
 
     callbacks : list of skorch callbacks or None, default=None
         Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping`` and its loggers work.
+        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
+        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
 
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
@@ -326,7 +330,7 @@ class ConditionalVAE(VAE):
         None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print a table of losses during training.
+        Whether to print a table of losses during training, a line for each epoch.
 
     Attributes
     ----------
@@ -475,13 +479,13 @@ class ConditionalVAE(VAE):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss, in `mean_` and in `scale_`.
@@ -515,7 +519,7 @@ class ConditionalVAE(VAE):
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
@@ -538,7 +542,7 @@ class ConditionalVAE(VAE):
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
@@ -740,7 +744,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -758,7 +762,7 @@ class ConditionalVAE(VAE):
             Codes, as `transform` returns them.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -785,7 +789,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -807,7 +811,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -830,7 +834,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -853,7 +857,7 @@ class ConditionalVAE(VAE):
             `VAE.score_samples`.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -876,7 +880,7 @@ class ConditionalVAE(VAE):
             Weight of each row in the mean.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -896,7 +900,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------

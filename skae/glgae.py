@@ -137,7 +137,7 @@ class GLGAE(BaseCodec):
         numpy's and torch's global generators are never touched; None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print the objective after each pass.
+        Whether to print the objective after each pass, a line for each.
 
     Attributes
     ----------
@@ -279,7 +279,7 @@ class GLGAE(BaseCodec):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.

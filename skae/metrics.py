@@ -2,6 +2,11 @@
 
 The first work on scikit-learn's transformers (PCA, NMF, a Pipeline of them, ...) as on skae's own,
 and measure in the units of the X they are given.
+
+In searches and cross-validation pass scorers as objects, ``scoring=explained_variance_scorer``, or
+no `scoring` at all, for the estimator's own score. Scikit-learn's metrics by name, such as
+``scoring="explained_variance"``, compare `y` with what an estimator predicts. Transformers have no
+`predict`: the search warns that scoring failed, and all scores are NaN.
 """
 
 import numpy as np
@@ -164,6 +169,9 @@ def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_we
 
 def explained_variance_scorer(estimator, X, y=None, sample_weight=None):
     """Scorer of `explained_variance`: ``GridSearchCV(..., scoring=this)``.
+
+    The name ``scoring="explained_variance"`` is scikit-learn's metric of predictions, which
+    transformers do not make: scoring fails with it.
 
     Parameters
     ----------
