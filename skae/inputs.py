@@ -24,8 +24,9 @@ def to_array(X):
 def shape_of(X):
     """Return the shape of an array-like; a list's is that of its first row, nothing is copied."""
     if isinstance(X, (list, tuple)):
-        return (len(X), *np.shape(X[0])) if len(X) else (0,)
-    return tuple(np.shape(X))
+        return (len(X), *shape_of(X[0])) if len(X) else (0,)
+    shape = getattr(X, "shape", None)  # of a table that need not become an array for it
+    return np.asarray(X).shape if shape is None else tuple(shape)
 
 
 def check_not_deeper(X, name):
