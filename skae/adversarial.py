@@ -287,9 +287,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
-    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
-            "softplus"}, default="relu"
-        Activation function of the hidden layers.
+    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
+            "silu", "softplus"}, default="relu"
+        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
 
     code_activation : str, default="identity"
         Activation function on the code; same choice as for `activation`.
@@ -330,8 +330,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
         variance of the features; each feature divided by its own standard deviation; or the data
         as they are. Everything given back is in the units of X.
 
-    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
+            default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
+        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
+        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
 
     learning_rate_init : float, default=0.005
         Learning rate at the start.
@@ -362,7 +365,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     callbacks : list of skorch callbacks or None, default=None
         Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping`` and its loggers work.
+        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
+        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
 
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
@@ -381,7 +385,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print a table of losses during training.
+        Whether to print a table of losses during training, a line for each epoch.
 
     Attributes
     ----------
@@ -628,7 +632,7 @@ def _check_prior(prior, n_components):
             draws = torch.as_tensor(prior(3, n_components, generator))
     except Exception as error:
         raise ValueError(
-            "prior must draw codes when it is called as prior(n_samples, n_components, generator). "
+            "prior must draw codes when called as prior(n_samples, n_components, generator). "
             f"For (3, {n_components}, generator) it raised {type(error).__name__}: {error}"
         ) from error
     if tuple(draws.shape) != (3, n_components):

@@ -18,6 +18,7 @@ from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
 from .exceptions import DivergenceWarning, InterruptionWarning, warn
+from .listeners import is_callback
 from .metrics import explained_share
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
@@ -138,7 +139,7 @@ class BaseAutoencoder(BaseCodec):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.
@@ -222,6 +223,11 @@ class BaseAutoencoder(BaseCodec):
                 "likelihood='bernoulli' has its own output, a sigmoid: output_activation must be "
                 f"'identity'. Got {self.output_activation!r} instead."
             )
+        for given in self.callbacks or []:
+            if not is_callback(given):
+                raise ValueError(
+                    f"callbacks must be a list of skorch callbacks. Got {given!r} in it."
+                )
         for size in self._get_hidden_layer_sizes():
             if not isinstance(size, Integral) or size < 1:
                 raise ValueError(
@@ -298,6 +304,8 @@ class BaseAutoencoder(BaseCodec):
             is_template = isinstance(given, nn.Module)
             network = copy.deepcopy(given) if is_template else _call(name, given, n_in, n_out)
             _check_tensors(name, network)
+            if not is_template:
+                _check_is_new(name, network)
             network.to(self.device_, getattr(torch, self.dtype))
             _check_output(name, network, n_in, n_out, getattr(torch, self.dtype))
         if isinstance(network, MLP):
@@ -697,20 +705,52 @@ def _call(name, factory, n_in, n_out):
     except Exception as error:
         raise ValueError(
             f"{name} must make a network when it is called as {name}({n_in}, {n_out}). "
-            f"It raised {type(error).__name__}: {error}"
+            f"It raised {type(error).__name__}: {error}{_advise_on_class(factory)}"
         ) from error
     if not isinstance(network, nn.Module):
-        raise TypeError(f"{name} must make an nn.Module. Got {type(network).__name__} instead.")
+        raise TypeError(
+            f"{name} must make a network, an nn.Module, when it is called as "
+            f"{name}({n_in}, {n_out}). Got {_describe_no_network(network)}."
+        )
+    return network
+
+
+def _check_is_new(name, network):
+    """Refuse a network that a factory has not made just now."""
     if any(p.grad is not None for p in network.parameters()):
         raise ValueError(
             f"{name} must make a new network each time it is called, and this one has been "
             f"trained before. To start from it pass {name}=network: an instance is copied."
         )
-    return network
+
+
+def _advise_on_class(factory):
+    """Say what to pass in place of a class that takes other arguments than two numbers."""
+    if not (isinstance(factory, type) and issubclass(factory, nn.Module)):
+        return ""
+    name = factory.__name__
+    return f". If {name} takes other arguments, pass an instance, {name}(...), which is copied."
+
+
+def _describe_no_network(given):
+    if given is None:
+        return "None instead, as from a function without return"
+    if isinstance(given, type):
+        return f"the class {given.__name__} instead, and no instance of it"
+    if isinstance(given, (list, tuple)):
+        return (
+            f"a {type(given).__name__} instead: nn.Sequential(*layers) makes a network of layers"
+        )
+    return f"{type(given).__name__} instead"
 
 
 def _check_tensors(name, network):
     """Refuse a user's network whose state cannot be moved, copied or put back."""
+    if "_parameters" not in vars(network):
+        raise ValueError(
+            f"{name} must call super().__init__() in its constructor, as every nn.Module does. "
+            f"{type(network).__name__} does not."
+        )
     tensors = [*network.parameters(), *network.buffers()]
     if any(t.is_meta for t in tensors):
         raise ValueError(f"{name} must have its parameters in memory. Got some on device 'meta'.")
@@ -726,25 +766,39 @@ def _check_tensors(name, network):
 
 def _check_output(name, network, n_in, n_out, dtype):
     """Refuse a user's network that does not map (2, n_in) to (2, n_out)."""
-    mode, tensor = network.training, next(network.parameters(), torch.empty(0))
-    zeros = torch.zeros(2, n_in, dtype=dtype, device=tensor.device)
-    wanted = f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out})"
-    try:
-        with torch.no_grad():
-            out = network.eval()(zeros)
-    except Exception as error:
-        raise ValueError(
-            f"{wanted}. For n = 2 and {dtype} it raised {type(error).__name__}: {error}"
-        ) from error
-    network.train(mode)
-    if not torch.is_tensor(out):
-        raise TypeError(f"{name} must return a tensor. Got {type(out).__name__} instead.")
-    if tuple(out.shape) != (2, n_out):
-        raise ValueError(f"{wanted}. For n = 2 it returned the shape {tuple(out.shape)}.")
-    if not out.is_floating_point():
-        raise ValueError(f"{name} must return floating-point numbers. Got {out.dtype}.")
+    tensor = next(network.parameters(), torch.empty(0))
+    zeros = torch.zeros(3, n_in, dtype=dtype, device=tensor.device)
+    for is_training, n in ((False, 2), (True, 3)):
+        wanted = f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out})"
+        case = f"For n = {n}{' in training' * is_training}"
+        try:
+            out = _call_without_traces(network, zeros[:n], is_training)
+        except Exception as error:
+            raise ValueError(
+                f"{wanted}. {case} and {dtype} it raised {type(error).__name__}: {error}"
+            ) from error
+        if not torch.is_tensor(out):
+            raise TypeError(
+                f"{name} must return a tensor. {case} it returned {type(out).__name__}."
+            )
+        if tuple(out.shape) != (n, n_out):
+            raise ValueError(f"{wanted}. {case} it returned the shape {tuple(out.shape)}.")
+        if not out.is_floating_point():
+            raise ValueError(f"{name} must return floating-point numbers. Got {out.dtype}.")
     if not all(map(torch.is_tensor, network.state_dict().values())):
         raise ValueError(f"{name} must keep nothing but tensors in its state_dict.")
+
+
+@torch.no_grad()
+def _call_without_traces(network, x, is_training):
+    """Return what a network makes of x, and leave its buffers and its mode as they were."""
+    mode, buffers = network.training, [buffer.clone() for buffer in network.buffers()]
+    try:
+        return network.train(is_training)(x)
+    finally:
+        network.train(mode)
+        for buffer, before in zip(network.buffers(), buffers, strict=True):
+            buffer.copy_(before)
 
 
 def _map_leaves(tree, kind, function):

@@ -14,6 +14,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import __version__
 from ._sklearn import parse_version
 from .exceptions import VersionWarning, warn
+from .inputs import (
+    check_codes_not_deeper,
+    check_not_deeper,
+    describe_columns,
+    how_to_encode,
+    text_columns,
+    to_array,
+)
+from .parameters import explain_parameters
 from .randomness import draw_seed
 from .rows import chunk_size, chunk_to_tensor, iter_chunks
 from .surroundings import torch_as_usual
@@ -49,6 +58,10 @@ class BaseCodec(
             vars(self).update(before)
             raise
 
+    def _validate_params(self):
+        explain_parameters(self)
+        super()._validate_params()
+
     # What a subclass says of itself
 
     def _check_parameters(self):
@@ -79,8 +92,24 @@ class BaseCodec(
         return X, weights
 
     def _validate_X(self, X, reset, **options):
-        X = validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
+        X = to_array(X)
+        check_not_deeper(X, "X")
+        try:
+            X = validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
+        except ValueError as error:
+            if entries := text_columns(X):
+                raise ValueError(
+                    f"{str(error).rstrip('.')}. {self._explain_text(entries)}"
+                ) from error
+            raise
         return X.astype(X.dtype.newbyteorder("="), copy=False)  # torch knows no other
+
+    def _explain_text(self, entries):
+        """Say what to do about columns of X, with their first entries, that are no numbers."""
+        return (
+            f"X must hold numbers, and {describe_columns(entries)}. Encode labels with "
+            f"{how_to_encode(entries)}."
+        )
 
     def _seed_for_samples(self, n_samples, random_state):
         """Return the seed of new rows: of `random_state`, or for None the estimator's own.
@@ -129,6 +158,8 @@ class BaseCodec(
 
     def _check_codes(self, X):
         check_is_fitted(self)
+        X = to_array(X)
+        check_codes_not_deeper(X, self._n_features_out)
         Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=self)
         if Z.shape[1] != self._n_features_out:
             raise ValueError(

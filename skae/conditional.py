@@ -4,13 +4,15 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.utils import check_array, check_scalar, column_or_1d
+from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from ._sklearn import StrOptions, fit_context
 from .base import has_no_early_stopping
+from .conditions import check_labels, check_numbers
 from .distributions import Gaussian, make_posterior
+from .inputs import shape_of, to_array
 from .networks import MLP
 from .randomness import make_generator
 from .rows import (
@@ -238,9 +240,9 @@ class ConditionalVAE(VAE):
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
-    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
-            "softplus"}, default="relu"
-        Activation function of the hidden layers.
+    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
+            "silu", "softplus"}, default="relu"
+        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
 
     output_activation : str, default="identity"
         Activation function on the output; same choice as for `activation`. Where it bounds the
@@ -273,8 +275,11 @@ class ConditionalVAE(VAE):
         variance of the features; each feature divided by its own standard deviation; or the data
         as they are. Everything given back is in the units of X.
 
-    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
+            default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
+        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
+        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
 
     learning_rate_init : float, default=0.005
         Learning rate at the start.
@@ -305,7 +310,8 @@ class ConditionalVAE(VAE):
 
     callbacks : list of skorch callbacks or None, default=None
         Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping`` and its loggers work.
+        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
+        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
 
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
@@ -324,7 +330,7 @@ class ConditionalVAE(VAE):
         None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print a table of losses during training.
+        Whether to print a table of losses during training, a line for each epoch.
 
     Attributes
     ----------
@@ -473,13 +479,13 @@ class ConditionalVAE(VAE):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss, in `mean_` and in `scale_`.
@@ -513,7 +519,7 @@ class ConditionalVAE(VAE):
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
@@ -536,7 +542,7 @@ class ConditionalVAE(VAE):
             Present for scikit-learn's convention.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
@@ -560,8 +566,18 @@ class ConditionalVAE(VAE):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
+    def _explain_text(self, entries):
+        advice = super()._explain_text(entries)
+        if self.condition_features is None:
+            return advice
+        return (
+            f"{advice} Or leave labels out of X and pass them as condition=, in place of "
+            "condition_features."
+        )
+
     def _arrange(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
+        condition = to_array(condition)
         if reset:
             self._learn_condition(X, condition)
         if self._condition_kind == "columns":
@@ -581,13 +597,13 @@ class ConditionalVAE(VAE):
             self._n_conditions = len(self._columns[1])
         elif condition is None:
             self._condition_kind = "none"
-        elif np.ndim(condition) == 1:
+        elif len(shape_of(condition)) == 1:
             self._condition_kind = "labels"
-            self.condition_classes_ = np.unique(_check_labels(condition))
+            self.condition_classes_ = np.unique(check_labels(condition))
             self._n_conditions = len(self.condition_classes_)
         else:
             self._condition_kind = "numbers"
-            self._n_conditions = check_array(condition, input_name="condition").shape[1]
+            self._n_conditions = check_numbers(condition).shape[1]
 
     def _find_columns(self):
         """Return the numbers of the columns that are modelled, and of those that are not."""
@@ -627,19 +643,13 @@ class ConditionalVAE(VAE):
         if kind == "labels":
             C = self._encode_labels(condition).astype(dtype)
         else:
-            with np.errstate(over="ignore"):  # what does not fit the precision is refused
-                C = check_array(condition, dtype=dtype, input_name="condition")
-            if C.shape[1] != self._n_conditions:
-                raise ValueError(
-                    f"condition has {C.shape[1]} columns, but {type(self).__name__} is expecting "
-                    f"{self._n_conditions}."
-                )
+            C = check_numbers(condition, dtype, self._n_conditions)
         if len(C) != n:
             raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
         return C
 
     def _encode_labels(self, condition):
-        labels, classes = _check_labels(condition), self.condition_classes_
+        labels, classes = check_labels(condition), self.condition_classes_
         unseen = [label for label in np.unique(labels).tolist() if label not in classes]
         if unseen:
             raise ValueError(f"condition holds labels that fit did not see: {unseen}.")
@@ -734,7 +744,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -752,7 +762,7 @@ class ConditionalVAE(VAE):
             Codes, as `transform` returns them.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -760,7 +770,7 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
         Z = self._check_codes(X)
-        C = self._encode_condition(condition, Z.shape[0], Z.dtype)
+        C = self._encode_condition(to_array(condition), Z.shape[0], Z.dtype)
         return self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
 
     def _decode_batch(self, module, z, c):
@@ -779,7 +789,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -801,7 +811,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -824,7 +834,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -847,7 +857,7 @@ class ConditionalVAE(VAE):
             `VAE.score_samples`.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -870,7 +880,7 @@ class ConditionalVAE(VAE):
             Weight of each row in the mean.
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -890,7 +900,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
 
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of any kind (one-dimensional), or numbers (two-dimensional).
+            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
 
         Returns
         -------
@@ -933,6 +943,7 @@ class ConditionalVAE(VAE):
         )
 
     def _encode_conditions_of_samples(self, condition):
+        condition = to_array(condition)
         if condition is None:
             return self._encode_condition(None, 1, self._codes.dtype)
         if np.ndim(condition) == 0:
@@ -967,22 +978,8 @@ class ConditionalVAE(VAE):
         """
         check_scalar(n_steps, "n_steps", Integral, min_val=2)
         ends = self._check_ends(x0, x1)
-        rows = None if condition is None else [condition] * n_steps
+        rows = None if condition is None else [to_array(condition)] * n_steps
         XC = self._arrange(ends, reset=False, condition=rows and rows[:2])
         if self._condition_kind == "columns":
             rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
         return self.inverse_transform(self._between(self._encode(XC), n_steps), condition=rows)
-
-
-def _check_labels(condition):
-    """Return one-dimensional labels; refuse numbers that are no labels, and missing values."""
-    labels = column_or_1d(condition)
-    missing = [label for label in labels if label is None or label != label]
-    if missing:
-        raise ValueError("condition contains missing labels (None or NaN).")
-    if labels.dtype.kind == "f" and (labels % 1 != 0).any():
-        raise ValueError(
-            "condition is one-dimensional, which means class labels, but holds fractions. "
-            "Pass numbers as a column: condition.reshape(-1, 1)."
-        )
-    return labels

@@ -12,14 +12,20 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import Callback, EpochTimer, LRScheduler
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from . import repeating
 from .graphs import Graphs
 from .interrupts import is_on_purpose, is_second
-from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS
+from .listeners import (
+    Table,
+    check_is_recorded,
+    check_validation_is_there,
+    tell_number_of_batches,
+)
+from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
 from .randomness import global_generator_for
 from .replay import Replay
 from .threads import reconsider_threads
@@ -228,7 +234,7 @@ class Engine(NeuralNet):
     ----------
     module : nn.Module
         On its device and in its precision.
-    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer
     lr : float
         Initial learning rate.
     schedule : str
@@ -286,7 +292,7 @@ class Engine(NeuralNet):
         if self.convergence is not None:
             callbacks.append(("convergence", self.convergence))
         if self.verbose:
-            callbacks.append(("print_log", PrintLog()))
+            callbacks.append(("print_log", Table()))
         return callbacks
 
     def initialize_module(self):
@@ -331,7 +337,7 @@ class Engine(NeuralNet):
         chosen = {*options, *getattr(self.optimizer, "keywords", {})}
         if kind in FUSED and not chosen & {"fused", "foreach"}:
             options["fused"] = True
-        self.optimizer_ = self.optimizer(parameters, lr=self.lr, **options)
+        self.optimizer_ = make_optimizer(self.optimizer, parameters, self.lr, options)
         return self
 
     # What is learnt, as a whole
@@ -342,6 +348,7 @@ class Engine(NeuralNet):
             "weights": self.weights(),
             "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
             "optimizer_name": type(self.optimizer_).__name__,
+            "batch_size": self.batch_size,
             "history": [dict(row) for row in self.history],
             "generators": {name: g.get_state() for name, g in self.generators.items()},
         }
@@ -349,6 +356,7 @@ class Engine(NeuralNet):
     def load_state(self, state):
         """Go on from where `state` was taken; an optimizer of another kind starts afresh."""
         self.set_weights(state["weights"])
+        self.batch_size = state.get("batch_size", self.batch_size)  # older files have none
         self.history.extend(dict(row) for row in state["history"])
         for name, generator_state in state["generators"].items():
             if generator_state.numel() == self.generators[name].get_state().numel():
@@ -425,6 +433,10 @@ class Engine(NeuralNet):
         n_before, self.n_finished_ = len(self.history), None
         self.n_epochs_ = epochs = self.max_epochs if n_epochs is None else n_epochs
         callbacks = [callback for _, callback in self.callbacks_]
+        check_validation_is_there(callbacks, valid_batches is not None)
+        self.batch_size = batches.batch_size
+        valid_sizes = [] if valid_batches is None else valid_batches.sizes
+        tell_number_of_batches(callbacks, len(batches.sizes) + len(valid_sizes))
         self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
         # A scheduler that the user brings takes the place of ours.
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
@@ -448,10 +460,17 @@ class Engine(NeuralNet):
         self._set_training(False)
         return self
 
-    def notify(self, method_name, **cb_kwargs):
-        """Tell the callbacks; one that raises KeyboardInterrupt ends the training."""
+    def notify(self, method_name, **arguments):
+        """Call the callbacks in turn, each at the end of an epoch only with what it goes by.
+
+        One that raises KeyboardInterrupt ends the training.
+        """
         try:
-            super().notify(method_name, **cb_kwargs)
+            getattr(self, method_name)(self, **arguments)
+            for _, callback in self.callbacks_:
+                if method_name == "on_epoch_end":
+                    check_is_recorded(callback, self.history[-1])
+                getattr(callback, method_name)(self, **arguments)
         except KeyboardInterrupt as interrupt:
             if is_on_purpose(interrupt):
                 raise Converged from interrupt

@@ -16,6 +16,7 @@ from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
 from .nodes import OBJECTIVES
 from .parameters import check_shape_is_kept
+from .progress import step_of, write
 from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
     Units,
@@ -136,7 +137,7 @@ class GLGAE(BaseCodec):
         numpy's and torch's global generators are never touched; None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print the objective after each pass.
+        Whether to print the objective after each pass, a line for each.
 
     Attributes
     ----------
@@ -278,7 +279,7 @@ class GLGAE(BaseCodec):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch.
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
         y : Ignored
             Present for scikit-learn's convention.
@@ -477,7 +478,7 @@ class GLGAE(BaseCodec):
             nodes.maximise(statistics, learn_variance=self.noise_variance is None)
             before = F
             Z, statistics, F = self._pass_over(nodes, rows, weights, Z)
-            self._report(F)
+            self._report(F, max_iter)
             if self._has_settled(before, F):
                 break
         # per row, as those of the online solver are, for `partial_fit` to go on from
@@ -534,7 +535,7 @@ class GLGAE(BaseCodec):
                 nodes.maximise(statistics, learn_variance=self.noise_variance is None)
                 self._n_steps += 1
             F = total / float(weights.sum())
-            self._report(F)
+            self._report(F, n_epochs if n_epochs > 1 else None)
             if self._has_settled(before, F):
                 break
         self._statistics = statistics
@@ -544,11 +545,12 @@ class GLGAE(BaseCodec):
         change = abs(after - before)
         return self.n_iter_ >= MIN_ITER and change < self.tol * max(1.0, abs(after))
 
-    def _report(self, F):
+    def _report(self, F, last):
         self.n_iter_ += 1
         self.objective_history_ = [*self.objective_history_, F - self._log_volume()]
         if self.verbose:
-            print(f"iteration {self.n_iter_:4d}   objective {self.objective_history_[-1]:.6f}")
+            step = step_of(self.n_iter_, last)
+            write(f"iteration {step:>9}   objective {self.objective_history_[-1]:.6f}")
 
     def _remember(self, nodes, Z, weights, streaming=False):
         self.nodes_data_ = self.mean_ + self.scale_ * nodes.A.double().cpu().numpy()

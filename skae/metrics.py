@@ -2,6 +2,11 @@
 
 The first work on scikit-learn's transformers (PCA, NMF, a Pipeline of them, ...) as on skae's own,
 and measure in the units of the X they are given.
+
+In searches and cross-validation pass scorers as objects, ``scoring=explained_variance_scorer``, or
+no `scoring` at all, for the estimator's own score. Scikit-learn's metrics by name, such as
+``scoring="explained_variance"``, compare `y` with what an estimator predicts. Transformers have no
+`predict`: the search warns that scoring failed, and all scores are NaN.
 """
 
 import numpy as np
@@ -9,6 +14,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
 
+from .inputs import to_array
 from .weights import check_weights
 from .wrapped import check_has
 
@@ -25,6 +31,7 @@ __all__ = [
 def _residuals(estimator, X, sample_weight):
     """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
     check_has(estimator, "inverse_transform")
+    X = to_array(X)
     X_hat = estimator.inverse_transform(estimator.transform(X))
     X, X_hat = (
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)
@@ -161,6 +168,9 @@ def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_we
 def explained_variance_scorer(estimator, X, y=None, sample_weight=None):
     """Scorer of `explained_variance`: ``GridSearchCV(..., scoring=this)``.
 
+    The name ``scoring="explained_variance"`` is scikit-learn's metric of predictions, which
+    transformers do not make: scoring fails with it.
+
     Parameters
     ----------
     estimator : fitted transformer with ``inverse_transform``
@@ -274,7 +284,7 @@ def maximum_mean_discrepancy_null(
 def _pooled_kernel(X, Y, bandwidths):
     """Return the kernel between all rows, its diagonal zero, and the number of rows of X."""
     X, Y = (
-        check_array(A, dtype=np.float64, ensure_min_samples=2, input_name=name)
+        check_array(to_array(A), dtype=np.float64, ensure_min_samples=2, input_name=name)
         for A, name in ((X, "X"), (Y, "Y"))
     )
     if X.shape[1] != Y.shape[1]:

@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "relu": F.relu,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
+    "logistic": torch.sigmoid,  # MLPRegressor's name
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,
     "gelu": F.gelu,
@@ -27,7 +28,7 @@ ACTIVATIONS = {
 
 # Where an activation takes a given value, away from its ends: the start of an output's bias.
 INVERSES = {
-    "sigmoid": lambda y: torch.logit(y, eps=0.01),
+    **dict.fromkeys(("sigmoid", "logistic"), lambda y: torch.logit(y, eps=0.01)),
     "tanh": lambda y: torch.atanh(y.clamp(-0.99, 0.99)),
     "softplus": lambda y: y.clamp_min(0.01) + (-(-y.clamp_min(0.01)).expm1()).log(),
 }
@@ -38,6 +39,7 @@ RANGES = {
     "relu": (0.0, math.inf),
     "tanh": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
+    "logistic": (0.0, 1.0),
     "elu": (-1.0, math.inf),
     "gelu": (-0.17, math.inf),
     "silu": (-0.279, math.inf),

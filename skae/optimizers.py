@@ -1,11 +1,18 @@
 """Optimizers: by name, what one flat vector is the same to, and Adam without its ceremony."""
 
+import functools
 from typing import NamedTuple
 
 import torch
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop}
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    # The engine decays weights, decoupled as AdamW does it: there is one decay, `alpha`.
+    "adamw": functools.partial(torch.optim.AdamW, weight_decay=0.0),
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
 
 # Optimizers that treat every number by itself, so that one flat vector is the same to them as
 # many matrices. Any other receives the parameters one by one.
@@ -24,6 +31,18 @@ ELEMENTWISE = (
     torch.optim.LBFGS,
 )
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+
+def make_optimizer(factory, parameters, lr, options):
+    """Return a new optimizer from a class or a function of the user's."""
+    wanted = "optimizer must make a torch optimizer when it is called as optimizer(parameters, lr"
+    try:
+        optimizer = factory(parameters, lr=lr, **options)
+    except Exception as error:
+        raise ValueError(f"{wanted}={lr:g}). It raised {type(error).__name__}: {error}") from error
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"{wanted}={lr:g}). Got {type(optimizer).__name__} instead.")
+    return optimizer
 
 
 class FusedAdam(NamedTuple):

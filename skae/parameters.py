@@ -4,7 +4,12 @@
 model cannot change under way, what steers its training can.
 """
 
+from numbers import Integral, Real
+
 import numpy as np
+import torch
+
+from ._sklearn import StrOptions
 
 # Names mean the same in every class that has them.
 SHAPING = frozenset(
@@ -79,6 +84,41 @@ TRAINING = frozenset(
 
 # They say how a call goes about it, or what it returns.
 NEITHER = frozenset({"warm_start", "verbose", "sparse_output"})
+
+
+def explain_parameters(estimator):
+    """Refuse what users of other libraries may expect a parameter to take, in words of its own."""
+    params = estimator.get_params(deep=False)
+    _explain_share_of_variance(estimator, params["n_components"])
+    if isinstance(params.get("optimizer"), torch.optim.Optimizer):
+        kind = type(params["optimizer"]).__name__
+        raise ValueError(
+            f"optimizer must be a name or a class. Got an instance of {kind} instead, which works "
+            f"on other parameters than those of the model: pass the class, {kind}, or "
+            f"functools.partial({kind}, ...) with settings."
+        )
+    for name in ("encoder", "decoder"):
+        given = params.get(name)
+        if isinstance(given, (list, tuple)):
+            raise ValueError(
+                f"{name} must be a network: an nn.Module, its class, or a function that makes it. "
+                f"Got a {type(given).__name__} instead: nn.Sequential(*layers) makes a network of "
+                "layers."
+            )
+
+
+def _explain_share_of_variance(estimator, n_components):
+    is_number = isinstance(n_components, Real) and not isinstance(n_components, Integral)
+    if not is_number or not 0 < n_components < 1:
+        return
+    allowed = estimator._parameter_constraints["n_components"]
+    auto = " or 'auto'" if any(isinstance(kind, StrOptions) for kind in allowed) else ""
+    raise ValueError(
+        f"n_components must be an int of at least 1{auto}. Got "
+        f"{n_components!r} instead: a share of the variance, which PCA takes, is not supported. "
+        f"PCA({n_components!r}).fit(X).n_components_ is the number of components with which PCA "
+        "reaches it."
+    )
 
 
 def is_same(a, b):

@@ -27,6 +27,7 @@ from .distributions import (
 )
 from .draws import RowDraws
 from .exceptions import CollapseWarning, warn
+from .inputs import to_array
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
@@ -383,9 +384,9 @@ class VAE(BaseAutoencoder):
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
         hidden layers the model is linear.
 
-    activation : {"identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "gelu", "silu", \
-            "softplus"}, default="relu"
-        Activation function of the hidden layers.
+    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
+            "silu", "softplus"}, default="relu"
+        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
 
     output_activation : str, default="identity"
         Activation function on the output; same choice as for `activation`. Where it bounds the
@@ -416,8 +417,11 @@ class VAE(BaseAutoencoder):
         What the networks see: the centred data divided by one number, the root of the mean
         variance of the features; each feature divided by its own standard deviation; or the data
         as they are. Everything given back is in the units of X.
-    optimizer : {"adam", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
+            default="adam"
+        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
+        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
+        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
 
     learning_rate_init : float, default=0.005
         Learning rate at the start.
@@ -448,7 +452,8 @@ class VAE(BaseAutoencoder):
 
     callbacks : list of skorch callbacks or None, default=None
         Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping`` and its loggers work.
+        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
+        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
 
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
@@ -467,7 +472,7 @@ class VAE(BaseAutoencoder):
         None draws a fresh seed.
 
     verbose : int, default=0
-        Whether to print a table of losses during training.
+        Whether to print a table of losses during training, a line for each epoch.
 
     Attributes
     ----------
@@ -957,7 +962,7 @@ class VAE(BaseAutoencoder):
     def _check_ends(self, x0, x1):
         """Return two rows, checked; names of features are not asked of a single row."""
         check_is_fitted(self)
-        ends = check_array(np.vstack([np.ravel(x0), np.ravel(x1)]), dtype=FLOATS)
+        ends = check_array(np.vstack([np.ravel(to_array(x)) for x in (x0, x1)]), dtype=FLOATS)
         if ends.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"x0 and x1 have {ends.shape[1]} features, but {type(self).__name__} is expecting "

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._sklearn import check_sample_weight
+from .inputs import to_array
 
 LARGEST_EXPONENT = 60  # of two, of the largest weight as it is taken
 
@@ -19,7 +20,7 @@ def check_weights(sample_weight, X, **options):
     **options : dict
         As in scikit-learn's check.
     """
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64, **options)
+    weights = check_sample_weight(to_array(sample_weight), X, dtype=np.float64, **options)
     _, exponent = np.frexp(np.abs(weights).max(initial=0.0))
     if abs(exponent) <= LARGEST_EXPONENT:
         return weights

@@ -330,7 +330,7 @@ def test_bad_data_is_refused(estimator):
         (X[:0], "0 sample"),
         (X[:, :0], "0 feature"),
         (X[0], "Expected 2D array, got 1D"),
-        (X[None], "Found array with dim 3"),
+        (X[None], r"the shape \(1, 150, 4\), instead: X.reshape\(len\(X\), -1\)"),
         (X + 1j, "Complex data not supported"),
         ([["a", "b"], ["c", "d"]], "could not convert string"),
     ]:

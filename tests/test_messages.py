@@ -1,0 +1,499 @@
+"""What users hear at the door, and while a long fit goes on."""
+
+import functools
+import io
+import re
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import DEFAULTS, QUICK, all_estimators, has_engine
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    LRScheduler,
+    PassthroughScoring,
+    ProgressBar,
+)
+from torch import nn
+
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
+from skae.metrics import explained_variance, explained_variance_scorer, maximum_mean_discrepancy
+
+X = np.random.default_rng(0).normal(size=(60, 4))
+every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+trained_classes = pytest.mark.parametrize(
+    "estimator",
+    [e for e in DEFAULTS.values() if has_engine(e)],
+    ids=[name for name, e in DEFAULTS.items() if has_engine(e)],
+)
+
+
+# Tables
+
+
+@every_class
+@pytest.mark.parametrize("container", [np.asarray, list, torch.from_numpy, lambda A: A.tolist()])
+def test_images_are_told_how_to_become_rows(estimator, container):
+    images = container(X.reshape(60, 2, 2))
+    words = r"Got 3 dimensions, the shape \(60, 2, 2\).*reshape\(len\(X\), -1\) makes it \(60, 4\)"
+    with pytest.raises(ValueError, match=words):
+        clone(estimator).fit(images)
+    ae = clone(estimator).fit(X)
+    methods = (ae.transform, ae.reconstruct, ae.score, ae.score_samples, ae.reconstruction_error)
+    for method in methods:
+        with pytest.raises(ValueError, match=words):
+            method(images)
+    with pytest.raises(ValueError, match=r"codes.*the shape \(60, 2, 2\)"):
+        ae.inverse_transform(images)
+    flat = np.asarray(images).reshape(len(images), -1)
+    np.testing.assert_array_equal(ae.transform(flat), ae.transform(X))
+
+
+@every_class
+def test_one_dimension_is_left_to_scikit_learn(estimator):
+    with pytest.raises(ValueError, match=r"(?s)Expected 2D array, got 1D.*array.reshape\(-1, 1\)"):
+        clone(estimator).fit(X[:, 0])
+
+
+@every_class
+def test_columns_of_text_are_named(estimator):
+    table = pd.DataFrame(X, columns=list("abcd")).assign(sex=["m", "f"] * 30)
+    words = r"could not convert string to float: 'm'. X must hold numbers, and column 'sex' holds"
+    with pytest.raises(ValueError, match=f"{words} 'm'.*OneHotEncoder.*'sex'"):
+        clone(estimator).fit(table)
+    with pytest.raises(ValueError, match=r"column 4 holds 'm'.*OneHotEncoder.*\[4\]"):
+        clone(estimator).fit(table.to_numpy())
+
+
+TENSORS = {
+    "float32": lambda A: torch.tensor(A, dtype=torch.float32),
+    "float16": lambda A: torch.tensor(A, dtype=torch.float16),
+    "bfloat16": lambda A: torch.tensor(A, dtype=torch.bfloat16),
+    "integers": lambda A: torch.tensor(10 * A).int(),
+    "booleans": lambda A: torch.tensor(A > 0),
+    "requires grad": lambda A: torch.tensor(A, requires_grad=True),
+    "a parameter": lambda A: nn.Parameter(torch.tensor(A)),
+    "a list": lambda A: [torch.tensor(row, requires_grad=True) for row in A],
+    "a list of bfloat16": lambda A: list(torch.tensor(A, dtype=torch.bfloat16)),
+}
+
+
+def numbers_in(tensors):
+    """Return tensors as arrays, those that numpy does not know in single precision."""
+    if isinstance(tensors, list):
+        return [numbers_in(tensor) for tensor in tensors]
+    tensor = tensors.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+@every_class
+@pytest.mark.parametrize("to_tensor", TENSORS.values(), ids=TENSORS)
+def test_tensors_are_arrays(estimator, to_tensor):
+    tensor = to_tensor(X)
+    array, weights = numbers_in(tensor), np.abs(X[:, 0])
+    weight = nn.Parameter(torch.tensor(weights))
+    ae = clone(estimator).fit(tensor, tensor, sample_weight=weight)
+    same = clone(estimator).fit(array, sample_weight=weights)
+    Z = same.transform(array)
+    for found, wanted in [
+        (ae.transform(tensor), Z),
+        (ae.reconstruct(tensor), same.reconstruct(array)),
+        (ae.inverse_transform(torch.tensor(Z, requires_grad=True)), same.inverse_transform(Z)),
+        (ae.score_samples(tensor), same.score_samples(array)),
+        (ae.reconstruction_error(tensor), same.reconstruction_error(array)),
+        (ae.score(tensor, sample_weight=weight), same.score(array, sample_weight=weights)),
+        (clone(estimator).fit_transform(tensor), clone(estimator).fit_transform(array)),
+    ]:
+        assert not torch.is_tensor(found)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_metrics_and_interpolation_take_tensors():
+    tensor, vae = torch.tensor(X, requires_grad=True), VAE(**QUICK).fit(X)
+    assert explained_variance(vae, tensor) == explained_variance(vae, X)
+    assert maximum_mean_discrepancy(tensor, tensor + 1) == maximum_mean_discrepancy(X, X + 1)
+    np.testing.assert_array_equal(vae.interpolate(*tensor[:2]), vae.interpolate(*X[:2]))
+
+
+def test_conditions_may_be_tensors():
+    for condition in (np.arange(60) % 3, X[:, :2]):
+        tensor = torch.tensor(condition)
+        if tensor.is_floating_point():
+            tensor.requires_grad_()
+        cvae = ConditionalVAE(**QUICK).fit(X, condition=tensor)
+        same = ConditionalVAE(**QUICK).fit(X, condition=condition)
+        Z = same.transform(X, condition=condition)
+        np.testing.assert_array_equal(cvae.transform(X, condition=list(tensor)), Z)
+        for method in ("sample", "inverse_transform"):
+            first = [3] if method == "sample" else [Z]
+            np.testing.assert_array_equal(
+                getattr(cvae, method)(*first, condition=tensor),
+                getattr(same, method)(*first, condition=condition),
+            )
+
+
+# Conditions
+
+
+mixed = np.array([["a", 1.5], ["b", 2.5]] * 30, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (mixed, r"column 0 holds 'a'.*ColumnTransformer.*OneHotEncoder.*\[0\]"),
+        (pd.DataFrame(mixed, columns=["kind", "age"]), "column 'kind' holds 'a'.*'kind'"),
+        (mixed.tolist(), "column 0 holds 'a'"),
+        (np.array([["a"], ["b"]] * 30), r"column 0 holds 'a'.*one dimension, np.ravel.*OneHot"),
+        (pd.DataFrame({"kind": ["a", "b"] * 30}), r"column 'kind' holds 'a'.*np.ravel.*OneHot"),
+        (np.array(["a", 1] * 30, dtype=object), r"'a' \(str\) and 1 \(int\).*ColumnTransformer"),
+        (["a", 1] * 30, r"'a' \(str\) and 1 \(int\).*OneHotEncoder"),
+        (["a", np.nan] * 30, "missing labels"),
+        (np.array([[None, 1.0]] * 60, dtype=object), "NaN"),
+        (np.zeros((60, 2, 2)), r"condition must have two dimensions.*\(60, 4\)"),
+    ],
+)
+def test_conditions_that_are_neither_labels_nor_numbers(condition, words):
+    with pytest.raises(ValueError, match=words):
+        ConditionalVAE(**QUICK).fit(X, condition=condition)
+
+
+def test_conditions_of_another_kind_than_in_fit():
+    labels = np.array(["a", "b"] * 30)
+    cvae = ConditionalVAE(**QUICK).fit(X, condition=labels)
+    with pytest.raises(ValueError, match=r"condition must be one-dimensional.*\(60, 2\)"):
+        cvae.transform(X, condition=X[:, :2])
+    cvae.fit(X, condition=X[:, :2])
+    with pytest.raises(ValueError, match=r"two-dimensional, numbers in 2 columns.*\(60,\)"):
+        cvae.transform(X, condition=labels)
+    with pytest.raises(ValueError, match="column 0 holds 'a'"):
+        cvae.transform(X, condition=mixed)
+
+
+def test_the_advice_on_mixed_conditions_works():
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OneHotEncoder
+
+    with pytest.raises(ValueError, match="Make numbers of it by") as caught:
+        ConditionalVAE(**QUICK).fit(X, condition=mixed)
+    (advice,) = re.findall(r"by (.*)\.$", str(caught.value))
+    names = {"ColumnTransformer": ColumnTransformer, "OneHotEncoder": OneHotEncoder}
+    ConditionalVAE(**QUICK).fit(X, condition=eval(advice, {**names, "condition": mixed}))
+
+
+def test_text_in_condition_features():
+    table = pd.DataFrame(X, columns=list("abcd")).assign(sex=["m", "f"] * 30)
+    with pytest.raises(ValueError, match=r"column 'sex' holds 'm'.*OneHotEncoder.*condition="):
+        ConditionalVAE(condition_features=["sex"], **QUICK).fit(table)
+
+
+# Parameters
+
+
+@all_estimators(exclude=["own template"])
+def test_a_share_of_the_variance_is_no_number_of_components(estimator):
+    ae = clone(estimator).set_params(n_components=0.95)
+    with pytest.raises(ValueError, match=r"Got 0.95 .*PCA\(0.95\).fit\(X\).n_components_") as e:
+        ae.fit(X)
+    defaults = type(estimator)().get_params()
+    assert ("'auto'" in str(e.value)) == (defaults["n_components"] == "auto")
+
+
+@trained_classes
+@pytest.mark.parametrize("name", ["activation", "code_activation", "output_activation"])
+def test_logistic_is_sigmoid(estimator, name):
+    if name not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    data = (X - X.min()) / np.ptp(X)
+    codes = [
+        clone(estimator).set_params(**{name: value}).fit(data).transform(data)
+        for value in ("sigmoid", "logistic")
+    ]
+    np.testing.assert_array_equal(*codes)
+
+
+def test_logistic_where_a_sigmoid_is_needed():
+    kl = SparseAutoencoder(sparsity="kl", code_activation="logistic", **QUICK).fit(X)
+    auto = SparseAutoencoder(sparsity="kl", **QUICK).fit(X)
+    np.testing.assert_array_equal(kl.transform(X), auto.transform(X))
+    with pytest.raises(ValueError, match=r"output_activation='logistic' needs X in \[0, 1\]"):
+        Autoencoder(output_activation="logistic", **QUICK).fit(X)
+
+
+@trained_classes
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_adamw_has_one_weight_decay(estimator, alpha):
+    codes = [
+        clone(estimator).set_params(optimizer=name, alpha=alpha).fit(X).transform(X)
+        for name in ("adam", "adamw")
+    ]
+    np.testing.assert_array_equal(*codes)
+
+
+@trained_classes
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [
+        (torch.optim.Adam(nn.Linear(2, 2).parameters()), "an instance of Adam instead"),
+        (lambda parameters: torch.optim.Adam(parameters), r"lr=0.005\). It raised TypeError"),
+        (lambda parameters, lr: None, r"optimizer\(parameters, lr=0.005\). Got NoneType"),
+        (functools.partial(torch.optim.Adam, momentum=1), "unexpected keyword .*momentum"),
+    ],
+)
+def test_what_is_no_optimizer(estimator, optimizer, words):
+    with pytest.raises((ValueError, TypeError), match=f"optimizer must .*{words}"):
+        clone(estimator).set_params(optimizer=optimizer).fit(X)
+
+
+class TwoInputs(nn.Linear):
+    def forward(self, x, condition):
+        return super().forward(x)
+
+
+class NoSizes(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+
+
+class FailsInTraining(nn.Linear):
+    def forward(self, x):
+        return super().forward([x][self.training])
+
+
+class CutsBatches(nn.Linear):
+    def forward(self, x):
+        return super().forward(x)[:2]
+
+
+class Uninitialised(nn.Module):
+    def __init__(self, n_in, n_out):
+        self.sizes = n_in, n_out
+
+
+NO_NETWORKS = {
+    "two inputs": (TwoInputs, r"map arrays of shape \(n, \d+\) to .*argument: 'condition'"),
+    "no sizes": (NoSizes, r"\w+coder\(\d+, \d+\). It raised TypeError.*NoSizes\(...\)"),
+    "a class of others": (nn.Sequential, r"pass an instance, Sequential\(...\)"),
+    "only in training": (FailsInTraining, "in training and .* it raised IndexError"),
+    "other rows": (CutsBatches, "in training it returned the shape"),
+    "None": (lambda n_in, n_out: None, r"\w+coder\(\d+, \d+\). Got None"),
+    "tuple": (lambda n_in, n_out: (nn.Linear(n_in, n_out),), r"a tuple .*Sequential\(\*layers"),
+    "class": (lambda n_in, n_out: nn.Linear, "Got the class Linear instead"),
+    "list": ([nn.Linear(4, 2)], r"Got a list instead: nn.Sequential\(\*layers\)"),
+    "uninitialised": (Uninitialised, r"call super\(\).__init__\(\)"),
+}
+
+
+@trained_classes
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+@pytest.mark.parametrize(("network", "words"), NO_NETWORKS.values(), ids=NO_NETWORKS)
+def test_what_is_no_network(estimator, name, network, words):
+    params = {name: network}
+    if "tied_weights" in estimator.get_params():
+        params["tied_weights"] = False
+    with pytest.raises((ValueError, TypeError), match=f"(?s)^{name} must .*{words}"):
+        clone(estimator).set_params(**params).fit(X)
+
+
+class Norm(nn.Sequential):
+    def __init__(self, n_in, n_out):
+        super().__init__(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out))
+
+
+def test_the_look_at_a_network_leaves_no_trace():
+    ae = Autoencoder(encoder=Norm, linear_path=False, max_iter=1, batch_size=60, random_state=0)
+    norm = ae.fit(X).module_.encoder[1]
+    assert int(norm.num_batches_tracked) == 1
+    template = Norm(4, 2)
+    Autoencoder(encoder=template, **QUICK).fit(X)
+    assert int(template[1].num_batches_tracked) == 0
+    assert template.training
+
+
+# Scores
+
+
+def test_scores_in_a_search():
+    """The scorer by its object; scikit-learn's of the same name needs predictions and y."""
+    ae = Autoencoder(**QUICK)
+    search = GridSearchCV(ae, {"n_components": [1, 3]}, scoring=explained_variance_scorer, cv=3)
+    assert search.fit(X).best_params_ == {"n_components": 3}
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    tensors = torch.tensor(X)
+    assert np.isfinite(cross_val_score(ae, tensors, scoring=explained_variance_scorer)).all()
+
+
+@every_class
+def test_nothing_is_predicted(estimator):
+    assert not hasattr(clone(estimator).fit(X), "predict")
+
+
+# Callbacks
+
+
+WITHOUT_VALIDATION = {
+    "EarlyStopping": EarlyStopping(),
+    "a class": EarlyStopping,
+    "a named one": ("stop", EarlyStopping()),
+    "Checkpoint": Checkpoint(f_params=None, f_optimizer=None, f_criterion=None, f_history=None),
+    "LRScheduler": LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+    "a class of LRScheduler": LRScheduler(
+        torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="valid_loss"
+    ),
+}
+
+
+class Epochs(Callback):
+    """Counts the epochs, and is the user's."""
+
+    def __init__(self):
+        self.n = 0
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        self.n += 1
+        assert self.n <= 1
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        net.history.record("mine", 1.0)
+
+
+@trained_classes
+@pytest.mark.parametrize("callback", WITHOUT_VALIDATION.values(), ids=WITHOUT_VALIDATION)
+@pytest.mark.parametrize("beside", [[], [Epochs()]], ids=["alone", "beside one of the user's"])
+def test_callbacks_that_watch_rows_which_are_not_there(estimator, callback, beside):
+    words = r"monitors 'valid_loss(_best|)', which exists with early_stopping=True only"
+    ae = clone(estimator).set_params(callbacks=[*beside, callback])
+    with pytest.raises(ValueError, match=rf"{words}.*monitor='train_loss\1'"):
+        ae.fit(X)
+    ae.set_params(callbacks=[callback], early_stopping=True).fit(X)
+
+
+def test_it_is_found_before_the_first_epoch(capsys):
+    with pytest.raises(ValueError, match="monitors 'valid_loss'"):
+        Autoencoder(callbacks=[EarlyStopping()], verbose=1, **QUICK).fit(X)
+    assert capsys.readouterr().out == ""
+
+
+def test_callbacks_that_watch_what_nobody_writes():
+    stop = EarlyStopping(monitor="mine")
+    with pytest.raises(ValueError, match=r"monitors 'mine', .*'train_loss'"):
+        Autoencoder(callbacks=[stop], **QUICK).fit(X)
+    with pytest.raises(ValueError, match=r"when it is its turn"):
+        Autoencoder(callbacks=[stop, Epochs()], **QUICK).fit(X)
+    Autoencoder(callbacks=[Epochs(), stop], max_iter=1).fit(X)
+
+
+def test_a_key_error_of_the_user_s_stays_one():
+    class Stumbles(Callback):
+        def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        Autoencoder(callbacks=[Stumbles(), EarlyStopping("nothing")], **QUICK).fit(X)
+
+
+def test_what_is_no_callback():
+    with pytest.raises(ValueError, match="list of skorch callbacks. Got 'disable' in it"):
+        Autoencoder(callbacks=["disable"], **QUICK).fit(X)
+    Autoencoder(callbacks=[("score", PassthroughScoring("train_loss"))], **QUICK).fit(X)
+
+
+# Progress
+
+
+class Counted(ProgressBar):
+    """Keeps each bar."""
+
+    bars = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.bars.append((self.pbar_.n, self.pbar_.total))
+        super().on_epoch_end(net, **kwargs)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 59, 60, 100, "auto"])
+def test_progress_bars_end_full(batch_size, early_stopping, monkeypatch):
+    monkeypatch.setattr(Counted, "bars", [])
+    params = {"batch_size": batch_size, "early_stopping": early_stopping}
+    ae = Autoencoder(callbacks=[Counted()], **params, **QUICK).fit(X)
+    assert [n == total for n, total in Counted.bars] == [True] * 4
+    assert ae.net_.batch_size == (16 if batch_size == "auto" else batch_size)
+
+
+def test_the_batch_size_outlives_a_file():
+    ae = Autoencoder(batch_size=7, **QUICK).fit(X)
+    copy = clone(ae)
+    copy.__setstate__(ae.__getstate__())
+    assert copy.net_.batch_size == 7
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def printed(function, sink=None):
+    sink = sink or io.StringIO()
+    with redirect_stdout(sink):
+        function()
+    return sink.getvalue()
+
+
+@trained_classes
+def test_the_table_of_a_fit(estimator):
+    ae = clone(estimator).set_params(verbose=1, max_iter=12)
+    table = printed(lambda: ae.fit(X))
+    lines = table.splitlines()
+    assert "\x1b" not in table
+    assert [line.split()[0] for line in lines[2:]] == [f"{i}/12" for i in range(1, 13)]
+    ends = {re.search(r"\S+", line).end() for line in lines}
+    assert len(ends) == 1  # they stand under each other
+    assert "\x1b" in printed(lambda: ae.fit(X), Terminal())
+
+
+def test_the_table_of_a_thousand_epochs_is_straight():
+    ae = Autoencoder(1, hidden_layer_sizes=(), max_iter=1000, verbose=1, random_state=0)
+    lines = printed(lambda: ae.fit(X[:10])).splitlines()
+    assert lines[-1].split()[0] == "1000/1000"
+    assert len({re.search(r"\S+", line).end() for line in lines}) == 1
+
+
+def test_epochs_go_on_being_counted():
+    ae = Autoencoder(verbose=1, warm_start=True, **QUICK)
+    printed(lambda: ae.fit(X))
+    assert "5/8" in printed(lambda: ae.fit(X))
+    stream = Autoencoder(verbose=1, **QUICK)
+    lines = printed(lambda: stream.partial_fit(X).partial_fit(X)).splitlines()
+    assert [line.split()[0] for line in lines if "." in line] == ["1", "2"]
+
+
+@pytest.mark.parametrize("solver", ["batch", "online"])
+def test_the_passes_of_a_map(solver):
+    map_ = GLGAE(solver=solver, verbose=1, **QUICK)
+    lines = printed(lambda: map_.fit(X)).splitlines()
+    assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+    assert printed(lambda: map_.partial_fit(X)).split()[1] == "5"
+
+
+class WriteOnly:
+    def write(self, text):
+        pass
+
+    def flush(self):
+        pass
+
+
+@every_class
+@pytest.mark.parametrize("stdout", [None, WriteOnly()], ids=["none", "a stand-in"])
+def test_nowhere_to_print_to(estimator, stdout, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        clone(estimator).set_params(verbose=1).fit(X)
