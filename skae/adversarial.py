@@ -423,6 +423,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
     --------
     Autoencoder : Without a prior.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows: `sample` draws from the prior. `forget_rows`
+    drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] A. Makhzani, J. Shlens, N. Jaitly, I. Goodfellow, B. Frey, "Adversarial autoencoders",

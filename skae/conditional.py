@@ -374,6 +374,11 @@ class ConditionalVAE(VAE):
     --------
     VAE : Without a condition.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows and no conditions, only the labels that there
+    are and means and covariances. `forget_rows` drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] K. Sohn, H. Lee, X. Yan, "Learning structured output representation using deep

@@ -251,6 +251,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Autoencoder : Without the noise.
     ContractiveAutoencoder : Robust by a penalty instead.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 1000 training rows, for `sample`, and the range of each
+    feature. `forget_rows` puts mean and covariance of the restored rows in the place of the codes,
+    and with "swap" a hundred quantiles of each feature, with the same draws.
+
     References
     ----------
     .. [1] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol, "Stacked denoising

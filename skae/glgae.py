@@ -162,7 +162,7 @@ class GLGAE(BaseCodec):
 
     embedding_ : ndarray of shape (n_samples, n_components)
         Codes of the training rows as the last pass left them. `transform` starts afresh and finds
-        another local maximum for a few of them.
+        another local maximum for a few of them. Not there after `forget_rows`.
 
     objective_ : float
         The objective at the end: nats per row.
@@ -193,6 +193,13 @@ class GLGAE(BaseCodec):
     Autoencoder : Encoder and decoder are networks; for codes of more than a few numbers.
     sklearn.mixture.GaussianMixture : For densities.
     sklearn.manifold.TSNE : For pictures alone.
+
+    Notes
+    -----
+    The fitted model keeps the codes of all training rows in `embedding_`, and 10000 of them at
+    most for `sample`. `forget_rows` drops both; `sample` is then an error with "reconstruction"
+    and with ``observation_noise=False``. `nodes_data_` stays: a node on which one row alone has a
+    say lies at that row.
 
     References
     ----------

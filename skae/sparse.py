@@ -453,6 +453,11 @@ class SparseAutoencoder(BaseAutoencoder):
     --------
     sklearn.decomposition.MiniBatchDictionaryLearning : Codes by optimisation for each row.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` drops
+    them; `sample` is then an error, as nothing smaller says which units are active together.
+
     References
     ----------
     .. [1] A. Makhzani, B. Frey, "k-sparse autoencoders", ICLR 2014; L. Gao et al., "Scaling and

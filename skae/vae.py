@@ -519,6 +519,12 @@ class VAE(BaseAutoencoder):
     Autoencoder : Without noise and KL.
     sklearn.decomposition.FactorAnalysis : The linear case.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows, only their mean and covariance. The
+    components of a learned prior start at means of five neighbouring rows; they are weights, which
+    `forget_rows` leaves as they are: it drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
@@ -689,11 +695,10 @@ class VAE(BaseAutoencoder):
         order = torch.randperm(len(rows), generator=generator)[:N_ROWS_OF_PRIORS]
         some = rows.take(order.to(rows.device))
         chosen = torch.randint(len(some), (self.n_prior_components,), generator=generator)
-        distances = torch.cdist(some[chosen.to(some.device)], some)
-        near = distances.topk(min(N_NEAR, len(some)), largest=False)[1]
+        means = _means_of_neighbours(some[chosen.to(some.device)], some)
         module, device_generator = self.module_.eval(), self.net_.generators["noise"]
         with global_generator_for(module, device_generator):
-            module.prior.start(module, some[near].mean(dim=1))
+            module.prior.start(module, means)
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         """Set the noise variance, and with a linear path the networks, to the linear optimum."""
@@ -956,6 +961,17 @@ class VAE(BaseAutoencoder):
         variance = self.module_.noise_variance().detach().double().cpu().numpy()
         variance = variance * np.square(self.scale_)
         return variance if np.ndim(variance) else float(variance)
+
+
+def _means_of_neighbours(points, rows):
+    """Return the mean of the nearest rows of each point, (n_points, n_features).
+
+    Of rows that are equally far there are all, so that rounding decides nothing.
+    """
+    distances = torch.cdist(points, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    farthest = distances.kthvalue(min(N_NEAR, len(rows)), dim=1, keepdim=True)[0]
+    near = (distances <= 1.0001 * farthest).to(rows.dtype)
+    return near @ rows / near.sum(dim=1, keepdim=True)
 
 
 def _log_aggregated(q, z):

@@ -111,6 +111,13 @@ def test_training_goes_on_afterwards(estimator):
 
 
 @every_class
+def test_the_docstring_of_the_class_says_what_is_kept(estimator):
+    notes = type(estimator).__doc__.split("Notes\n    -----\n")[1].split("\n\n")[0]
+    assert "The fitted model keeps" in notes
+    assert "`forget_rows`" in notes
+
+
+@every_class
 def test_there_is_nothing_to_forget_before_fit(estimator):
     with pytest.raises(NotFittedError):
         clone(estimator).forget_rows()
