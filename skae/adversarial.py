@@ -427,6 +427,11 @@ class AdversarialAutoencoder(BaseAutoencoder):
     --------
     Autoencoder : Without a prior.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows: `sample` draws from the prior. `forget_rows`
+    drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] A. Makhzani, J. Shlens, N. Jaitly, I. Goodfellow, B. Frey, "Adversarial autoencoders",
@@ -554,8 +559,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         """Keep the end: the start, better as a reconstruction, knows nothing of the prior."""
 
     def _remember(self, X, streaming=False):
-        """Keep the precision of X, in which `sample` computes; the prior needs no codes."""
-        self._sample_dtype = X.dtype.name
+        """Keep no codes: new ones are drawn from the prior."""
 
     def prior_log_odds(self, X):
         r"""Return the discriminator's verdict on each row: the log-odds that its code is a draw.
@@ -591,12 +595,13 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
+            An array whatever `set_output` asks for.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample")
         with torch_as_usual(), global_generator_for(self.module_, generator):
             draws = self.module_.draw_prior(n_samples, generator)
-        return draws.cpu().numpy().astype(self._sample_dtype)
+        return draws.cpu().numpy().astype(self._X_dtype)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw new rows: codes from the prior, decoded.
@@ -613,7 +618,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         return self._decode(self.sample_prior(n_samples, random_state=random_state))
 

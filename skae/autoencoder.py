@@ -266,6 +266,11 @@ class Autoencoder(BaseAutoencoder):
     --------
     sklearn.decomposition.PCA : The linear case, solved exactly.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` puts a
+    Gaussian mixture in their place, with the same draws.
+
     References
     ----------
     .. [1] G. E. Hinton, R. R. Salakhutdinov, "Reducing the dimensionality of data with neural

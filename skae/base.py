@@ -8,7 +8,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -20,6 +19,7 @@ from .engine import SCHEDULES, Batches, Convergence, Engine
 from .exceptions import DivergenceWarning, InterruptionWarning, warn
 from .listeners import is_callback
 from .metrics import explained_share
+from .mixtures import draw_from_mixture, fit_mixture
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
 from .parameters import check_shape_is_kept, is_same
@@ -45,7 +45,6 @@ from .surroundings import torch_as_usual
 from .threads import threads_for
 from .weights import check_weights
 
-MIXTURE_SIZES = (1, 2, 5, 10, 20)
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
 N_FEW_ROWS = 256  # rows by which that is judged
 
@@ -171,6 +170,7 @@ class BaseAutoencoder(BaseCodec):
             X = self._arrange(X, reset=not resume, **others)
             self._start(X, weights, resume=resume, one_pass=one_pass)
             self._train(X, weights, n_epochs=1 if one_pass else self.max_iter, watch=not one_pass)
+            self._X_dtype = X.dtype.name
             self._remember(X, streaming=one_pass and resume)
             self._is_fitted = True
         return self
@@ -525,18 +525,39 @@ class BaseAutoencoder(BaseCodec):
 
     _n_stored_codes = N_STORED_CODES
 
+    _codes = None  # those that have a prior keep none
+
     def _remember(self, X, streaming=False):
-        """Keep codes of some training rows: `sample` fits its mixture to them, if ever called."""
+        """Keep codes of some training rows: `sample` makes its distribution of them, if called."""
         codes = self._encode(self._choose_rows(X, self._n_stored_codes))
         self._codes = self._join_stream(codes, X.shape[0]) if streaming else codes
-        self._code_mixture = None
+        self._code_distribution = None
 
     def _join_stream(self, codes, n_rows):
         """Return these codes beside some of those kept before."""
+        if self._codes is None:  # forgotten
+            return codes
         random_state = make_random_state(self._seed, "sample", self.n_iter_)
         most = self._n_stored_codes
-        codes, self._n_old_codes = join_stream(self._codes, codes, n_rows, most, random_state)
-        return codes
+        return join_stream(self._codes, codes, n_rows, most, random_state)[0]
+
+    def _get_code_distribution(self):
+        """Return what `sample` draws from, in arrays."""
+        if self._code_distribution is None:
+            self._code_distribution = self._describe_codes()
+        return self._code_distribution
+
+    def _describe_codes(self):
+        return fit_mixture(self._codes, self._seed)
+
+    def _forget_rows(self):
+        self._forget_codes()
+        self.net_.optimizer_.state.clear()
+
+    def _forget_codes(self):
+        if self._codes is not None:
+            self._get_code_distribution()
+            self._codes = None
 
     def _choose_rows(self, X, n_chosen):
         """Return at most `n_chosen` training rows, at random, in their order."""
@@ -610,32 +631,14 @@ class BaseAutoencoder(BaseCodec):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
-        return self._decode(Z.astype(self._codes.dtype))
+        return self._decode(Z.astype(self._X_dtype))
 
     def _draw_codes(self, n_samples, random_state):
-        mixture = self._get_code_mixture().set_params(random_state=random_state)
-        Z, _ = mixture.sample(n_samples)
-        random_state.shuffle(Z)  # GaussianMixture sorts its draws by component
-        return Z
-
-    def _get_code_mixture(self):
-        if self._code_mixture is None:
-            Z = self._codes.astype(np.float64)
-            candidates = [
-                GaussianMixture(
-                    size,
-                    reg_covar=1e-6 * max(Z.var(axis=0).mean(), 1e-12),
-                    random_state=make_random_state(self._seed, "sample"),
-                ).fit(Z)
-                for size in MIXTURE_SIZES
-                if size == 1 or size * (Z.shape[1] + 1) <= len(Z)
-            ]
-            self._code_mixture = min(candidates, key=lambda mixture: mixture.bic(Z))
-        return self._code_mixture
+        return draw_from_mixture(self._get_code_distribution(), n_samples, random_state)
 
     def _work_per_row(self):
         return self.net_.flat_.numel()

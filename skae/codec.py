@@ -7,6 +7,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import assert_all_finite, check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -202,6 +203,45 @@ class BaseCodec(
 
         return self._map_rows(X, X.dtype, squared_error)
 
+    def interpolate(self, x0, x1, n_steps=10):
+        """Return the rows on the way between two rows, along a straight line between their codes.
+
+        Parameters
+        ----------
+        x0, x1 : array-like of shape (n_features,)
+            The ends.
+
+        n_steps : int, default=10
+            Number of rows, the reconstructions of both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n_steps, n_features)
+            In the units of X; an array whatever `set_output` asks for.
+        """
+        ends = self._check_ends(x0, x1, n_steps)
+        return self._decode(self._between(self._encode(ends), n_steps))
+
+    def _check_ends(self, x0, x1, n_steps):
+        """Return two rows, checked; names of features are not asked of a single row."""
+        check_is_fitted(self)
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
+        ends = []
+        for name, x in (("x0", x0), ("x1", x1)):
+            row = np.ravel(x.toarray() if sparse.issparse(x) else to_array(x))[None]
+            if row.shape[1] != self.n_features_in_:
+                raise ValueError(
+                    f"{name} has {row.shape[1]} features, but {type(self).__name__} is expecting "
+                    f"{self.n_features_in_} features as input."
+                )
+            ends.append(check_array(row, dtype=FLOATS, input_name=name))
+        return np.vstack(ends)
+
+    def _between(self, Z, n_steps):
+        """Return codes on the straight line between two."""
+        share = np.linspace(0, 1, n_steps, dtype=Z.dtype)[:, None]
+        return (1 - share) * Z[0] + share * Z[1]
+
     def _average(self, scores, sample_weight):
         """Return the weighted mean of the scores of rows."""
         weights = check_weights(sample_weight, scores[:, None])
@@ -251,6 +291,30 @@ class BaseCodec(
                 yield rows, values.cpu().numpy()
 
     # Persistence
+
+    def forget_rows(self):
+        """Drop what is kept of single training rows, as before a model is shared.
+
+        These are codes of rows, which serve `sample`, and the optimizer's memory of the last
+        steps. What is computed from X stays the same, bit for bit. `sample` goes on from a
+        description of all codes together where there is one, with the same draws as before, and
+        else is an error; see the notes on the class. Training may go on, and keeps codes of the
+        rows that it then sees.
+
+        This is no promise of privacy: weights, too, may have learnt rows by heart.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+        """
+        check_is_fitted(self)
+        self._forget_rows()
+        return self
+
+    @abstractmethod
+    def _forget_rows(self):
+        """Drop what is kept of single training rows."""
 
     def __getstate__(self):
         return {**super().__getstate__(), "_skae_version": __version__}

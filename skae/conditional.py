@@ -1,10 +1,7 @@
 """The conditional variational autoencoder: a density of rows given something known of them."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
@@ -382,6 +379,11 @@ class ConditionalVAE(VAE):
     --------
     VAE : Without a condition.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows and no conditions, only the labels that there
+    are and means and covariances. `forget_rows` drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] K. Sohn, H. Lee, X. Yan, "Learning structured output representation using deep
@@ -710,13 +712,11 @@ class ConditionalVAE(VAE):
         if self.conditional_prior != "none":
             return
         q = self._get_posterior(self._choose_rows(X, N_STORED_CODES))
-        within, between = q.covariance.double().mean(0), np.cov(self._codes.T, bias=True)
+        within, moments = q.covariance.double().mean(0).numpy(), self._code_moments
         if streaming:
-            share = self._n_old_codes / len(self._codes)
-            within = share * torch.from_numpy(self._within) + (1 - share) * within
-        self._within = within.numpy()
-        covariance = within + torch.from_numpy(between).reshape(within.shape)
-        self.module_.prior.fit(self._codes.mean(axis=0), covariance)
+            within = moments["share"] * self._within + (1 - moments["share"]) * within
+        self._within = within
+        self.module_.prior.fit(moments["mean"], within + moments["covariance"])
 
     # What a fitted model does
 
@@ -931,8 +931,8 @@ class ConditionalVAE(VAE):
         Returns
         -------
         X : ndarray of shape (n_samples * n_conditions, n_features)
-            In the units of the data seen by `fit`; the `n_samples` rows of the first condition
-            first.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for. The
+            `n_samples` rows of the first condition come first.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         C = self._encode_conditions_of_samples(condition)
@@ -945,10 +945,10 @@ class ConditionalVAE(VAE):
     def _encode_conditions_of_samples(self, condition):
         condition = to_array(condition)
         if condition is None:
-            return self._encode_condition(None, 1, self._codes.dtype)
+            return self._encode_condition(None, 1, np.dtype(self._X_dtype))
         if np.ndim(condition) == 0:
             condition = [condition]
-        return self._encode_condition(condition, len(condition), self._codes.dtype)
+        return self._encode_condition(condition, len(condition), np.dtype(self._X_dtype))
 
     def _sample_batch(self, module, given, generator, observation_noise):
         c = self._enter_condition(given)
@@ -975,9 +975,9 @@ class ConditionalVAE(VAE):
         Returns
         -------
         X : ndarray of shape (n_steps, n_features)
+            In the units of X; an array whatever `set_output` asks for.
         """
-        check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        ends = self._check_ends(x0, x1)
+        ends = self._check_ends(x0, x1, n_steps)
         rows = None if condition is None else [to_array(condition)] * n_steps
         XC = self._arrange(ends, reset=False, condition=rows and rows[:2])
         if self._condition_kind == "columns":

@@ -271,6 +271,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
     --------
     DenoisingAutoencoder : Robust by noise instead.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` puts a
+    Gaussian mixture in their place, with the same draws.
+
     References
     ----------
     .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot, Y. Bengio, "Contractive auto-encoders:

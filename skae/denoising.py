@@ -17,6 +17,9 @@ from .networks import own_layers
 from .randomness import global_generator_for, make_random_state
 from .rows import chunks_of
 
+# Of each feature of restored rows, with which "swap" corrupts in `sample`.
+QUANTILES = (np.arange(100) + 0.5) / 100
+
 
 class DenoisingModule(AutoencoderModule):
     r"""An encoder f and a decoder g trained to undo a corruption C.
@@ -252,6 +255,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Autoencoder : Without the noise.
     ContractiveAutoencoder : Robust by a penalty instead.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 1000 training rows, for `sample`, and the range of each
+    feature. `forget_rows` puts mean and covariance of the restored rows in the place of the codes,
+    and with "swap" a hundred quantiles of each feature, with the same draws.
+
     References
     ----------
     .. [1] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol, "Stacked denoising
@@ -415,40 +424,49 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         generator = torch.Generator(self.device_).manual_seed(seed)
-        rows = self._decode(self._codes)
-        start = self._draw_start(rows, n_samples, make_random_state(seed, "sample"))
-        pool = torch.from_numpy(rows).to(self.device_)
+        restored = self._get_code_distribution()
+        start = self._draw_start(restored, n_samples, make_random_state(seed, "sample"))
+        pool = torch.from_numpy(restored["values"].astype(start.dtype)).to(self.device_)
 
         def run(module, x):
-            x, rows = (self._units.enter(rows, rows.dtype) for rows in (x, pool))
+            x, values = (self._units.enter(rows, rows.dtype) for rows in (x, pool))
             with global_generator_for(module, generator):
                 for _ in range(n_steps):
                     *_, noise = module.draw(len(x), {"noise": generator})
-                    x = _step_of_the_chain(module, x, noise, rows)
+                    x = _step_of_the_chain(module, x, noise, values)
             return self._units.leave(module.decode(module.encode(x)))
 
         return self._map_rows(start, start.dtype, run)
 
-    def _draw_start(self, rows, n_samples, random_state):
-        """Return Gaussian rows with the mean and covariance of some."""
+    def _describe_codes(self):
+        """Return mean and a root of the covariance of restored rows, and how features vary."""
+        rows = self._decode(self._codes).astype(np.float64)
         mean = rows.mean(axis=0)
-        mix = random_state.normal(size=(n_samples, len(rows)))
-        start = mean + mix @ (rows - mean) / math.sqrt(len(rows))
+        root = np.linalg.qr((rows - mean) / math.sqrt(len(rows)), mode="r")
+        values = rows[:0]
+        if self._fitted_params["corruption"] == "swap":
+            values = np.quantile(rows, QUANTILES, axis=0, method="inverted_cdf")
+        return {"mean": mean, "root": root, "values": values}
+
+    def _draw_start(self, restored, n_samples, random_state):
+        """Return Gaussian rows with the mean and covariance of restored ones."""
+        mix = random_state.normal(size=(n_samples, len(restored["root"])))
+        start = restored["mean"] + mix @ restored["root"]
         low, high = self._as_fitted()._reach()[0]
-        return np.clip(start, low, high).astype(rows.dtype)
+        return np.clip(start, low, high).astype(self._X_dtype)
 
 
-def _step_of_the_chain(module, x, noise, rows):
+def _step_of_the_chain(module, x, noise, values):
     """Return the next state: Langevin's for Gaussian noise, else corrupted and restored."""
     corruption, margin = module.corruption, 0.0
     if corruption.kind == "gaussian":
         x = corruption(x + (module.decode(module.encode(x)) - x) / 2, noise)
         margin = 3 * corruption.level
     else:
-        x = module.decode(module.encode(corruption(x, noise, rows)))
+        x = module.decode(module.encode(corruption(x, noise, values)))
     return x.clamp(corruption.low - margin, corruption.high + margin)

@@ -2,13 +2,12 @@
 
 import copy
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,6 +24,7 @@ from .rows import (
     chunks_of,
     make_rows,
     principal_components,
+    tell_apart,
     to_scale,
     weighted_moments,
 )
@@ -163,7 +163,7 @@ class GLGAE(BaseCodec):
 
     embedding_ : ndarray of shape (n_samples, n_components)
         Codes of the training rows as the last pass left them. `transform` starts afresh and finds
-        another local maximum for a few of them.
+        another local maximum for a few of them. Not there after `forget_rows`.
 
     objective_ : float
         The objective at the end: nats per row.
@@ -194,6 +194,13 @@ class GLGAE(BaseCodec):
     Autoencoder : Encoder and decoder are networks; for codes of more than a few numbers.
     sklearn.mixture.GaussianMixture : For densities.
     sklearn.manifold.TSNE : For pictures alone.
+
+    Notes
+    -----
+    The fitted model keeps the codes of all training rows in `embedding_`, and 10000 of them at
+    most for `sample`. `forget_rows` drops both; `sample` is then an error with "reconstruction"
+    and with ``observation_noise=False``. `nodes_data_` stays: a node on which one row alone has a
+    say lies at that row.
 
     References
     ----------
@@ -456,11 +463,9 @@ class GLGAE(BaseCodec):
         random_state = make_random_state(self._seed, "initialisation")
         chosen = np.sort(random_state.permutation(X.shape[0])[:N_CLUSTERED_ROWS])
         some = self._units.enter(chunk_to_tensor(X, chosen), torch.float64).numpy()
-        kmeans = KMeans(min(self.n_nodes, len(some)), n_init=1, random_state=random_state)
-        with warnings.catch_warnings():  # of rows that are fewer than the nodes once repeated
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            kmeans.fit(some, sample_weight=weights.double().cpu().numpy()[chosen])
-        A = kmeans.cluster_centers_
+        A = _cluster_centres(
+            some, weights.double().cpu().numpy()[chosen], self.n_nodes, random_state
+        )
         B = _principal_coordinates(A, self.n_components)
         wanted = self._get_spacing() * len(A) ** (1 / self.n_components) / math.sqrt(12)
         # Centres of rows that are all one differ by rounding, which is not to be spread out.
@@ -558,18 +563,19 @@ class GLGAE(BaseCodec):
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
         self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
-        self.embedding_ = Z.cpu().numpy()
+        self._embedding = Z.cpu().numpy()
         self._remember_codes(weights.double().cpu().numpy(), streaming)
         self.objective_ = self.objective_history_[-1]
         self._is_fitted = True
 
     def _remember_codes(self, weights, streaming):
         """Keep the codes that `sample` moves, and their weights in the last column."""
-        codes = np.column_stack([self.embedding_, weights])
-        if streaming:
-            n, random_state = len(codes), make_random_state(self._seed, "sample", self.n_iter_)
-            chosen = random_state.permutation(n)[:N_STORED_CODES]
-            codes, _ = join_stream(self._codes, codes[chosen], n, N_STORED_CODES, random_state)
+        codes, n = np.column_stack([self._embedding, weights]), len(self._embedding)
+        random_state = make_random_state(self._seed, "sample", self.n_iter_)
+        if streaming or n > N_STORED_CODES:
+            codes = codes[random_state.permutation(n)[:N_STORED_CODES]]
+        if streaming and self._codes is not None:
+            codes, _ = join_stream(self._codes, codes, n, N_STORED_CODES, random_state)
         self._codes = codes
 
     # What a fitted model does
@@ -730,7 +736,7 @@ class GLGAE(BaseCodec):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         random_state = make_random_state(seed, "sample")
@@ -741,10 +747,16 @@ class GLGAE(BaseCodec):
             X = self._decode(self._draw_codes(n_samples, random_state))
         if observation_noise:
             X = X + np.sqrt(self.noise_variance_) * random_state.standard_normal(X.shape)
-        return X.astype(getattr(self, "_X_dtype", self.embedding_.dtype))
+        return X.astype(self._X_dtype)
 
     def _draw_codes(self, n_samples, random_state):
         """Return codes of training rows, each moved a little."""
+        if self._codes is None:
+            raise NotFittedError(
+                "sample moves codes of training rows, which forget_rows has dropped. Draw before "
+                "that, or fit again; objective='bound' and 'likelihood' need no codes, unless "
+                "with observation_noise=False."
+            )
         codes, weights = self._codes[:, :-1], self._codes[:, -1]
         chosen = random_state.choice(len(weights), n_samples, p=weights / weights.sum())
         Z = codes[chosen].astype(np.float64)
@@ -752,6 +764,19 @@ class GLGAE(BaseCodec):
         if self._fitted_params["constrain"]:
             Z = Z.clip(self.nodes_latent_.min(axis=0), self.nodes_latent_.max(axis=0))
         return Z
+
+    def _forget_rows(self):
+        self._embedding = self._codes = None
+
+    @property
+    def embedding_(self):
+        check_is_fitted(self)
+        if self._embedding is None:
+            raise AttributeError(
+                "embedding_ holds the codes of training rows, which forget_rows has dropped. "
+                "transform computes codes of any rows."
+            )
+        return self._embedding
 
     @property
     def prototypes_(self):
@@ -765,6 +790,19 @@ class GLGAE(BaseCodec):
             self._fitted_params = {**self._get_fitted_params(), **self._fitted_params}
         if hasattr(self, "device_") and not is_available(self.device_):
             self.device_ = "cpu"
+
+
+def _cluster_centres(X, weights, n_clusters, random_state):
+    """Return the centres of k-means, as many as there are rows at most.
+
+    Where fewer rows differ than there are centres, these rows are the solution: some are repeated.
+    """
+    n_clusters, weighty = min(n_clusters, len(X)), X[weights > 0]
+    different = weighty[tell_apart(weighty)]
+    if len(different) < n_clusters:
+        return np.resize(different, (n_clusters, X.shape[1]))
+    kmeans = KMeans(n_clusters, n_init=1, random_state=random_state)
+    return kmeans.fit(X, sample_weight=weights).cluster_centers_
 
 
 def _principal_coordinates(A, n_components):

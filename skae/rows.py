@@ -89,6 +89,17 @@ class Chosen:
         return self.X[self.index[rows]]
 
 
+def tell_apart(X):
+    """Return the numbers of rows of an array that differ by more than rounding, in their order.
+
+    Of rows that are the same to rounding there is the first.
+    """
+    farthest = np.abs(X - X.mean(axis=0)).max()
+    cell = max(1e-6 * farthest, 100 * np.finfo(X.dtype).eps * np.abs(X).max()) or 1.0
+    _, first = np.unique(np.round(X / cell), axis=0, return_index=True)
+    return np.sort(first)
+
+
 class Beside:
     """Two tables side by side, joined when rows are asked for.
 

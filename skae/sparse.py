@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
@@ -456,6 +457,11 @@ class SparseAutoencoder(BaseAutoencoder):
     --------
     sklearn.decomposition.MiniBatchDictionaryLearning : Codes by optimisation for each row.
 
+    Notes
+    -----
+    The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` drops
+    them; `sample` is then an error, as nothing smaller says which units are active together.
+
     References
     ----------
     .. [1] A. Makhzani, B. Frey, "k-sparse autoencoders", ICLR 2014; L. Gao et al., "Scaling and
@@ -582,8 +588,8 @@ class SparseAutoencoder(BaseAutoencoder):
             kept.append(sparse.csr_matrix(h[chosen[rows]]))
         codes = sparse.vstack(kept, format="csr")
         if streaming:
-            codes = self._join_stream(codes, X.shape[0])
-            for rows in iter_chunks(self._n_old_codes, CHUNK):
+            n_new, codes = codes.shape[0], self._join_stream(codes, X.shape[0])
+            for rows in iter_chunks(codes.shape[0] - n_new, CHUNK):
                 active |= self._find_active(codes[rows].toarray())
         self._codes = codes
         self.n_dead_units_ = int((~active).sum())
@@ -642,11 +648,19 @@ class SparseAutoencoder(BaseAutoencoder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         return super().sample(n_samples, random_state=random_state)
 
+    def _forget_codes(self):
+        self._codes = None
+
     def _draw_codes(self, n_samples, random_state):
+        if self._codes is None:
+            raise NotFittedError(
+                "sample draws from the codes of training rows, which forget_rows has dropped. "
+                "Draw before that, or fit again."
+            )
         rows = random_state.randint(self._codes.shape[0], size=n_samples)
         Z, by_unit = self._codes[rows], self._codes.tocsc()
         first, last = by_unit.indptr[Z.indices], by_unit.indptr[Z.indices + 1]

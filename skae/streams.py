@@ -38,3 +38,45 @@ def join_stream(kept, new, n_rows, n_most, random_state):
         old = np.sort(random_state.permutation(old)[:room])
     stack = sparse.vstack if sparse.issparse(new) else np.concatenate
     return stack([kept[old], new]), len(old)
+
+
+def moments_of(codes):
+    """Return the moments of codes, (n_codes, n_components).
+
+    Returns
+    -------
+    moments : dict
+        Number of codes ``n``, their ``mean`` and ``covariance``, and the ``share`` in them of what
+        was there before, here none.
+    """
+    Z = codes.astype(np.float64)
+    mean = Z.mean(axis=0)
+    covariance = (Z - mean).T @ (Z - mean) / len(Z)
+    return {"n": float(len(Z)), "mean": mean, "covariance": covariance, "share": 0.0}
+
+
+def join_moments(kept, new, n_rows, n_most):
+    """Return the moments of what `join_stream` would keep of codes, on average.
+
+    Parameters
+    ----------
+    kept, new : dict
+        As `moments_of` or this function has returned them.
+    n_rows, n_most : int
+        As in `join_stream`.
+
+    Returns
+    -------
+    moments : dict
+    """
+    n_old = min(kept["n"] * (1 - 1 / HORIZON) ** n_rows, max(n_most - new["n"], 0.0))
+    share = n_old / (n_old + new["n"])
+    means = np.stack([kept["mean"], new["mean"]])
+    apart = np.outer(means[0] - means[1], means[0] - means[1])
+    within = share * kept["covariance"] + (1 - share) * new["covariance"]
+    return {
+        "n": n_old + new["n"],
+        "mean": share * means[0] + (1 - share) * means[1],
+        "covariance": within + share * (1 - share) * apart,
+        "share": share,
+    }

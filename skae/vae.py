@@ -5,8 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import check_array, check_scalar
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -14,7 +13,6 @@ from . import linear_gaussian
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .codec import FLOATS
 from .corruption import CORRUPTIONS, Corruption, check_level
 from .distributions import (
     N_POSTERIOR_PARAMETERS,
@@ -27,14 +25,17 @@ from .distributions import (
 )
 from .draws import RowDraws
 from .exceptions import CollapseWarning, warn
-from .inputs import to_array
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
+from .streams import N_STORED_CODES, join_moments, moments_of
 from .surroundings import torch_as_usual
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
+# A component of a learned prior starts at the mean of a row and its nearest among some: what a
+# file holds is then no row.
+N_ROWS_OF_PRIORS, N_NEAR = 1000, 5
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
 
@@ -66,7 +67,7 @@ class MixturePrior(nn.Module):
 
     @torch.no_grad()
     def start(self, module, rows):
-        """Place the components at the codes of some rows."""
+        """Place the components at the codes of rows, here made-up ones."""
         self.means.copy_(module.encode(rows))
         self.log_scales.fill_(math.log(0.5))
 
@@ -88,7 +89,7 @@ class VampPrior(nn.Module):
 
     @torch.no_grad()
     def start(self, module, rows):
-        """Take some rows as the first pseudo-inputs."""
+        """Take over the first pseudo-inputs."""
         self.pseudo_inputs.copy_(rows)
 
     def forward(self, module):
@@ -522,6 +523,12 @@ class VAE(BaseAutoencoder):
     Autoencoder : Without noise and KL.
     sklearn.decomposition.FactorAnalysis : The linear case.
 
+    Notes
+    -----
+    The fitted model keeps no codes of training rows, only their mean and covariance. The
+    components of a learned prior start at means of five neighbouring rows; they are weights, which
+    `forget_rows` leaves as they are: it drops the optimizer's memory alone.
+
     References
     ----------
     .. [1] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
@@ -676,7 +683,7 @@ class VAE(BaseAutoencoder):
     def _start_at_pca(self, rows, weights):
         module, generator = self.module_, self.net_.generators["initialisation"]
         module.start_output(self._get_start_mean())
-        if module.corruption is not None:
+        if module.corruption is not None and module.corruption.kind == "salt_and_pepper":
             spans = (rows.span(span) for span in chunks_of(rows))
             module.corruption.start(module.split(x)[0] for x in spans)
         if self.likelihood == "gaussian":
@@ -689,10 +696,13 @@ class VAE(BaseAutoencoder):
     def _start_prior(self, rows, generator):
         if self.prior == "standard":
             return
-        chosen = torch.randint(len(rows), (self.n_prior_components,), generator=generator)
+        order = torch.randperm(len(rows), generator=generator)[:N_ROWS_OF_PRIORS]
+        some = rows.take(order.to(rows.device))
+        chosen = torch.randint(len(some), (self.n_prior_components,), generator=generator)
+        means = _means_of_neighbours(some[chosen.to(some.device)], some)
         module, device_generator = self.module_.eval(), self.net_.generators["noise"]
         with global_generator_for(module, device_generator):
-            module.prior.start(module, rows.take(chosen.to(rows.device)))
+            module.prior.start(module, means)
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         """Set the noise variance, and with a linear path the networks, to the linear optimum."""
@@ -724,8 +734,8 @@ class VAE(BaseAutoencoder):
 
     def _remember(self, X, streaming=False):
         """Find the active units, and warn where there are hardly any."""
-        super()._remember(X, streaming)
-        self.active_units_ = self._codes.var(axis=0) > ACTIVE_VARIANCE
+        self._learn_moments(self._encode(self._choose_rows(X, N_STORED_CODES)), X, streaming)
+        self.active_units_ = self._code_moments["covariance"].diagonal() > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
         varies = bool(self._variance.any())
         if varies and n_active < max(1, k / 10):
@@ -736,6 +746,13 @@ class VAE(BaseAutoencoder):
                 "without structure nothing will help.",
                 CollapseWarning,
             )
+
+    def _learn_moments(self, codes, X, streaming):
+        """Learn mean and covariance of the codes: the prior is what new codes are drawn from."""
+        moments = moments_of(codes)
+        if streaming:
+            moments = join_moments(self._code_moments, moments, X.shape[0], N_STORED_CODES)
+        self._code_moments = moments
 
     # Distributions
 
@@ -924,7 +941,7 @@ class VAE(BaseAutoencoder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`.
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
@@ -937,43 +954,9 @@ class VAE(BaseAutoencoder):
         return self._map_rows(z, z.dtype, rows)
 
     def _draw_from_prior(self, n_samples, generator):
-        module = self._module_in(torch.from_numpy(self._codes).dtype)
+        module = self._module_in(getattr(torch, self._X_dtype))
         with torch.inference_mode():
             return module.p_z().sample((n_samples,), generator).cpu().numpy()
-
-    def interpolate(self, x0, x1, n_steps=10):
-        """Return the rows on the way between two rows, along a straight line between their codes.
-
-        Parameters
-        ----------
-        x0, x1 : array-like of shape (n_features,)
-            The ends.
-
-        n_steps : int, default=10
-            Number of rows, the reconstructions of both ends included.
-
-        Returns
-        -------
-        X : ndarray of shape (n_steps, n_features)
-        """
-        check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        return self._decode(self._between(self._encode(self._check_ends(x0, x1)), n_steps))
-
-    def _check_ends(self, x0, x1):
-        """Return two rows, checked; names of features are not asked of a single row."""
-        check_is_fitted(self)
-        ends = check_array(np.vstack([np.ravel(to_array(x)) for x in (x0, x1)]), dtype=FLOATS)
-        if ends.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"x0 and x1 have {ends.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_}."
-            )
-        return ends
-
-    def _between(self, Z, n_steps):
-        """Return codes on the straight line between two."""
-        share = np.linspace(0, 1, n_steps, dtype=Z.dtype)[:, None]
-        return (1 - share) * Z[0] + share * Z[1]
 
     @property
     def noise_variance_(self):
@@ -982,6 +965,17 @@ class VAE(BaseAutoencoder):
         variance = self.module_.noise_variance().detach().double().cpu().numpy()
         variance = variance * np.square(self.scale_)
         return variance if np.ndim(variance) else float(variance)
+
+
+def _means_of_neighbours(points, rows):
+    """Return the mean of the nearest rows of each point, (n_points, n_features).
+
+    Of rows that are equally far there are all, so that rounding decides nothing.
+    """
+    distances = torch.cdist(points, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    farthest = distances.kthvalue(min(N_NEAR, len(rows)), dim=1, keepdim=True)[0]
+    near = (distances <= 1.0001 * farthest).to(rows.dtype)
+    return near @ rows / near.sum(dim=1, keepdim=True)
 
 
 def _log_aggregated(q, z):

@@ -104,9 +104,10 @@ def test_the_chain_covers_every_mode(of_a_mixture):
     assert np.abs(more - of_a_mixture.sample(5, n_steps=2, random_state=1)).max() > 0
 
 
-def test_the_start_of_the_chain_is_gaussian_with_the_moments_of_some_rows(of_a_mixture):
-    rows = MEANS[np.arange(600) % 3] + np.random.RandomState(1).normal(size=(600, MEANS.shape[1]))
-    start = of_a_mixture._draw_start(rows, 20000, np.random.RandomState(0))
+def test_the_start_of_the_chain_is_gaussian_with_the_moments_of_restored_rows(of_a_mixture):
+    rows = of_a_mixture.inverse_transform(of_a_mixture._codes)
+    restored = of_a_mixture._get_code_distribution()
+    start = of_a_mixture._draw_start(restored, 20000, np.random.RandomState(0))
     np.testing.assert_allclose(start.mean(axis=0), rows.mean(axis=0), atol=0.1)
     np.testing.assert_allclose(np.cov(start.T), np.cov(rows.T), atol=0.3)
 

@@ -468,22 +468,6 @@ def test_samples_have_the_moments_of_the_data():
     assert left == pytest.approx(vae.noise_variance_, rel=0.1)
 
 
-def test_interpolation_runs_from_end_to_end():
-    vae = VAE(**QUICK).fit(iris)
-    path = vae.interpolate(iris[0], iris[100], n_steps=5)
-    assert path.shape == (5, 4)
-    np.testing.assert_allclose(path[[0, -1]], vae.reconstruct(iris[[0, 100]]))
-    middle = vae.transform(iris[[0, 100]]).mean(axis=0, keepdims=True)
-    np.testing.assert_allclose(path[2], vae.inverse_transform(middle)[0])
-    with pytest.raises(ValueError, match="x0 and x1 have 3 features"):
-        vae.interpolate(iris[0, :3], iris[1, :3])
-    frame = pd.DataFrame(iris, columns=list("abcd"))
-    named = VAE(**QUICK).set_output(transform="pandas").fit(frame)
-    np.testing.assert_array_equal(named.interpolate(frame.iloc[0], frame.iloc[100], 5), path)
-    with pytest.raises(ValueError, match="n_steps"):
-        vae.interpolate(iris[0], iris[100], n_steps=1)
-
-
 def test_bad_numbers_of_draws():
     vae = VAE(**QUICK).fit(iris)
     with pytest.raises(ValueError, match="n_importance_samples"):
