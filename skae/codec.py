@@ -49,6 +49,8 @@ class BaseCodec(
             vars(self).update(before)
             raise
 
+    _watch = ()  # of files that know of none: see `keep_watch`
+
     # What a subclass says of itself
 
     def _check_parameters(self):
