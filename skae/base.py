@@ -419,6 +419,7 @@ class BaseAutoencoder(BaseCodec):
             self._look_for_divergence(rows, w, loss, has_candidate)
             net.convergence.forget()
             losses = self._keep_the_better(start, rows, w, first_valid) if has_candidate else None
+            # An interrupt, or a callback of the user's, has reasons of its own.
             is_whole = (
                 len(net.history) - n_before == n_epochs or net.convergence.is_out_of_patience()
             )
