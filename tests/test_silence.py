@@ -149,6 +149,7 @@ def test_a_parameter_that_does_nothing_is_named(estimator, words):
 
 
 @pytest.mark.parametrize(("estimator", "words"), IGNORED, ids=[words for _, words in IGNORED])
+@pytest.mark.filterwarnings("ignore:Some parameters have no effect")
 def test_and_it_does_nothing(estimator, words):
     name = words.split("=")[0]
     ae = clone(estimator).set_params(**QUICK)
