@@ -555,8 +555,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
             **self._module_options(),
         )
 
-    def _keep_the_better(self, start, rows, weights):
-        """Keep the end: the start, better as a reconstruction, knows nothing of the prior."""
+    # The start, better as a reconstruction, knows nothing of the prior.
+    _keeps_the_better = False
 
     def _remember(self, X, streaming=False):
         """Keep no codes: new ones are drawn from the prior."""

@@ -97,6 +97,10 @@ class AutoencoderModule(nn.Module):
         """Return E[x | z], (batch, n_features)."""
         return self.likelihood.mean(self.decode_parameters(z))
 
+    def reconstruct(self, x):
+        """Return what code and decoder make of x, (batch, n_features)."""
+        return self.decode(self.encode(x))
+
     def forward(self, x, encoder_masks=(), decoder_masks=()):
         """Return the loss terms of each row."""
         z = self.encode(x, encoder_masks)

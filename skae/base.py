@@ -16,13 +16,13 @@ from torch.nn.utils.weight_norm import WeightNorm
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
-from .exceptions import DivergenceWarning, InterruptionWarning, warn
+from .exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from .listeners import is_callback
 from .metrics import explained_share
 from .mixtures import draw_from_mixture, fit_mixture
 from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from .optimizers import OPTIMIZERS
-from .parameters import check_shape_is_kept, is_same
+from .parameters import check_shape_is_kept, is_same, warn_of_ignored
 from .randomness import (
     draw_seed,
     make_generator,
@@ -40,13 +40,14 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import N_STORED_CODES, join_stream
+from .streams import N_STORED_CODES, join_stream, keep_watch, start_watch
 from .surroundings import torch_as_usual
 from .threads import threads_for
 from .weights import check_weights
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
 N_FEW_ROWS = 256  # rows by which that is judged
+NOTHING_LEFT = 1e-3  # share of the variance below which a start leaves nothing to gain
 
 
 def has_no_early_stopping(estimator):
@@ -125,6 +126,20 @@ class BaseAutoencoder(BaseCodec):
         is_pca = self._linear_path_by_default()
         return residual if is_pca else self._loss_over(rows, weights)
 
+    _keeps_the_better = True  # of the linear start and the end of training
+
+    @property
+    def _start_name(self):
+        is_pca = self._linear_path_by_default()
+        return "PCA's solution" if is_pca else "a linear path at the principal components"
+
+    def _start_is_optimal(self):
+        """Whether nothing that can be trained is better than the linear start."""
+        return not self._get_hidden_layer_sizes() and self._linear_path_by_default()
+
+    def _remark(self, n_features):
+        """Warn of parameters that do not go with each other or with the data."""
+
     def _n_unjudged_epochs(self):
         """Return how many epochs, at first, say nothing about the final objective."""
         return 0
@@ -168,6 +183,10 @@ class BaseAutoencoder(BaseCodec):
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
             X = self._arrange(X, reset=not resume, **others)
+            if not (one_pass and resume):
+                self._remark(X.shape[1])
+            if not one_pass:  # which has no use for some of the others
+                warn_of_ignored(self)
             self._start(X, weights, resume=resume, one_pass=one_pass)
             self._train(X, weights, n_epochs=1 if one_pass else self.max_iter, watch=not one_pass)
             self._X_dtype = X.dtype.name
@@ -185,6 +204,10 @@ class BaseAutoencoder(BaseCodec):
         """Train for one pass over X, at the initial learning rate.
 
         The first call fixes `mean_`, `scale_` and the start of the linear path.
+
+        Shuffle rows that are sorted, by class or by time: what the first call fixes is that of
+        its own rows, and gradients forget what they no longer see. Where most later rows are far
+        from the first ones there is a `StreamWarning`, once.
 
         Parameters
         ----------
@@ -328,6 +351,7 @@ class BaseAutoencoder(BaseCodec):
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
             self._learn_units(X, weights)
+            self._watch = start_watch(X.shape[0], weights)
         self.net_ = self._build_engine(X.shape[0], one_pass)
         if state is not None:
             self.net_.load_state(state)
@@ -389,27 +413,37 @@ class BaseAutoencoder(BaseCodec):
             rows = make_rows(X, self._units, net.flat_.dtype, torch.device(self.device_))
             w = self._to_weights(weights)
             start = None if self._is_resumed else self._start_at_pca(rows, w)
+            if self._is_resumed and self._shifted:
+                self._watch = keep_watch(self._watch, rows, w, len(self.mean_))
             if not watch:
                 net.convergence.patience = None
             train, valid = self._split(rows, w, batch_size)
             if net.convergence.keep_best and (start is not None or self._is_resumed):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
-            loss = self._loss_of_few(rows, w)
+            first_valid = net.convergence.best_
+            loss, n_before = self._loss_of_few(rows, w), len(net.history)
             net.train(train, valid, n_epochs)
-            has_candidate = start is not None and watch
+            has_candidate = start is not None and watch and self._keeps_the_better
             self._look_for_divergence(rows, w, loss, has_candidate)
             net.convergence.forget()
-            if has_candidate:
-                self._keep_the_better(start, rows, w)
-        self._warn_of_divergence()
+            losses = self._keep_the_better(start, rows, w, first_valid) if has_candidate else None
+            # An interrupt, or a callback of the user's, has reasons of its own.
+            is_whole = (
+                len(net.history) - n_before == n_epochs or net.convergence.is_out_of_patience()
+            )
+            if not self._warn_of_divergence() and losses and is_whole:
+                self._warn_of_the_start(losses, rows, w)
         self._warn_of_interruption()
 
     def _loss_of_few(self, rows, weights):
         """Return the monitored loss over the first rows that have weight, for a quick look."""
+        batch = self._take_few(rows, weights)
+        return self.net_.monitored_loss(self.net_.evaluate([batch]))
+
+    def _take_few(self, rows, weights):
         index = torch.arange(len(rows)) if weights is None else weights.cpu().nonzero()[:, 0]
         index = index[:N_FEW_ROWS].to(rows.device)
-        batch = rows.take(index), None if weights is None else weights[index]
-        return self.net_.monitored_loss(self.net_.evaluate([batch]))
+        return rows.take(index), None if weights is None else weights[index]
 
     def _look_for_divergence(self, rows, weights, first, has_candidate):
         """Go back where training, or its last step, has led nowhere.
@@ -424,12 +458,13 @@ class BaseAutoencoder(BaseCodec):
             return
         convergence.go_back(self.net_, convergence.proven_)
         is_good = self._loss_of_few(rows, weights) <= limit
-        if not is_good:
+        if not is_good and not has_candidate:
             convergence.go_back(self.net_, convergence.start_)
         # A linear start that training has not improved is kept anyway, and is no accident.
         convergence.diverged_ |= is_good or not has_candidate or not math.isfinite(last)
 
     def _warn_of_divergence(self):
+        """Warn of losses that were out of bounds; return whether there was something to say."""
         convergence = self.net_.convergence
         if convergence.diverged_:
             how = "training stopped, and the weights of the last good epoch were kept"
@@ -439,12 +474,13 @@ class BaseAutoencoder(BaseCodec):
                 f"learning rate, {convergence.n_rescues_} times (`rescued` in history_)"
             )
         else:
-            return
+            return False
         warn(
             f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller "
             "learning_rate_init or scaling='standard'.",
             DivergenceWarning,
         )
+        return True
 
     def _warn_of_interruption(self):
         n_finished, n_epochs = self.net_.n_finished_, self.net_.n_epochs_
@@ -513,11 +549,38 @@ class BaseAutoencoder(BaseCodec):
             Batches(rows, weights, chunk_size(rows.shape[1]), valid),
         )
 
-    def _keep_the_better(self, start, rows, weights):
+    def _keep_the_better(self, start, rows, weights, first_valid):
+        """Put the start back where training has not improved it.
+
+        Then return what the losses are of, that of the end, and the start's.
+        """
         start_weights, start_loss = start
+        convergence = self.net_.convergence
+        if convergence.keep_best and convergence.best_ == first_valid:  # its weights are here
+            return "validation", min(self.validation_loss_curve_, default=math.nan), first_valid
         loss = self._loss_over(rows, weights)
-        if not loss <= start_loss:  # a NaN is not better either
-            self.net_.set_weights(start_weights)
+        if loss <= start_loss:
+            return None
+        self.net_.set_weights(start_weights)  # a NaN is not better either
+        return "training", loss, start_loss
+
+    @torch.no_grad()
+    def _warn_of_the_start(self, losses, rows, weights):
+        """Say that training was of no use, where it could have been."""
+        x, _ = self._take_few(rows, weights)
+        left = (self.module_.reconstruct(x).double() - x[:, : len(self.mean_)]).square().sum()
+        total = (x[:, : len(self.mean_)].double() - self._get_start_mean().to(x)).square().sum()
+        if self._start_is_optimal() or left <= NOTHING_LEFT * total:
+            return
+        kind, end, start = losses
+        epochs = "1 epoch" if self.n_iter_ == 1 else f"{self.n_iter_} epochs"
+        warn(
+            f"Training has not improved on its start, {self._start_name}, which was kept: "
+            f"after {epochs} the {kind} loss was {end:.6g}, the start's is "
+            f"{start:.6g}. Try a smaller learning_rate_init, a larger max_iter or smaller "
+            "hidden_layer_sizes.",
+            StartKeptWarning,
+        )
 
     def _loss_over(self, rows, weights):
         batches = Batches(rows, weights, chunk_size(rows.shape[1]))

@@ -59,6 +59,8 @@ class BaseCodec(
             vars(self).update(before)
             raise
 
+    _watch = ()  # of files that know of none: see `keep_watch`
+
     def _validate_params(self):
         explain_parameters(self)
         super()._validate_params()

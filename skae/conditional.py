@@ -9,6 +9,7 @@ from ._sklearn import StrOptions, fit_context
 from .base import has_no_early_stopping
 from .conditions import check_labels, check_numbers
 from .distributions import Gaussian, make_posterior
+from .exceptions import ParameterWarning, warn
 from .inputs import shape_of, to_array
 from .networks import MLP
 from .randomness import make_generator
@@ -512,6 +513,10 @@ class ConditionalVAE(VAE):
 
         The first call fixes `mean_`, `scale_`, the labels and the start of the linear path.
 
+        Shuffle rows that are sorted, by class or by time: what the first call fixes is that of
+        its own rows, and gradients forget what they no longer see. Where most later rows are far
+        from the first ones there is a `StreamWarning`, once.
+
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
@@ -557,6 +562,16 @@ class ConditionalVAE(VAE):
         return self.transform(X, condition=condition)
 
     # The condition
+
+    def _remark(self, n_features):
+        if self._condition_kind != "none":
+            return
+        warn(
+            "No condition was given, y is ignored, and this ConditionalVAE is a plain VAE. Pass "
+            "condition=y to fit, or name columns of X in condition_features; VAE is the plain "
+            "model by its own name.",
+            ParameterWarning,
+        )
 
     def _check_reach(self, X):
         """Refuse rows that the model cannot produce; the condition may be anything."""
@@ -635,7 +650,8 @@ class ConditionalVAE(VAE):
             raise ValueError(
                 f"This {type(self).__name__} was fitted "
                 + (
-                    "without a condition, and one was given."
+                    "without a condition, and one was given: condition= was not passed to fit, "
+                    "which ignores y."
                     if kind == "none"
                     else "with a condition: pass condition=."
                 )
@@ -696,6 +712,11 @@ class ConditionalVAE(VAE):
         )
         return LearnedPrior(network, k)
 
+    @property
+    def _start_name(self):
+        name = super()._start_name
+        return f"regression and {name} of the rest" if self._n_conditions else name
+
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         if self._n_conditions:
             n_features = len(self.mean_)
@@ -724,8 +745,7 @@ class ConditionalVAE(VAE):
         return self._arrange(self._check_X(X), reset=False, condition=condition)
 
     def _reconstruct_batch(self, module, x):
-        x = self._units.enter(x, x.dtype)
-        return self._units.leave(module.decode(module.encode(x), module.split(x)[1]))
+        return self._units.leave(module.reconstruct(self._units.enter(x, x.dtype)))
 
     def _restore_columns(self, x, c):
         """Return a batch of rows in the layout of the X that `fit` saw."""

@@ -9,6 +9,7 @@ from torch.func import vjp, vmap
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
+from .exceptions import ParameterWarning, warn
 from .networks import is_ours, own_layers
 from .randomness import seeded_global_generator
 
@@ -117,7 +118,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ----------
     n_components : int or "auto", default="auto"
         Size of the code; "auto" is twice the number of features: it is the penalty that keeps the
-        model from copying, not the code.
+        model from copying, not the code. A code narrower than the data reconstructs less than
+        PCA's of the same size as a rule, and is a warning.
 
     penalty : float, default=3.0
         lambda, for Jacobian and loss in scaled units.
@@ -288,9 +290,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import ContractiveAutoencoder
     >>> X, _ = load_digits(return_X_y=True)
-    >>> cae = ContractiveAutoencoder(32, max_iter=5, random_state=0).fit(X)
+    >>> cae = ContractiveAutoencoder(64, max_iter=5, random_state=0).fit(X)
     >>> cae.jacobian(X[:3]).shape
-    (3, 32, 64)
+    (3, 64, 64)
     >>> directions, values = cae.tangent_directions(X[:3], 2)
     >>> directions.shape, values.shape
     ((3, 2, 64), (3, 2))
@@ -346,6 +348,17 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     def _linear_path_by_default(self):
         return False
+
+    def _remark(self, n_features):
+        if self.penalty == 0 or self._get_n_components(n_features) >= n_features:
+            return
+        warn(
+            f"A contractive code of n_components={self.n_components} is narrower than the "
+            f"{n_features} features, and reconstructs less than PCA's of the same size as a rule: "
+            "it is the penalty that keeps this model from copying, not the code. Use "
+            "n_components='auto', or Autoencoder for narrow codes.",
+            ParameterWarning,
+        )
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)

@@ -354,6 +354,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Return the loss of the linear start under the noise, as the end's is measured."""
         return self._loss_over(rows, weights)
 
+    @property
+    def _start_name(self):
+        is_wiener = self.corruption == "gaussian" and self._linear_path_by_default()
+        return "the Wiener filter on principal components" if is_wiener else super()._start_name
+
+    def _start_is_optimal(self):
+        return super()._start_is_optimal() and self.corruption == "gaussian"
+
     # The chains of `sample` start from the moments of what these stand for.
     _n_stored_codes = 1000
 

@@ -213,6 +213,10 @@ class Convergence(Callback):
         if self.keep_best and self.best_state_ is not None:
             net.set_weights(self.best_state_)
 
+    def is_out_of_patience(self):
+        """Whether it was this callback that ended the training, for want of progress."""
+        return bool(self.patience) and self.n_waited_ >= self.patience
+
     def forget(self):
         """Drop the weights of training, once it is known which are kept."""
         self.start_ = self.proven_ = self.begun_with_ = self.best_state_ = None

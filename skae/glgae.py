@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
 from .nodes import OBJECTIVES
-from .parameters import check_shape_is_kept
+from .parameters import check_shape_is_kept, warn_of_ignored
 from .progress import step_of, write
 from .randomness import draw_seed, make_generator, make_random_state
 from .rows import (
@@ -28,7 +28,7 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import N_STORED_CODES, join_stream
+from .streams import N_STORED_CODES, join_stream, keep_watch, start_watch
 from .surroundings import torch_as_usual
 from .threads import reconsider_threads, threads_for
 
@@ -307,6 +307,7 @@ class GLGAE(BaseCodec):
         """
         with self._as_it_was_on_failure(), torch_as_usual():
             X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
+            warn_of_ignored(self)
             rows, weights = self._start(X, weights)
             max_iter = self.max_iter or MAX_ITER[self.solver]
             if self.solver == "batch":
@@ -322,6 +323,10 @@ class GLGAE(BaseCodec):
 
         The first call fixes `mean_`, `scale_` and the places of the nodes in the code. After `fit`
         it goes on from there, whatever its solver.
+
+        Shuffle rows that are sorted, by class or by time: what the first call fixes is that of
+        its own rows, and a running average forgets. Where most later rows are far from the first
+        ones there is a `StreamWarning`, once.
 
         Parameters
         ----------
@@ -379,6 +384,7 @@ class GLGAE(BaseCodec):
         moments = weighted_moments(X, weights)
         self.mean_, self.scale_ = moments.mean, to_scale(moments)
         check_magnitude(moments, self.scale_, self.dtype)
+        self._watch = start_watch(X.shape[0], weights)
         self._statistics, self._n_steps = None, 0
         self.n_iter_, self.objective_history_ = 0, []
 
@@ -402,7 +408,9 @@ class GLGAE(BaseCodec):
         if self.device != self._fitted_params["device"]:
             self.device_ = str(check_device(self.device))
         self._fitted_params = self._get_fitted_params()
-        return self._to_rows(X, weights)
+        rows, weights = self._to_rows(X, weights)
+        self._watch = keep_watch(self._watch, rows, weights, X.shape[1])
+        return rows, weights
 
     def _work_per_step(self, n_rows):
         return n_rows * self._work_per_row()

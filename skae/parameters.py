@@ -4,12 +4,17 @@
 model cannot change under way, what steers its training can.
 """
 
+import inspect
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from skorch.callbacks import LRScheduler
 
 from ._sklearn import StrOptions
+from .exceptions import ParameterWarning, warn
 
 # Names mean the same in every class that has them.
 SHAPING = frozenset(
@@ -119,6 +124,146 @@ def _explain_share_of_variance(estimator, n_components):
         f"PCA({n_components!r}).fit(X).n_components_ is the number of components with which PCA "
         "reaches it."
     )
+
+
+class Need(NamedTuple):
+    """What it takes for parameters to have an effect."""
+
+    parameters: tuple
+    words: str
+    is_met: Callable  # of an estimator that has the parameters
+
+
+# Only of estimators that have all the parameters that a line is about.
+NEEDS = (
+    Need(
+        ("n_nonzero_coefs", "sparsity"),
+        "sparsity='topk' or 'batch_topk'",
+        lambda e: e.sparsity in ("topk", "batch_topk"),
+    ),
+    Need(
+        ("penalty", "sparsity"),
+        "sparsity='l1', 'kl' or 'jumprelu'",
+        lambda e: e.sparsity not in ("topk", "batch_topk"),
+    ),
+    Need(("rho", "sparsity"), "sparsity='kl'", lambda e: e.sparsity == "kl"),
+    Need(
+        ("penalty_estimate", "penalty"),
+        "penalty > 0, and hidden layers or an encoder of your own",
+        lambda e: e.penalty > 0 and (_has_hidden_layers(e) or e.encoder is not None),
+    ),
+    Need(
+        ("n_prior_components", "prior"),
+        "a mixture as prior",
+        lambda e: e.prior in ("mixture", "vamp"),
+    ),
+    Need(
+        ("corruption_level", "corruption"),
+        "one of the named corruptions",
+        lambda e: isinstance(e.corruption, str),
+    ),
+    Need(
+        ("noise_variance", "likelihood"),
+        "likelihood='gaussian'",
+        lambda e: e.likelihood == "gaussian",
+    ),
+    *(
+        Need(
+            (name, "conditional_prior"),
+            "conditional_prior='learned' or 'standard'",
+            lambda e: e.conditional_prior != "none",
+        )
+        for name in ("beta", "warm_up", "free_bits")
+    ),
+    *(
+        Need((name, "encoder"), "hidden layers of a built-in network", lambda e: _has_units(e))
+        for name in ("activation", "dropout")
+    ),
+    Need(
+        ("hidden_layer_sizes", "encoder"),
+        "a built-in encoder or decoder",
+        lambda e: _has_built_in(e),
+    ),
+    Need(
+        ("alpha", "linear_path"),
+        "hidden layers, or linear_path=False",
+        lambda e: e.alpha == 0 or _has_hidden_layers(e) or not e._has_linear_path(),
+    ),
+    Need(
+        ("scaling", "likelihood"),
+        "likelihood='gaussian' and an output_activation that reaches all numbers",
+        lambda e: e.scaling is None or e._reaches_everything(),
+    ),
+    Need(
+        ("learning_rate", "callbacks"),
+        "callbacks without a scheduler",
+        lambda e: not any(_is_scheduler(callback) for callback in e.callbacks or []),
+    ),
+    Need(("validation_fraction",), "early_stopping=True", lambda e: e.early_stopping),
+    Need(
+        ("tol", "n_iter_no_change"),
+        "a number for n_iter_no_change",
+        lambda e: e.n_iter_no_change is not None,
+    ),
+    Need(
+        ("n_nodes", "node_layout"),
+        "a node_layout that is not given in numbers",
+        lambda e: isinstance(e.node_layout, str),
+    ),
+    Need(
+        ("spacing", "node_layout"),
+        "a node_layout that is not given in numbers",
+        lambda e: isinstance(e.node_layout, str),
+    ),
+    Need(
+        ("ridge", "objective"),
+        "objective='reconstruction'",
+        lambda e: e.objective == "reconstruction",
+    ),
+    *(
+        Need((name, "solver"), "solver='online'", lambda e: e.solver == "online")
+        for name in ("batch_size", "forgetting")
+    ),
+)
+
+
+def _has_hidden_layers(estimator):
+    return np.size(estimator.hidden_layer_sizes) > 0
+
+
+def _has_built_in(estimator):
+    """Whether a network is built to the parameters: encoder, decoder or that of a prior."""
+    own = estimator.encoder is not None and estimator.decoder is not None
+    return not own or getattr(estimator, "conditional_prior", None) == "learned"
+
+
+def _has_units(estimator):
+    return _has_built_in(estimator) and _has_hidden_layers(estimator)
+
+
+def _is_scheduler(callback):
+    """Whether a callback of the user's, which may come with a name, sets the learning rate."""
+    return isinstance(callback[1] if isinstance(callback, tuple) else callback, LRScheduler)
+
+
+def warn_of_ignored(estimator):
+    """Warn of parameters that somebody has set and that have no effect, and say what they need.
+
+    What stands at its default was set by nobody. scikit-learn says
+    nothing in such cases, in favour of grids; but in a grid these are fits done twice, and Python
+    shows equal warnings of one line once.
+    """
+    signature = inspect.signature(type(estimator).__init__).parameters
+    found = []
+    for need in NEEDS:
+        name = need.parameters[0]
+        if not set(need.parameters) <= set(signature):
+            continue
+        value = getattr(estimator, name)
+        if not is_same(value, signature[name].default) and not need.is_met(estimator):
+            found.append(f"{name}={value!r} needs {need.words}")
+    if found:
+        warn(f"Some parameters have no effect here: {'; '.join(found)}.", ParameterWarning)
 
 
 def is_same(a, b):

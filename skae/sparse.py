@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ._sklearn import Interval, StrOptions
 from .autoencoder import AutoencoderModule
 from .base import BaseAutoencoder
-from .exceptions import DeadUnitsWarning, warn
+from .exceptions import DeadUnitsWarning, ParameterWarning, warn
 from .networks import ACTIVATIONS, own_layers
 from .randomness import make_random_state
 from .rows import CHUNK, iter_chunks
@@ -289,8 +289,8 @@ class SparseAutoencoder(BaseAutoencoder):
         lambda, for "l1", "kl" and "jumprelu".
 
     n_nonzero_coefs : int or None, default=None
-        Active units per row for "topk" and "batch_topk"; None is a tenth of the number of
-        features.
+        Active units per row for "topk" and "batch_topk", at most `n_components`; None is a tenth
+        of the number of features.
 
     rho : float, default=0.05
         Mean activation of each unit that "kl" aims at.
@@ -557,18 +557,39 @@ class SparseAutoencoder(BaseAutoencoder):
                 f"Got {self.code_activation!r} instead."
             )
 
+    def _get_n_active(self, n_features):
+        return self.n_nonzero_coefs or max(1, n_features // 10)
+
+    def _start(self, X, weights, *, resume, one_pass=False):
+        n_components, n_active = self._get_n_components(X.shape[1]), self.n_nonzero_coefs
+        if self.sparsity in N_COEFS_KINDS and n_active and n_active > n_components:
+            raise ValueError(
+                f"n_nonzero_coefs must be at most n_components={n_components}. Got {n_active} "
+                "instead."
+            )
+        super()._start(X, weights, resume=resume, one_pass=one_pass)
+
+    def _remark(self, n_features):
+        n_components = self._get_n_components(n_features)
+        if self.sparsity not in N_COEFS_KINDS or self._get_n_active(n_features) < n_components:
+            return
+        warn(
+            f"All n_components={n_components} units of the code are active for each row: it is "
+            "not sparse. Give it more units, or a smaller n_nonzero_coefs.",
+            ParameterWarning,
+        )
+
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
         if self.unit_norm and own_layers(decoder):
             decoder.unit_norm = True
         n_components = self._get_n_components(n_features)
-        n_active = self.n_nonzero_coefs or max(1, n_features // 10)
         return SparseModule(
             encoder,
             decoder,
             sparsity=self.sparsity,
             penalty=self.penalty,
-            n_active=min(n_active, n_components),
+            n_active=min(self._get_n_active(n_features), n_components),
             rho=self.rho,
             n_components=n_components,
             **self._module_options(),

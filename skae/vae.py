@@ -264,6 +264,10 @@ class VAEModule(AutoencoderModule):
         """Return E[x | z], (batch, n_features)."""
         return self.p_x(z, c).mean
 
+    def reconstruct(self, x):
+        """Return E[x | z] at the code of x, under its condition, (batch, n_features)."""
+        return self.decode(self.encode(x), self.split(x)[1])
+
     # The start
 
     @torch.no_grad()
@@ -679,6 +683,13 @@ class VAE(BaseAutoencoder):
         return math.ceil(self.warm_up * self.max_iter)
 
     # The start: the linear Gaussian model, at its maximum likelihood
+
+    @property
+    def _start_name(self):
+        if self.covariance_type == "identity":
+            return "the best linear model"
+        is_factor_analysis = self.noise_variance == "per_feature"
+        return "factor analysis" if is_factor_analysis else "probabilistic PCA"
 
     def _start_at_pca(self, rows, weights):
         module, generator = self.module_, self.net_.generators["initialisation"]
