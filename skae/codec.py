@@ -17,7 +17,7 @@ from ._sklearn import parse_version
 from .exceptions import VersionWarning, warn
 from .inputs import (
     check_codes_not_deeper,
-    check_not_deeper,
+    check_is_real_table,
     describe_columns,
     how_to_encode,
     text_columns,
@@ -96,7 +96,7 @@ class BaseCodec(
 
     def _validate_X(self, X, reset, **options):
         X = to_array(X)
-        check_not_deeper(X, "X")
+        check_is_real_table(X, "X")
         try:
             X = validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
         except ValueError as error:

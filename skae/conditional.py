@@ -10,7 +10,7 @@ from .base import has_no_early_stopping
 from .conditions import check_labels, check_numbers
 from .distributions import Gaussian, make_posterior
 from .exceptions import ParameterWarning, warn
-from .inputs import shape_of, to_array
+from .inputs import check_bool, shape_of, to_array
 from .networks import MLP
 from .randomness import make_generator
 from .rows import (
@@ -627,9 +627,13 @@ class ConditionalVAE(VAE):
         n, wanted = self.n_features_in_, np.asarray(self.condition_features)
         if wanted.dtype.kind in "OUS":
             names = list(getattr(self, "feature_names_in_", []))
-            missing = [name for name in wanted if name not in names]
+            missing = [str(name) for name in wanted if name not in names]
             if missing:
-                raise ValueError(f"condition_features are not among the columns of X: {missing}.")
+                known = f"which are {names}" if names else "which has no names of columns"
+                raise ValueError(
+                    f"condition_features={self.condition_features!r}: {missing} are not among "
+                    f"the columns of X, {known}."
+                )
             wanted = np.array([names.index(name) for name in wanted])
         try:
             conditions = np.arange(n)[wanted]
@@ -640,7 +644,10 @@ class ConditionalVAE(VAE):
             ) from error
         rows = np.setdiff1d(np.arange(n), conditions)
         if not len(conditions) or not len(rows):
-            raise ValueError("condition_features must name some columns of X, and not all.")
+            raise ValueError(
+                "condition_features must name some columns of X, and not all. Got "
+                f"{self.condition_features!r} of {n}."
+            )
         return rows, conditions
 
     def _encode_condition(self, condition, n, dtype):
@@ -653,7 +660,7 @@ class ConditionalVAE(VAE):
                     "without a condition, and one was given: condition= was not passed to fit, "
                     "which ignores y."
                     if kind == "none"
-                    else "with a condition: pass condition=."
+                    else "with a condition, and none was given: pass condition=."
                 )
             )
         if kind == "none":
@@ -670,7 +677,10 @@ class ConditionalVAE(VAE):
         labels, classes = check_labels(condition), self.condition_classes_
         unseen = [label for label in np.unique(labels).tolist() if label not in classes]
         if unseen:
-            raise ValueError(f"condition holds labels that fit did not see: {unseen}.")
+            seen = ", ".join(map(repr, classes[:10].tolist())) + ", ..." * (len(classes) > 10)
+            raise ValueError(
+                f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
+            )
         return np.eye(len(classes))[np.searchsorted(classes, labels)]
 
     # Units, networks and their start
@@ -954,6 +964,7 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; an array whatever `set_output` asks for. The
             `n_samples` rows of the first condition come first.
         """
+        check_bool(observation_noise, "observation_noise")
         seed = self._seed_for_samples(n_samples, random_state)
         C = self._encode_conditions_of_samples(condition)
         C = np.repeat(C, n_samples, axis=0)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
 from .inputs import (
-    check_not_deeper,
+    check_is_real_table,
     describe_columns,
     how_to_encode,
     shape_of,
@@ -58,7 +58,7 @@ def check_numbers(condition, dtype="numeric", n_columns=None):
     n_columns : int or None
         How many columns `fit` has seen; None in `fit`.
     """
-    check_not_deeper(condition, "condition")
+    check_is_real_table(condition, "condition")
     shape = shape_of(condition)
     if len(shape) < 2:
         raise ValueError(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
+from .inputs import check_bool
 from .nodes import OBJECTIVES
 from .parameters import check_shape_is_kept, warn_of_ignored
 from .progress import step_of, write
@@ -746,6 +747,7 @@ class GLGAE(BaseCodec):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
+        check_bool(observation_noise, "observation_noise")
         seed = self._seed_for_samples(n_samples, random_state)
         random_state = make_random_state(seed, "sample")
         if observation_noise and self._fitted_params["objective"] != "reconstruction":

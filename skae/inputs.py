@@ -29,8 +29,16 @@ def shape_of(X):
     return np.asarray(X).shape if shape is None else tuple(shape)
 
 
-def check_not_deeper(X, name):
-    """Refuse tables of more than two dimensions, such as images."""
+def check_is_real_table(X, name):
+    """Refuse nothing at all, complex numbers, and more than two dimensions, such as images."""
+    if X is None:
+        raise ValueError(f"{name} must be a table of numbers, a row for each sample. Got None.")
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} has the dtype {dtype}. Real and imaginary parts "
+            f"side by side, np.hstack([{name}.real, {name}.imag]), are a table of real numbers."
+        )
     shape = shape_of(X)
     if len(shape) > 2:
         flat = (shape[0], math.prod(shape[1:]))
@@ -41,6 +49,12 @@ def check_not_deeper(X, name):
             f"dimensions, the shape {shape}, instead: {array}.reshape(len({name}), -1) "
             f"makes it {flat}."
         )
+
+
+def check_bool(value, name):
+    """Refuse what is neither True nor False: text such as "no" would count as True."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False. Got {value!r} instead.")
 
 
 def check_codes_not_deeper(Z, n_components):

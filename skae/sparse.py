@@ -560,19 +560,15 @@ class SparseAutoencoder(BaseAutoencoder):
     def _get_n_active(self, n_features):
         return self.n_nonzero_coefs or max(1, n_features // 10)
 
-    def _start(self, X, weights, *, resume, one_pass=False):
-        n_components, n_active = self._get_n_components(X.shape[1]), self.n_nonzero_coefs
-        if self.sparsity in N_COEFS_KINDS and n_active and n_active > n_components:
+    def _remark(self, n_features):
+        n_components, n_active = self._get_n_components(n_features), self._get_n_active(n_features)
+        if self.sparsity not in N_COEFS_KINDS or n_active < n_components:
+            return
+        if self.n_nonzero_coefs and n_active > n_components:
             raise ValueError(
                 f"n_nonzero_coefs must be at most n_components={n_components}. Got {n_active} "
                 "instead."
             )
-        super()._start(X, weights, resume=resume, one_pass=one_pass)
-
-    def _remark(self, n_features):
-        n_components = self._get_n_components(n_features)
-        if self.sparsity not in N_COEFS_KINDS or self._get_n_active(n_features) < n_components:
-            return
         warn(
             f"All n_components={n_components} units of the code are active for each row: it is "
             "not sparse. Give it more units, or a smaller n_nonzero_coefs.",
@@ -648,7 +644,10 @@ class SparseAutoencoder(BaseAutoencoder):
     @property
     def components_(self):
         if len(own_layers(self.module_.decoder)) != 1:
-            raise AttributeError("components_ exists for a built-in, linear decoder only.")
+            raise AttributeError(
+                "components_ exists for a built-in, linear decoder only: with decoder=None and "
+                "hidden_layer_sizes=()."
+            )
         return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
 
     def sample(self, n_samples=1, *, random_state=None):

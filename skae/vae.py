@@ -25,6 +25,7 @@ from .distributions import (
 )
 from .draws import RowDraws
 from .exceptions import CollapseWarning, warn
+from .inputs import check_bool
 from .networks import apply, draw_masks, own_layers
 from .randomness import global_generator_for, make_generator
 from .rows import N_DENSE, chunks_of, principal_components, scatter
@@ -954,6 +955,7 @@ class VAE(BaseAutoencoder):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
+        check_bool(observation_noise, "observation_noise")
         seed = self._seed_for_samples(n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
         z = self._draw_from_prior(n_samples, generator)

@@ -22,6 +22,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 import skae
+from skae.exceptions import StartKeptWarning
 from skae.metrics import explained_variance, maximum_mean_discrepancy
 
 X, y = load_iris(return_X_y=True)
@@ -98,12 +99,6 @@ MISTAKES = {
         ("ae.sample(0)", "n_samples", "0", "1"),
         ("ae.sample('5')", "n_samples", "str"),
         ("ae.sample(X)", "n_samples", "ndarray"),
-        ("ae.predict(X)", "predict", "transform"),
-        (
-            "cross_val_score(Autoencoder(), X, scoring='explained_variance', error_score='raise')",
-            "explained_variance",
-            "skae.metrics",
-        ),
         ("Autoencoder().set_params(lr=0.1)", "lr", "learning_rate_init"),
         ("Autoencoder(early_stopping=True).partial_fit(X)", "partial_fit", "early_stopping"),
         (
@@ -165,7 +160,7 @@ MISTAKES = {
         ("Autoencoder(encoder=nn.Sequential).fit(X)", "encoder", "encoder(4, 2)"),
         ("Autoencoder(encoder=nn.ReLU()).fit(X)", "encoder", "(n, 4) to (n, 2)", "(2, 4)"),
         ("Autoencoder(encoder='mlp').fit(X)", "encoder", "'mlp'", "callable"),
-        ("Autoencoder(encoder=lambda n_in, n_out: None).fit(X)", "encoder", "NoneType"),
+        ("Autoencoder(encoder=lambda n_in, n_out: None).fit(X)", "encoder", "Got None"),
         ("Autoencoder(optimizer='Adam').fit(X)", "optimizer", "'Adam'", "'adam'"),
         ("Autoencoder(learning_rate_init=0).fit(X)", "learning_rate_init", "0"),
         ("Autoencoder(learning_rate=0.01).fit(X)", "learning_rate", "0.01", "'cosine'"),
@@ -212,7 +207,7 @@ MISTAKES = {
         ("SparseAutoencoder(sparsity='kl', rho=1).fit(X)", "rho", "1"),
         ("SparseAutoencoder(sparsity='l1', penalty=-1).fit(X)", "penalty", "-1"),
         (
-            "SparseAutoencoder(hidden_layer_sizes=(5,)).fit(X).components_",
+            "SparseAutoencoder(3, hidden_layer_sizes=(5,), n_nonzero_coefs=2).fit(X).components_",
             "components_",
             "linear decoder",
             "hidden_layer_sizes=()",
@@ -276,7 +271,7 @@ MISTAKES = {
         ),
         ("vae.score_samples(X, n_importance_samples=0)", "n_importance_samples", "0", "1"),
         ("vae.sample(3, observation_noise='no')", "observation_noise", "'no'"),
-        ("vae.interpolate(X[0], X[1, :2])", "x0", "x1"),
+        ("vae.interpolate(X[0], X[1, :2])", "x1", "2 features", "expecting 4"),
         ("VAE(beta=1000, max_iter=60).fit(X)", "collapsed", "beta"),
     ],
     "ConditionalVAE": [
@@ -364,15 +359,21 @@ NAMES["_fitted_on_frame"] = _quick(skae.Autoencoder)().fit(frame)
 
 
 def answer_to(line):
-    """Return what a line ends in: an error, or the first warning; None for silence."""
+    """Return what a line ends in: an error, or the first warning; None for silence.
+
+    Why a method is missing stands where scikit-learn puts it, in the error before the last.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for kind in (UserWarning, RuntimeWarning, FutureWarning):
             warnings.simplefilter("error", kind)
+        warnings.simplefilter("ignore", StartKeptWarning)  # two epochs are few
         try:
             eval(line, dict(NAMES))
         except Exception as error:
-            return error
+            cause = error.__cause__
+            reason = f"{cause}\n" if isinstance(error, AttributeError) and cause else ""
+            return f"{type(error).__name__}: {reason}{error}"
     return None
 
 
@@ -380,8 +381,7 @@ def answer_to(line):
 def test_the_answer_says_what_to_do(line, words):
     answer = answer_to(line)
     assert answer is not None, "nothing was said"
-    missing = [word for word in words if word not in str(answer)]
-    assert not missing, f"{type(answer).__name__}: {answer}"
+    assert [word for word in words if word not in answer] == [], answer
 
 
 def test_there_are_enough_of_them():
@@ -394,4 +394,4 @@ if __name__ == "__main__":
         print(f"\n# {title}")
         for line, *_ in lines:
             answer = answer_to(line)
-            print(f"\n{line}\n    {type(answer).__name__}: {answer}".replace("\n", "\n    "))
+            print(f"\n{line}\n    {answer}".replace("\n", "\n    "))
