@@ -637,13 +637,14 @@ def _check_prior(prior, n_components):
             draws = torch.as_tensor(prior(3, n_components, generator))
     except Exception as error:
         raise ValueError(
-            "prior must draw codes when called as prior(n_samples, n_components, generator). "
+            "prior must draw codes when called as prior(n_samples, n_components, generator), the "
+            "last a torch.Generator. "
             f"For (3, {n_components}, generator) it raised {type(error).__name__}: {error}"
         ) from error
     if tuple(draws.shape) != (3, n_components):
         raise ValueError(
-            f"prior must return draws of shape (n_samples, n_components) = (3, {n_components}). "
-            f"Got {tuple(draws.shape)} instead."
+            "prior(n_samples, n_components, generator) must return n_samples rows of n_components "
+            f"numbers. Asked for (3, {n_components}) it returned the shape {tuple(draws.shape)}."
         )
     if not torch.isfinite(draws).all():
         raise ValueError("prior must return finite draws.")

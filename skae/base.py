@@ -17,6 +17,7 @@ from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available, row_norms
 from .engine import SCHEDULES, Batches, Convergence, Engine
 from .exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
+from .inputs import warn_of_targets
 from .listeners import is_callback
 from .metrics import explained_share
 from .mixtures import draw_from_mixture, fit_mixture
@@ -53,7 +54,10 @@ NOTHING_LEFT = 1e-3  # share of the variance below which a start leaves nothing 
 def has_no_early_stopping(estimator):
     """Whether there is a `partial_fit`: it knows no validation rows."""
     if estimator.early_stopping:
-        raise AttributeError("partial_fit is not available with early_stopping=True.")
+        raise AttributeError(
+            "partial_fit is not available with early_stopping=True, as one pass has no validation "
+            "rows. Set early_stopping=False."
+        )
     return True
 
 
@@ -172,6 +176,7 @@ class BaseAutoencoder(BaseCodec):
             If X holds NaN or infinity, fewer than two rows, values that the likelihood or the
             output activation cannot reach, or if parameters contradict each other.
         """
+        warn_of_targets(X, y)
         return self._fit(X, sample_weight)
 
     def _fit(self, X, sample_weight, *, one_pass=False, **others):
@@ -238,13 +243,19 @@ class BaseAutoencoder(BaseCodec):
         """Refuse parameters that contradict each other."""
         own = self.encoder is None and self.decoder is None
         if self.tied_weights and not own:
-            raise ValueError("tied_weights=True needs encoder=None and decoder=None.")
+            raise ValueError(
+                "tied_weights=True is for built-in networks, with encoder=None and decoder=None. "
+                "Got networks of your own beside it: leave them out, or set tied_weights=False."
+            )
         if self.linear_path is True and not own:
-            raise ValueError("linear_path=True needs encoder=None and decoder=None.")
+            raise ValueError(
+                "linear_path=True is for built-in networks, with encoder=None and decoder=None. "
+                "Got networks of your own beside it: leave them out, or linear_path at 'auto'."
+            )
         if self.likelihood == "bernoulli" and self.output_activation != "identity":
             raise ValueError(
-                "likelihood='bernoulli' has its own output, a sigmoid: output_activation must be "
-                f"'identity'. Got {self.output_activation!r} instead."
+                "likelihood='bernoulli' has its own output, a sigmoid: leave output_activation at "
+                f"'identity'. Got {self.output_activation!r} beside it."
             )
         for given in self.callbacks or []:
             if not is_callback(given):
@@ -276,7 +287,8 @@ class BaseAutoencoder(BaseCodec):
         if values.size and (values.min() < low or values.max() > high):
             raise ValueError(
                 f"{name} needs X in [{low:g}, {high:g}]. Got values from {values.min():g} to "
-                f"{values.max():g}."
+                f"{values.max():g}. Scale X, by MinMaxScaler say, or take likelihood='gaussian' "
+                "and output_activation='identity', which reach all numbers."
             )
 
     def _is_scaled(self):
@@ -330,10 +342,16 @@ class BaseAutoencoder(BaseCodec):
             if not is_template:
                 _check_is_new(name, network)
             network.to(self.device_, getattr(torch, self.dtype))
-            _check_output(name, network, n_in, n_out, getattr(torch, self.dtype))
+            width = self._describe_output(name, n_out)
+            _check_output(name, network, n_in, n_out, getattr(torch, self.dtype), width)
         if isinstance(network, MLP):
             network.built_in = False
         return network
+
+    def _describe_output(self, name, n_out):
+        """Return what a network of the user's is to return for each row, in words."""
+        what = "n_components" if name == "encoder" else "the features"
+        return f"{n_out} numbers, {what}"
 
     def _start(self, X, weights, *, resume, one_pass=False):
         """Build the module and its engine; give them what the last fit ended with."""
@@ -475,9 +493,11 @@ class BaseAutoencoder(BaseCodec):
             )
         else:
             return False
+        more = "" if self.scaling == "standard" else " or scaling='standard'"
         warn(
-            f"The loss became NaN, infinite or absurdly large; {how}. Try a smaller "
-            "learning_rate_init or scaling='standard'.",
+            "The loss became NaN, infinite or absurdly large with learning_rate_init="
+            f"{self.learning_rate_init:g}; {how}. The model works, but may be poor: try a smaller "
+            f"learning_rate_init{more}.",
             DivergenceWarning,
         )
         return True
@@ -541,7 +561,8 @@ class BaseAutoencoder(BaseCodec):
         if n - n_valid < 2:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} leaves {n - n_valid} of "
-                f"{n} samples for training; at least 2 are needed."
+                f"{n} samples for training, where early_stopping=True sets one aside at least; 2 "
+                "are needed. Take more rows, a smaller fraction, or early_stopping=False."
             )
         valid, train = (part.sort()[0].to(rows.device) for part in order.tensor_split([n_valid]))
         return (
@@ -577,7 +598,7 @@ class BaseAutoencoder(BaseCodec):
         warn(
             f"Training has not improved on its start, {self._start_name}, which was kept: "
             f"after {epochs} the {kind} loss was {end:.6g}, the start's is "
-            f"{start:.6g}. Try a smaller learning_rate_init, a larger max_iter or smaller "
+            f"{start:.6g}. Try a larger max_iter, a smaller learning_rate_init or smaller "
             "hidden_layer_sizes.",
             StartKeptWarning,
         )
@@ -830,25 +851,27 @@ def _check_tensors(name, network):
         )
 
 
-def _check_output(name, network, n_in, n_out, dtype):
-    """Refuse a user's network that does not map (2, n_in) to (2, n_out)."""
+def _check_output(name, network, n_in, n_out, dtype, width):
+    """Refuse a user's network that does not map (n, n_in) to (n, n_out), `width` in words."""
     tensor = next(network.parameters(), torch.empty(0))
     zeros = torch.zeros(3, n_in, dtype=dtype, device=tensor.device)
     for is_training, n in ((False, 2), (True, 3)):
-        wanted = f"{name} must map arrays of shape (n, {n_in}) to (n, {n_out})"
-        case = f"For n = {n}{' in training' * is_training}"
+        wanted = f"{name} must take rows of {n_in} numbers and return, for each, {width}"
+        case = f"Given {n} rows{' in training' * is_training}"
         try:
             out = _call_without_traces(network, zeros[:n], is_training)
         except Exception as error:
             raise ValueError(
-                f"{wanted}. {case} and {dtype} it raised {type(error).__name__}: {error}"
+                f"{wanted}. {case} of {dtype} it raised {type(error).__name__}: {error}"
             ) from error
         if not torch.is_tensor(out):
             raise TypeError(
                 f"{name} must return a tensor. {case} it returned {type(out).__name__}."
             )
         if tuple(out.shape) != (n, n_out):
-            raise ValueError(f"{wanted}. {case} it returned the shape {tuple(out.shape)}.")
+            raise ValueError(
+                f"{wanted}, here the shape {(n, n_out)}. {case} it returned {tuple(out.shape)}."
+            )
         if not out.is_floating_point():
             raise ValueError(f"{name} must return floating-point numbers. Got {out.dtype}.")
     if not all(map(torch.is_tensor, network.state_dict().values())):

@@ -20,6 +20,7 @@ from .inputs import (
     check_is_real_table,
     describe_columns,
     how_to_encode,
+    shape_of,
     text_columns,
     to_array,
 )
@@ -100,18 +101,32 @@ class BaseCodec(
         try:
             X = validate_data(self, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
         except ValueError as error:
-            if entries := text_columns(X):
-                raise ValueError(
-                    f"{str(error).rstrip('.')}. {self._explain_text(entries)}"
-                ) from error
+            if advice := self._explain(X, reset, is_fit="ensure_min_samples" in options):
+                raise ValueError(f"{str(error).rstrip('.')}. {advice}") from error
             raise
         return X.astype(X.dtype.newbyteorder("="), copy=False)  # torch knows no other
+
+    def _explain(self, X, reset, is_fit):
+        """Return what may be done about a table that was refused, as far as we know."""
+        if entries := text_columns(X):
+            return self._explain_text(entries)
+        shape = shape_of(X)
+        if reset or len(shape) != 2 or shape[1] == self.n_features_in_:
+            return ""
+        if is_fit:
+            return (
+                "warm_start and partial_fit go on with the model that an earlier fit has built: "
+                "fit a clone of the estimator to other columns."
+            )
+        if shape[1] == self._n_features_out:
+            return "Codes go through inverse_transform."
+        return ""
 
     def _explain_text(self, entries):
         """Say what to do about columns of X, with their first entries, that are no numbers."""
         return (
-            f"X must hold numbers, and {describe_columns(entries)}. Encode labels with "
-            f"{how_to_encode(entries)}."
+            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
+            f"before this one: {how_to_encode(entries)}."
         )
 
     def _seed_for_samples(self, n_samples, random_state):
@@ -167,7 +182,8 @@ class BaseCodec(
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {Z.shape[1]} features, but {type(self).__name__}.inverse_transform is "
-                f"expecting {self._n_features_out} features as input."
+                f"expecting {self._n_features_out} features as input: codes, as transform returns "
+                "them. Rows of data go through reconstruct."
             )
         return Z
 

@@ -10,7 +10,7 @@ from .base import has_no_early_stopping
 from .conditions import check_labels, check_numbers
 from .distributions import Gaussian, make_posterior
 from .exceptions import ParameterWarning, warn
-from .inputs import check_bool, shape_of, to_array
+from .inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
 from .networks import MLP
 from .randomness import make_generator
 from .rows import (
@@ -504,6 +504,7 @@ class ConditionalVAE(VAE):
             As in `VAE.fit`; and if the condition has another number of rows than X, is neither
             labels nor numbers, or is given beside `condition_features`.
         """
+        warn_of_targets(X, y)
         return self._fit(X, sample_weight, condition=condition)
 
     @available_if(has_no_early_stopping)
@@ -567,8 +568,8 @@ class ConditionalVAE(VAE):
         if self._condition_kind != "none":
             return
         warn(
-            "No condition was given, y is ignored, and this ConditionalVAE is a plain VAE. Pass "
-            "condition=y to fit, or name columns of X in condition_features; VAE is the plain "
+            "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
+            "condition= to fit, or name columns of X in condition_features; VAE is the plain "
             "model by its own name.",
             ParameterWarning,
         )
@@ -584,12 +585,11 @@ class ConditionalVAE(VAE):
                 super()._check_reach(modelled[rows])
 
     def _explain_text(self, entries):
-        advice = super()._explain_text(entries)
         if self.condition_features is None:
-            return advice
+            return super()._explain_text(entries)
         return (
-            f"{advice} Or leave labels out of X and pass them as condition=, in place of "
-            "condition_features."
+            f"X must hold numbers, and {describe_columns(entries)}. Leave labels out of X, and "
+            "pass them as condition= in place of condition_features."
         )
 
     def _arrange(self, X, reset, condition=None):
@@ -599,7 +599,10 @@ class ConditionalVAE(VAE):
             self._learn_condition(X, condition)
         if self._condition_kind == "columns":
             if condition is not None:
-                raise ValueError("condition is given beside condition_features: one is enough.")
+                raise ValueError(
+                    "condition is given beside condition_features, which have it in X already. "
+                    "Leave one of them out."
+                )
             return Beside(*(Columns(X, index) for index in self._columns))
         C = self._encode_condition(condition, X.shape[0], X.dtype)
         return Beside(X, C) if C.shape[1] else X
@@ -629,18 +632,18 @@ class ConditionalVAE(VAE):
             names = list(getattr(self, "feature_names_in_", []))
             missing = [str(name) for name in wanted if name not in names]
             if missing:
-                known = f"which are {names}" if names else "which has no names of columns"
+                known = f"are {names}" if names else "have no names: give their numbers instead"
                 raise ValueError(
-                    f"condition_features={self.condition_features!r}: {missing} are not among "
-                    f"the columns of X, {known}."
+                    f"condition_features={self.condition_features!r} must be columns of X. "
+                    f"Got {', '.join(missing)} there, but the columns of X {known}."
                 )
             wanted = np.array([names.index(name) for name in wanted])
         try:
             conditions = np.arange(n)[wanted]
         except IndexError as error:
             raise ValueError(
-                f"condition_features={self.condition_features!r} are not columns of X, which has "
-                f"{n} features."
+                f"condition_features={self.condition_features!r} must be columns of X, which has "
+                f"{n} features, numbered from 0 to {n - 1}."
             ) from error
         rows = np.setdiff1d(np.arange(n), conditions)
         if not len(conditions) or not len(rows):
@@ -658,9 +661,9 @@ class ConditionalVAE(VAE):
                 f"This {type(self).__name__} was fitted "
                 + (
                     "without a condition, and one was given: condition= was not passed to fit, "
-                    "which ignores y."
+                    "which ignores y. Fit with condition=, or leave it out here."
                     if kind == "none"
-                    else "with a condition, and none was given: pass condition=."
+                    else f"with a condition, and none was given: pass condition={self._wanted()}."
                 )
             )
         if kind == "none":
@@ -672,6 +675,16 @@ class ConditionalVAE(VAE):
         if len(C) != n:
             raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
         return C
+
+    def _wanted(self):
+        """Return what a condition of this model looks like, in words."""
+        if self._condition_kind == "labels":
+            shown = ", ".join(map(repr, self.condition_classes_[:5].tolist()))
+            return f"labels such as {shown}, one for each row"
+        columns = f"{self._n_conditions} columns of numbers, a row for each row"
+        if self._condition_kind == "columns":
+            return f"the values of condition_features={self.condition_features!r}, {columns}"
+        return columns
 
     def _encode_labels(self, condition):
         labels, classes = check_labels(condition), self.condition_classes_
@@ -725,7 +738,7 @@ class ConditionalVAE(VAE):
     @property
     def _start_name(self):
         name = super()._start_name
-        return f"regression and {name} of the rest" if self._n_conditions else name
+        return f"linear regression on the condition, then {name}" if self._n_conditions else name
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         if self._n_conditions:

@@ -23,14 +23,18 @@ def check_labels(condition):
     labels = column_or_1d(condition)
     # numpy makes strings of all in a list in which there is one.
     given = condition if isinstance(condition, (list, tuple)) else labels
-    if any(label is None or label != label for label in given):
-        raise ValueError("condition contains missing labels (None or NaN).")
+    missing = [i for i, label in enumerate(given) if label is None or label != label]
+    if missing:
+        raise ValueError(
+            f"condition contains missing labels (None or NaN): {len(missing)} of {len(given)}, "
+            f"the first in row {missing[0]}. Leave these rows out, or give them a label."
+        )
     if labels.dtype.kind in "OUS":
         _check_one_type(given)
     if labels.dtype.kind == "f" and (labels % 1 != 0).any():
         raise ValueError(
             "condition is one-dimensional, which means class labels, but holds fractions. "
-            "Pass numbers as a column: condition.reshape(-1, 1)."
+            "Pass numbers as a column: np.asarray(condition).reshape(-1, 1)."
         )
     return labels
 
@@ -83,7 +87,10 @@ def _explain_labels(entries, n_columns):
     found = f"condition is two-dimensional, which means numbers, but {describe_columns(entries)}."
     encoder = how_to_encode(entries)
     if n_columns > 1:
-        return f"{found} Make numbers of it by {encoder}.fit_transform(condition)."
+        return (
+            f"{found} Make numbers of it by encoder = {encoder}: pass "
+            "encoder.fit_transform(condition) to fit, and encoder.transform(condition) later."
+        )
     return (
         f"{found} Pass labels in one dimension, np.ravel(condition), or as the numbers that "
         "OneHotEncoder or ColumnTransformer make of them."

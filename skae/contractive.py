@@ -95,9 +95,9 @@ def _check_jacobian(module, n_features):
         module.squared_norm(x, signs=None if module.estimate == "exact" else signs)
     except RuntimeError as error:
         raise ValueError(
-            "encoder must have a derivative at each row, whose square penalty > 0 weighs. Layers "
-            "that mix rows or keep statistics in training, such as nn.BatchNorm1d, have none: use "
-            f"nn.LayerNorm, or penalty=0. torch says: {error}"
+            "encoder must make each row's code of that row alone, for penalty > 0 needs its "
+            "derivative. Layers that mix rows or keep statistics in training, such as "
+            "nn.BatchNorm1d, do not: use nn.LayerNorm, or penalty=0. (What torch says is above.)"
         ) from error
 
 
@@ -354,9 +354,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
             return
         warn(
             f"A contractive code of n_components={self.n_components} is narrower than the "
-            f"{n_features} features, and reconstructs less than PCA's of the same size as a rule: "
-            "it is the penalty that keeps this model from copying, not the code. Use "
-            "n_components='auto', or Autoencoder for narrow codes.",
+            f"{n_features} features, and as a rule reconstructs worse than PCA with as many: here "
+            "it is the penalty that keeps the model from copying, and the code is meant to be "
+            "wide. Use n_components='auto', or Autoencoder for narrow codes.",
             ParameterWarning,
         )
 
@@ -428,7 +428,12 @@ class ContractiveAutoencoder(BaseAutoencoder):
         """
         X = self._check_X(X)
         most = min(self._n_features_out, X.shape[1])
-        check_scalar(n_directions, "n_directions", Integral, min_val=1, max_val=most)
+        check_scalar(n_directions, "n_directions", Integral, min_val=1)
+        if n_directions > most:
+            raise ValueError(
+                f"n_directions must be at most {most}, the smaller of {self._n_features_out} "
+                f"components and {X.shape[1]} features. Got {n_directions} instead."
+            )
 
         def right_singular_vectors(module, x):
             _, s, Vh = torch.linalg.svd(self._jacobian_batch(module, x), full_matrices=False)

@@ -45,7 +45,7 @@ def _checked(corrupted, x):
     if not torch.is_tensor(corrupted):
         raise TypeError(
             "corruption must return a tensor, as it is given one. "
-            f"Got {type(corrupted).__name__} instead."
+            f"Got {type(corrupted).__name__} instead: torch.as_tensor makes one of it."
         )
     if corrupted.shape != x.shape:
         raise ValueError(

@@ -71,7 +71,7 @@ def _knows_the_score(estimator):
     if params["corruption"] != "gaussian" or params["likelihood"] != "gaussian":
         raise AttributeError(
             "score_field and the Markov chain of sample need corruption='gaussian' and "
-            "likelihood='gaussian'."
+            f"likelihood='gaussian'. Got {params['corruption']!r} and {params['likelihood']!r}."
         )
     return True
 
@@ -357,7 +357,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     @property
     def _start_name(self):
         is_wiener = self.corruption == "gaussian" and self._linear_path_by_default()
-        return "the Wiener filter on principal components" if is_wiener else super()._start_name
+        return (
+            "the best linear filter of the noise (Wiener's)" if is_wiener else super()._start_name
+        )
 
     def _start_is_optimal(self):
         return super()._start_is_optimal() and self.corruption == "gaussian"
@@ -405,7 +407,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _positive_scale(self):
         check_is_fitted(self)
         if not np.all(self.corruption_scale_):
-            raise ValueError("The score needs corruption_level > 0: noise-free data have none.")
+            raise ValueError(
+                "score_field, and sample's Markov chain, need a model fitted with "
+                "corruption_level > 0. Got 0."
+            )
         return torch.as_tensor(self.corruption_scale_)
 
     def sample(self, n_samples=1, *, n_steps=100, random_state=None):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._sklearn import Interval, StrOptions, fit_context
 from .codec import BaseCodec, check_device, is_available
-from .inputs import check_bool
+from .inputs import check_bool, warn_of_targets
 from .nodes import OBJECTIVES
 from .parameters import check_shape_is_kept, warn_of_ignored
 from .progress import step_of, write
@@ -306,6 +306,7 @@ class GLGAE(BaseCodec):
             If X holds NaN or infinity, fewer than two rows, or if parameters contradict each
             other.
         """
+        warn_of_targets(X, y)
         with self._as_it_was_on_failure(), torch_as_usual():
             X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
             warn_of_ignored(self)
@@ -365,7 +366,7 @@ class GLGAE(BaseCodec):
             if self.node_layout == "grid" and self.n_components > LARGEST_GRID:
                 raise ValueError(
                     f"node_layout='grid' is for at most {LARGEST_GRID} components. Got "
-                    f"n_components={self.n_components} instead."
+                    f"n_components={self.n_components}: leave node_layout at 'auto'."
                 )
             return
         places = check_array(self.node_layout, dtype=np.float64, input_name="node_layout")

@@ -86,7 +86,8 @@ def _describe(callback, key):
 def _describe_missing_validation(callback, key):
     return (
         f"{_describe(callback, key)}, which exists with early_stopping=True only: without it "
-        f"there are no validation rows. Set it, or monitor={key.replace('valid_', 'train_', 1)!r}."
+        f"there are no validation rows. Set early_stopping=True, or give it "
+        f"monitor={key.replace('valid_', 'train_', 1)!r}."
     )
 
 

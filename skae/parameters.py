@@ -102,6 +102,17 @@ def explain_parameters(estimator):
             f"on other parameters than those of the model: pass the class, {kind}, or "
             f"functools.partial({kind}, ...) with settings."
         )
+    rate, warm_up = params.get("learning_rate"), params.get("warm_up")
+    if isinstance(rate, Real):
+        raise ValueError(
+            "learning_rate is the name of a schedule: 'constant', 'cosine' or 'linear'. "
+            f"Got {rate!r} instead: the number is learning_rate_init."
+        )
+    if isinstance(warm_up, Real) and warm_up >= 1:
+        raise ValueError(
+            "warm_up must be at least 0 and below 1, a share of max_iter. "
+            f"Got {warm_up!r} instead; for {warm_up!r} epochs pass {warm_up!r} / max_iter."
+        )
     for name in ("encoder", "decoder"):
         given = params.get(name)
         if isinstance(given, (list, tuple)):

@@ -611,9 +611,11 @@ class SparseAutoencoder(BaseAutoencoder):
         self._codes = codes
         self.n_dead_units_ = int((~active).sum())
         if self.n_dead_units_ > 0.1 * len(active):
+            is_counted = self.sparsity in N_COEFS_KINDS
+            less = "a larger n_nonzero_coefs" if is_counted else "a smaller penalty"
             warn(
                 f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
-                "them. Try fewer components, a smaller penalty or more epochs.",
+                f"them. Try a smaller n_components, {less} or a larger max_iter.",
                 DeadUnitsWarning,
             )
 

@@ -635,8 +635,8 @@ class VAE(BaseAutoencoder):
         for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
             if getattr(self, name) != plain:
                 raise ValueError(
-                    f"importance_weighted=True needs {name}={plain}: its bound has no KL of its "
-                    f"own. Got {getattr(self, name)!r} instead."
+                    f"importance_weighted=True needs {name}={plain}: its bound has no separate KL "
+                    f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
 
     _n_conditions = 0  # columns, after those of X, that the networks see and do not model
@@ -659,6 +659,14 @@ class VAE(BaseAutoencoder):
             corruption=self.corruption
             and Corruption(self.corruption, self.corruption_level, n_features),
             **self._module_options(),
+        )
+
+    def _describe_output(self, name, n_out):
+        if name == "decoder":
+            return super()._describe_output(name, n_out)
+        return (
+            f"{n_out} numbers, the parameters of q(z | x) with covariance_type="
+            f"{self.covariance_type!r}: {self.n_components} means, then the rest"
         )
 
     _module_class = VAEModule
@@ -752,10 +760,10 @@ class VAE(BaseAutoencoder):
         varies = bool(self._variance.any())
         if varies and n_active < max(1, k / 10):
             warn(
-                f"The posterior has collapsed: {n_active} of {k} components of the code say "
-                "something about the row, the decoder ignores the rest, as the KL asks for more "
-                "than they are worth. Try warm_up=0.5, free_bits=0.5 or a smaller beta; on data "
-                "without structure nothing will help.",
+                f"The posterior has collapsed: {n_active} of {k} components of the code carry "
+                "information about the row, the decoder ignores the others. Try a smaller beta "
+                f"(now {self.beta:g}), warm_up=0.5 or free_bits=0.5; where the columns have "
+                "nothing to do with each other nothing will help.",
                 CollapseWarning,
             )
 

@@ -170,7 +170,7 @@ def test_columns_of_x_may_be_the_condition():
     np.testing.assert_array_equal(
         by_number.transform(sparse.csr_matrix(iris)), by_number.transform(iris)
     )
-    with pytest.raises(ValueError, match="one is enough"):
+    with pytest.raises(ValueError, match="Leave one of them out"):
         by_number.transform(iris, condition=species)
     assert by_number.interpolate(iris[0], iris[1], 3).shape == (3, 4)
 

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from estimators import has_engine, main_estimators
+from keyboard import Press, ctrl_c_as_usual
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
@@ -21,17 +22,6 @@ from skae.exceptions import InterruptionWarning
 X = load_iris().data
 
 
-class Press(Callback):
-    """Press Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, epoch=3):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, training, **kwargs):
-        if len(net.history) == self.epoch and training and len(net.history[-1]["batches"]) == 2:
-            signal.raise_signal(signal.SIGINT)
-
-
 class Stop(Callback):
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:
@@ -41,10 +31,9 @@ class Stop(Callback):
 @pytest.fixture(autouse=True)
 def ctrl_c(monkeypatch):
     """Python's own handler, whatever runs the tests has set; and nobody has pressed it yet."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(interrupts, "_last", -math.inf)
-    yield
-    signal.signal(signal.SIGINT, before)
+    with ctrl_c_as_usual():
+        yield
 
 
 @main_estimators(only=has_engine)

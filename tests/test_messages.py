@@ -183,14 +183,20 @@ def test_the_advice_on_mixed_conditions_works():
 
     with pytest.raises(ValueError, match="Make numbers of it by") as caught:
         ConditionalVAE(**QUICK).fit(X, condition=mixed)
-    (advice,) = re.findall(r"by (.*)\.$", str(caught.value))
+    ((advice, to_fit, later),) = re.findall(
+        r"by encoder = (.*): pass (.*) to fit, and (.*) later\.$", str(caught.value)
+    )
     names = {"ColumnTransformer": ColumnTransformer, "OneHotEncoder": OneHotEncoder}
-    ConditionalVAE(**QUICK).fit(X, condition=eval(advice, {**names, "condition": mixed}))
+    names |= {"encoder": eval(advice, names), "condition": mixed}
+    cvae = ConditionalVAE(**QUICK).fit(X, condition=eval(to_fit, names))
+    cvae.transform(X, condition=eval(later, names))
 
 
 def test_text_in_condition_features():
     table = pd.DataFrame(X, columns=list("abcd")).assign(sex=["m", "f"] * 30)
-    with pytest.raises(ValueError, match=r"column 'sex' holds 'm'.*OneHotEncoder.*condition="):
+    with pytest.raises(
+        ValueError, match=r"column 'sex' holds 'm'.*condition= in place of condition_features"
+    ):
         ConditionalVAE(condition_features=["sex"], **QUICK).fit(table)
 
 
@@ -278,11 +284,11 @@ class Uninitialised(nn.Module):
 
 
 NO_NETWORKS = {
-    "two inputs": (TwoInputs, r"map arrays of shape \(n, \d+\) to .*argument: 'condition'"),
+    "two inputs": (TwoInputs, r"take rows of .*argument: 'condition'"),
     "no sizes": (NoSizes, r"\w+coder\(\d+, \d+\). It raised TypeError.*NoSizes\(...\)"),
     "a class of others": (nn.Sequential, r"pass an instance, Sequential\(...\)"),
-    "only in training": (FailsInTraining, "in training and .* it raised IndexError"),
-    "other rows": (CutsBatches, "in training it returned the shape"),
+    "only in training": (FailsInTraining, "in training of .* it raised IndexError"),
+    "other rows": (CutsBatches, "in training it returned "),
     "None": (lambda n_in, n_out: None, r"\w+coder\(\d+, \d+\). Got None"),
     "tuple": (lambda n_in, n_out: (nn.Linear(n_in, n_out),), r"a tuple .*Sequential\(\*layers"),
     "class": (lambda n_in, n_out: nn.Linear, "Got the class Linear instead"),

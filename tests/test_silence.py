@@ -210,7 +210,9 @@ def test_narrow_contractive_codes():
 
 def test_a_conditional_vae_without_a_condition():
     cvae = ConditionalVAE(**QUICK)
-    with pytest.warns(ParameterWarning, match="condition=y .* condition_features; VAE is"):
+    with pytest.warns(
+        ParameterWarning, match="y is ignored. Pass condition= .* condition_features; VAE is"
+    ):
         cvae.fit(X, species)
     for call in (
         lambda: cvae.transform(X, condition=species),
@@ -232,7 +234,7 @@ def test_a_conditional_vae_without_a_condition():
 digits = load_digits().data[:300]
 USELESS = {
     "PCA's solution": Autoencoder(2),
-    "the Wiener filter": DenoisingAutoencoder(),
+    "the best linear filter of the noise (Wiener's)": DenoisingAutoencoder(),
     "probabilistic PCA": VAE(2),
     "factor analysis": VAE(2, noise_variance="per_feature", scaling="standard"),
     "the best linear model": VAE(2, covariance_type="identity"),
@@ -255,7 +257,9 @@ def test_a_start_that_was_kept_is_told(name):
 def test_with_a_condition_the_start_is_a_regression():
     cvae = ConditionalVAE(learning_rate_init=0.2, max_iter=3, random_state=0)
     y = np.arange(300) % 10
-    with pytest.warns(StartKeptWarning, match="start, regression and probabilistic PCA"):
+    with pytest.warns(
+        StartKeptWarning, match="start, linear regression on the condition, then probabilistic PCA"
+    ):
         cvae.fit(digits, condition=y)
 
 

@@ -246,7 +246,7 @@ def too_wide(n_in, n_out):
 
 
 REFUSED = [
-    (Tuple, TypeError, "return a tensor. For n = 2 it returned tuple"),
+    (Tuple, TypeError, "return a tensor. Given 2 rows it returned tuple"),
     (Whole, ValueError, "return floating-point numbers. Got torch.int64"),
     (Stateful, ValueError, "keep nothing but tensors in its state_dict"),
     (complex_network, ValueError, "have real parameters"),
@@ -254,7 +254,7 @@ REFUSED = [
     (hooked, ValueError, "not use torch.nn.utils.weight_norm.*parametrizations"),
     (failing, ValueError, "make a network .*RuntimeError: out of ideas"),
     (nn.Conv1d, ValueError, "make a network .*kernel_size"),
-    (too_wide, ValueError, "map arrays of shape .*RuntimeError"),
+    (too_wide, ValueError, "take rows of .*RuntimeError"),
 ]
 
 
@@ -302,7 +302,7 @@ class Normalised(nn.Sequential):
 def test_a_jacobian_needs_rows_that_do_not_mix():
     cae = with_networks(ESTIMATORS["Contractive"], Normalised)
     with pytest.raises(
-        ValueError, match="encoder must have a derivative at each row.*BatchNorm1d"
+        ValueError, match="encoder must make each row.s code of that row alone.*BatchNorm1d"
     ):
         cae.fit(X)
     plain = cae.set_params(penalty=0.0).fit(X)

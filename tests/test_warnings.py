@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from keyboard import Press, ctrl_c_as_usual
 from sklearn.datasets import load_iris
-from test_interrupts import Press
 
 from skae import (
     VAE,
@@ -63,7 +63,7 @@ def test_every_class_has_a_cause(kind, monkeypatch):
     monkeypatch.setattr(interrupts, "SOON", 0)  # this Ctrl-C is the first one
     assert kind.__doc__
     assert issubclass(kind, UserWarning)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, ctrl_c_as_usual():
         warnings.simplefilter("always")
         CAUSES[kind.__name__]()
     assert kind in [w.category for w in caught]
