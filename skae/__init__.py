@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import display, exceptions, metrics
-    from .adversarial import AdversarialAutoencoder
-    from .autoencoder import Autoencoder
-    from .conditional import ConditionalVAE
-    from .contractive import ContractiveAutoencoder
-    from .denoising import DenoisingAutoencoder
-    from .glgae import GLGAE
-    from .sparse import SparseAutoencoder
-    from .vae import VAE
+    from .models.adversarial import AdversarialAutoencoder
+    from .models.autoencoder import Autoencoder
+    from .models.conditional import ConditionalVAE
+    from .models.contractive import ContractiveAutoencoder
+    from .models.denoising import DenoisingAutoencoder
+    from .models.glgae import GLGAE
+    from .models.sparse import SparseAutoencoder
+    from .models.vae import VAE
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AdversarialAutoencoder": ".adversarial",
-    "Autoencoder": ".autoencoder",
-    "ConditionalVAE": ".conditional",
-    "ContractiveAutoencoder": ".contractive",
-    "DenoisingAutoencoder": ".denoising",
-    "GLGAE": ".glgae",
-    "SparseAutoencoder": ".sparse",
-    "VAE": ".vae",
+    "AdversarialAutoencoder": ".models.adversarial",
+    "Autoencoder": ".models.autoencoder",
+    "ConditionalVAE": ".models.conditional",
+    "ContractiveAutoencoder": ".models.contractive",
+    "DenoisingAutoencoder": ".models.denoising",
+    "GLGAE": ".models.glgae",
+    "SparseAutoencoder": ".models.sparse",
+    "VAE": ".models.vae",
 }
 _ROOMS = ("display", "exceptions", "metrics")
 

@@ -14,9 +14,9 @@ from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
 
-from .inputs import to_array
-from .weights import check_weights
-from .wrapped import check_has
+from .data.inputs import to_array
+from .data.weights import check_weights
+from .estimator.wrapped import check_has
 
 __all__ = [
     "explained_variance",

@@ -18,7 +18,7 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
-from skae.base import BaseAutoencoder
+from skae.estimator.base import BaseAutoencoder
 
 QUICK = {"max_iter": 4, "random_state": 0}
 

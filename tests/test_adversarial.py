@@ -8,13 +8,13 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import train_test_split
 
 from skae import AdversarialAutoencoder, Autoencoder
-from skae.adversarial import (
+from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
+from skae.models.adversarial import (
     SLOPE_PENALTY_PER_COMPONENT,
     MixturePrior,
     draw_standard,
     spread_directions,
 )
-from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 
 X = load_iris().data
 

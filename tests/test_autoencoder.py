@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae import Autoencoder, rows
+from skae import Autoencoder
+from skae.data import rows
 from skae.metrics import explained_variance
 
 

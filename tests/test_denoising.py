@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import train_test_split
 
 from skae import Autoencoder, DenoisingAutoencoder
-from skae.corruption import mask, salt_and_pepper, swap
+from skae.nn.corruption import mask, salt_and_pepper, swap
 
 MEANS = np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
 STD = 0.7

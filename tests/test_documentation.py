@@ -105,6 +105,6 @@ def test_documents_link_to_files_that_exist():
 
 def test_formulas_have_kept_their_backslashes():
     """A backslash lost to an escape sequence leaves a control character behind."""
-    for source in (ROOT / "skae").glob("*.py"):
+    for source in (ROOT / "skae").rglob("*.py"):
         found = re.findall(r"[\x00-\x08\x0b-\x1f]", source.read_text())
         assert not found, source.name

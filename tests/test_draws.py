@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from skae.draws import BITS, GAMMA, RowDraws, mix
-from skae.rows import Units
+from skae.data.rows import Units
+from skae.nn.score_draws import BITS, GAMMA, RowDraws, mix
 
 
 def make_draws(n_draws=16, n_components=3, n_columns=5, units=None, seed=0):

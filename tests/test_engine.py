@@ -17,10 +17,11 @@ from skorch.callbacks import (
     LRScheduler,
 )
 
-from skae import Autoencoder, engine
-from skae.engine import Batches
-from skae.randomness import make_generator
-from skae.rows import ResidentRows
+from skae import Autoencoder
+from skae.data.rows import ResidentRows
+from skae.training import engine
+from skae.training.engine import Batches
+from skae.training.randomness import make_generator
 
 X = load_iris().data
 

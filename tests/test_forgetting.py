@@ -11,8 +11,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 
 from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, DenoisingAutoencoder, SparseAutoencoder
-from skae.mixtures import draw_from_mixture, fit_mixture
-from skae.streams import HORIZON, join_moments, join_stream, moments_of
+from skae.data.streams import HORIZON, join_moments, join_stream, moments_of
+from skae.estimator.mixture import draw_from_mixture, fit_mixture
 
 N = 211  # a number that no layer, grid or list of quantiles has
 
@@ -144,9 +144,9 @@ def test_a_map_without_its_rows():
 
 
 def test_a_map_keeps_few_codes_of_many_rows(monkeypatch):
-    import skae.glgae
+    import skae.models.glgae
 
-    monkeypatch.setattr(skae.glgae, "N_STORED_CODES", 60)
+    monkeypatch.setattr(skae.models.glgae, "N_STORED_CODES", 60)
     model = GLGAE(max_iter=4).fit(X)
     assert len(model._codes) == 60
     assert model.embedding_.shape == (N, 2)

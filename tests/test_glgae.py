@@ -18,10 +18,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
 from skae import GLGAE
+from skae.estimator.parameters import SHAPING
 from skae.metrics import explained_variance
-from skae.nodes import OBJECTIVES, Bound, Likelihood, Reconstruction
-from skae.parameters import SHAPING
-from skae.randomness import draw_seed, make_generator
+from skae.nn.nodes import OBJECTIVES, Bound, Likelihood, Reconstruction
+from skae.training.randomness import draw_seed, make_generator
 
 X = load_iris().data
 objectives = pytest.mark.parametrize("objective", OBJECTIVES)

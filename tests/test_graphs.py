@@ -22,15 +22,9 @@ from test_tracing import (
 )
 from torch import fx, nn
 
-from skae import (
-    VAE,
-    Autoencoder,
-    DenoisingAutoencoder,
-    SparseAutoencoder,
-    engine,
-    graphs,
-    repeating,
-)
+from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae.fast import cuda, repeater
+from skae.training import engine
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -45,7 +39,7 @@ class Rerun:
         self.result = self.function()
 
 
-class Reruns(graphs.Graphs):
+class Reruns(cuda.Graphs):
     make_graph, aside = Rerun, staticmethod(lambda function, stream: function())
 
 
@@ -67,7 +61,7 @@ def fit(monkeypatch):
     """Return a function that fits with a repeater of our choice, None being the eager path."""
 
     def fit_with(repeater, estimator, sample_weight=None):
-        monkeypatch.setattr(repeating, "WORTH", 10**9 if repeater is None else 0)
+        monkeypatch.setattr(repeater, "WORTH", 10**9 if repeater is None else 0)
         if repeater is not None:
             monkeypatch.setattr(engine, "Replay", repeater)
         return clone(estimator).fit(X, sample_weight=sample_weight)
@@ -191,7 +185,7 @@ def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
 @pytest.mark.parametrize("estimator", [Autoencoder(), VAE(), SparseAutoencoder()])
 def test_no_step_waits_for_the_device(estimator, monkeypatch):
     """From the fourth epoch on; the mean of the losses is read when an epoch has ended."""
-    monkeypatch.setattr(repeating, "WORTH", 0)
+    monkeypatch.setattr(repeater, "WORTH", 0)
     in_runs = engine.Engine._in_runs
 
     def watched(self, batches):

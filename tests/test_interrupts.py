@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping
 
-from skae import GLGAE, Autoencoder, interrupts
+from skae import GLGAE, Autoencoder
 from skae.exceptions import InterruptionWarning
+from skae.training import interrupts
 
 X = load_iris().data
 

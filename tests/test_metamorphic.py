@@ -22,7 +22,8 @@ from test_tracing import assert_equal_models
 from threadpoolctl import threadpool_limits
 
 import skae
-from skae import interrupts, repeating
+from skae.fast import repeater
+from skae.training import interrupts
 
 X, y = load_iris(return_X_y=True)
 few = X[::4]
@@ -243,7 +244,7 @@ def test_repeated_steps_are_eager_steps(configuration):
     unit = (few - few.min()) / np.ptp(few)  # in reach of every likelihood and activation
     ae = from_chance(small(name, **params)).set_params(dtype="float64")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repeating, "WORTH", 0)
+        patch.setattr(repeater, "WORTH", 0)
         try:
             fast = clone(ae).fit(unit)
         except ValueError:

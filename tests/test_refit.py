@@ -21,7 +21,7 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
-from skae.parameters import NEITHER, SHAPING, TRAINING
+from skae.estimator.parameters import NEITHER, SHAPING, TRAINING
 
 X = load_iris().data
 ENGINE = {name: estimator for name, estimator in DEFAULTS.items() if has_engine(estimator)}

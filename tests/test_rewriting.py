@@ -3,23 +3,23 @@
 import pytest
 import torch
 
-from skae import replay, tracing
-from skae.rewriting import Operation, Rewriter
+from skae.fast import cpu, record
+from skae.fast.simplify import Operation, Rewriter
 
 aten = torch.ops.aten
 
 
 def written_down(step, *inputs):
     """Return the program of a function of tensors."""
-    with tracing.Recorder() as recorder:
+    with record.Recorder() as recorder:
         result = step(*inputs)
-    return tracing.Program(recorder.calls, list(inputs), [], [], [], result)
+    return record.Program(recorder.calls, list(inputs), [], [], [], result)
 
 
 def operations(step, *inputs):
     """Return the operators of a function's program, after checking what the program computes."""
     program = written_down(step, *inputs)
-    functions = replay.compiled(program, list(inputs))
+    functions = cpu.compiled(program, list(inputs))
     for scale in (1.0, -0.3):
         scaled = [scale * x for x in inputs]
         torch.testing.assert_close(functions.step(scaled, program.kept), step(*scaled))

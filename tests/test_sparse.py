@@ -8,9 +8,9 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_iris
 from skorch.callbacks import Callback
 
-import skae.sparse
 from skae import Autoencoder, SparseAutoencoder
-from skae.sparse import Jump, SparseModule
+from skae.models import sparse as module
+from skae.models.sparse import BANDWIDTH, Jump, SparseModule
 
 X = load_digits().data
 
@@ -154,7 +154,7 @@ def test_the_jump_s_pseudo_derivative():
     z = torch.tensor([[0.05, 0.5], [0.15, 0.11]])
     theta = torch.full((2,), 0.1, requires_grad=True)
     (z * Jump.apply(z, theta)).sum().backward()
-    near = (np.abs(z.numpy() - 0.1) < skae.sparse.BANDWIDTH / 2) / skae.sparse.BANDWIDTH
+    near = (np.abs(z.numpy() - 0.1) < BANDWIDTH / 2) / BANDWIDTH
     np.testing.assert_allclose(theta.grad.numpy(), -(z.numpy() * near).sum(axis=0), rtol=1e-6)
 
 
@@ -188,7 +188,7 @@ def test_wide_codes_are_the_same_computed_sparsely(monkeypatch):
     settings = dict(n_components=300, n_nonzero_coefs=2, max_iter=5, dtype="float64")
     active_only = fitted(**settings)
     assert active_only.module_.is_wide
-    monkeypatch.setattr(skae.sparse, "WIDE", 10**9)
+    monkeypatch.setattr(module, "WIDE", 10**9)
     dense = fitted(**settings)
     assert not dense.module_.is_wide
     np.testing.assert_allclose(active_only.loss_curve_, dense.loss_curve_, rtol=1e-8)

@@ -19,7 +19,7 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
-from skae.networks import MLP
+from skae.nn.networks import MLP
 
 X = load_iris().data.astype(np.float32)
 QUICK = {"max_iter": 2, "batch_size": 50, "random_state": 0}

@@ -13,8 +13,9 @@ import torch
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
-from skae import Autoencoder, threads
-from skae.threads import SMALL_WORK, Governor, reconsider_threads, threads_for
+from skae import Autoencoder
+from skae.training import threads
+from skae.training.threads import SMALL_WORK, Governor, reconsider_threads, threads_for
 
 
 class Machine:

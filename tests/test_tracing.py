@@ -16,21 +16,14 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from skae import (
-    VAE,
-    Autoencoder,
-    ContractiveAutoencoder,
-    SparseAutoencoder,
-    repeating,
-    replay,
-    tracing,
-)
-from skae.autoencoder import AutoencoderModule
-from skae.engine import Batches, Engine
-from skae.networks import MLP
-from skae.optimizers import fused_adam
-from skae.randomness import make_generators
-from skae.rows import ResidentRows
+from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder
+from skae.data.rows import ResidentRows
+from skae.fast import cpu, record, repeater
+from skae.models.autoencoder import AutoencoderModule
+from skae.nn.networks import MLP
+from skae.training.engine import Batches, Engine
+from skae.training.optimizers import fused_adam
+from skae.training.randomness import make_generators
 
 PATHS = ("fast", "eager")
 X = load_iris().data[::2][:70]  # batches of 16 and a short one of 6
@@ -42,7 +35,7 @@ def on(monkeypatch):
     """Return a function that fits on one of the paths, whatever the number of steps."""
 
     def fit(path, estimator, sample_weight=None, X=X):
-        monkeypatch.setattr(repeating, "WORTH", {"eager": 10**9, "fast": 0}[path])
+        monkeypatch.setattr(repeater, "WORTH", {"eager": 10**9, "fast": 0}[path])
         return estimator.fit(X, sample_weight=sample_weight)
 
     return fit
@@ -70,7 +63,7 @@ def assert_equal_models(fast, eager, rtol=1e-4):
         for name, value in states[1][key].items():
             torch.testing.assert_close(states[0][key][name], value, rtol=rtol, atol=1e-5)
     assert states[0]["optimizer_name"] == states[1]["optimizer_name"]
-    moments = [tracing.tensors_in(state["optimizer"]["state"]) for state in states]
+    moments = [record.tensors_in(state["optimizer"]["state"]) for state in states]
     for a, b in zip(*moments, strict=True):
         torch.testing.assert_close(a, b, rtol=rtol, atol=1e-5 * float(b.abs().max() + 1))
 
@@ -184,10 +177,10 @@ def test_a_run_moves_as_the_optimizer_does(kind, settings, is_compiled):
 
     adam = fused_adam(optimizers[1])
     inputs, kept = [[target] for target in targets[1:]], [q.detach(), q.grad]
-    run = replay.looped(quadratic)
+    run = cpu.looped(quadratic)
     if is_compiled:
         step = torch.jit.trace(quadratic, (inputs[0], [torch.zeros(7), torch.zeros(7)]))
-        run = torch.jit.script(replay.looped(step))
+        run = torch.jit.script(cpu.looped(step))
     found = run(inputs, kept, rates, *adam, q.detach()[:3], 0.5)
     torch.testing.assert_close(found, torch.stack(values))
     torch.testing.assert_close(p, q)
@@ -246,7 +239,7 @@ def test_a_program_is_written_down_where_it_pays():
     """Decided by the number of steps alone: the short batches come once an epoch."""
     few = with_module(AutoencoderModule).fit(X)
     assert not programs(few)
-    n_epochs = repeating.WORTH // 4
+    n_epochs = repeater.WORTH // 4
     many = with_module(AutoencoderModule).set_params(max_iter=n_epochs).fit(X)
     assert len(programs(many)) == 1
 
@@ -444,7 +437,7 @@ def patched_inside(*networks, **options):
 
 def trained(make_module, path, monkeypatch, n_epochs=6):
     """Return an engine that has trained a module, with no estimator around it."""
-    monkeypatch.setattr(repeating, "WORTH", {"eager": 10**9, "fast": 0}[path])
+    monkeypatch.setattr(repeater, "WORTH", {"eager": 10**9, "fast": 0}[path])
     generators = make_generators(0)
     networks = [
         MLP(4, (6,), 2, generator=generators["initialisation"]),
@@ -564,7 +557,7 @@ MODULES = [
 
 @pytest.mark.parametrize(("module", "expected"), MODULES)
 def test_who_promises(module, expected):
-    assert repeating.is_repeatable(module) == expected
+    assert repeater.is_repeatable(module) == expected
 
 
 @pytest.mark.parametrize("path", ["encoder", "decoder"])
@@ -699,25 +692,25 @@ def test_without_torchscript_the_program_runs_in_python(on, monkeypatch):
         raise RuntimeError("gone")
 
     monkeypatch.setattr(torch.jit, "trace", refuse)
-    monkeypatch.setattr(replay, "_written_down", {})
+    monkeypatch.setattr(cpu, "_written_down", {})
     fast = on("fast", with_module(AutoencoderModule))
     assert is_replayed(fast)
     assert_equal_models(fast, on("eager", with_module(AutoencoderModule)))
 
 
 def test_the_programs_kept_are_limited(on, monkeypatch):
-    monkeypatch.setattr(replay, "_written_down", {})
-    monkeypatch.setattr(replay, "N_PROGRAMS", 2)
+    monkeypatch.setattr(cpu, "_written_down", {})
+    monkeypatch.setattr(cpu, "N_PROGRAMS", 2)
     for n_layers in range(3):
         on("fast", with_module(AutoencoderModule, hidden_layer_sizes=[5] * n_layers))
-    assert len(replay._written_down) == 2
+    assert len(cpu._written_down) == 2
 
 
 def program_of(step, x, *lasting):
     """Return the program of a function of one input."""
-    with tracing.Recorder() as recorder:
+    with record.Recorder() as recorder:
         result = step(x)
-    return tracing.Program(recorder.calls, [x], lasting, [], [], result)
+    return record.Program(recorder.calls, [x], lasting, [], [], result)
 
 
 def names_of(program):
@@ -744,13 +737,13 @@ def test_memory_that_is_written_into_is_no_constant():
 
     x = torch.tensor([1.0, 2.0, 3.0])
     program = program_of(step, x)
-    written = replay.compiled(program, [x])
+    written = cpu.compiled(program, [x])
     for x in (torch.ones(3), torch.tensor([5.0, 6.0, 7.0])):
         torch.testing.assert_close(written.step([x], program.kept), step(x))
 
 
 def test_an_input_is_not_written_into():
-    with pytest.raises(tracing.Untraceable, match="in place"):
+    with pytest.raises(record.Untraceable, match="in place"):
         program_of(lambda x: x.add_(1), torch.randn(3))
 
 

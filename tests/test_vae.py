@@ -21,7 +21,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from skae import VAE
-from skae.distributions import Gaussian, make_posterior, unbound_log_scale
+from skae.nn.distributions import Gaussian, make_posterior, unbound_log_scale
 
 iris = load_iris().data
 QUICK = {"max_iter": 4, "random_state": 0}
@@ -195,13 +195,13 @@ def test_more_draws_give_a_higher_bound(options):
 
 
 def test_many_draws_need_no_more_memory(monkeypatch):
-    import skae.vae
+    import skae.models.vae
 
     vae = VAE(**QUICK).fit(iris)
     whole = vae.score_samples(iris, 50)
-    monkeypatch.setattr(skae.vae, "SCORE_ROWS", 300)
+    monkeypatch.setattr(skae.models.vae, "SCORE_ROWS", 300)
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
-    monkeypatch.setattr(skae.vae, "SCORE_CELLS", 70)
+    monkeypatch.setattr(skae.models.vae, "SCORE_CELLS", 70)
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
 
 
@@ -286,11 +286,11 @@ def test_both_decompositions_of_the_kl_hold(prior, covariance_type):
 
 
 def test_the_decomposition_does_not_depend_on_its_chunks(monkeypatch):
-    import skae.vae
+    import skae.models.vae
 
     vae = VAE(covariance_type="full", **QUICK).fit(iris)
     whole = vae.elbo_decomposition(iris)
-    monkeypatch.setattr(skae.vae, "PAIRS", 7000)
+    monkeypatch.setattr(skae.models.vae, "PAIRS", 7000)
     assert vae.elbo_decomposition(iris) == pytest.approx(whole)
     assert vae.elbo_decomposition(iris.astype(np.float32)) == pytest.approx(whole, rel=1e-3)
     assert vae.elbo_decomposition(sparse.csr_matrix(iris)) == pytest.approx(whole)

@@ -9,16 +9,10 @@ import torch
 from keyboard import Press, ctrl_c_as_usual
 from sklearn.datasets import load_iris
 
-from skae import (
-    VAE,
-    Autoencoder,
-    ConditionalVAE,
-    SparseAutoencoder,
-    exceptions,
-    interrupts,
-    replay,
-)
+from skae import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, exceptions
 from skae.exceptions import ParameterWarning
+from skae.fast import cpu
+from skae.training import interrupts
 
 ROOT = Path(__file__).parents[1]
 X = load_iris().data
@@ -80,11 +74,11 @@ def test_one_class_can_be_silenced():
 
 def test_steps_are_compiled_without_a_warning_to_be_hidden(monkeypatch):
     """Hiding one changes the filters of the process, where other threads may be recording."""
-    monkeypatch.setattr(replay, "_written_down", {})
+    monkeypatch.setattr(cpu, "_written_down", {})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Autoencoder(max_iter=20, random_state=0).fit(X)
         VAE(max_iter=20, random_state=0).fit(X)
-    written = replay._written_down.values()
+    written = cpu._written_down.values()
     assert written
     assert all(isinstance(w.run, torch.jit.ScriptFunction) for w in written)

@@ -1,0 +1,1 @@
+"""Arrays on their way to tensors: checks, units, batches, moments. Private."""

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from scipy import sparse
 
-from .exceptions import ParameterWarning, warn
+from ..exceptions import ParameterWarning, warn
 
 
 def to_array(X):

@@ -5,7 +5,7 @@ import torch
 from scipy import sparse
 from scipy.special import gammaincinv
 
-from .exceptions import StreamWarning, warn
+from ..exceptions import StreamWarning, warn
 from .rows import chunks_of
 
 N_STORED_CODES = 10000  # training codes kept for `sample`

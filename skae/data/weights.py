@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._sklearn import check_sample_weight
+from .._sklearn import check_sample_weight
 from .inputs import to_array
 
 LARGEST_EXPONENT = 60  # of two, of the largest weight as it is taken

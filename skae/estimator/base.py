@@ -13,25 +13,9 @@ from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from ._sklearn import Interval, StrOptions, fit_context
-from .codec import BaseCodec, check_device, is_available, row_norms
-from .engine import SCHEDULES, Batches, Convergence, Engine
-from .exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
-from .inputs import warn_of_targets
-from .listeners import is_callback
-from .metrics import explained_share
-from .mixtures import draw_from_mixture, fit_mixture
-from .networks import ACTIVATIONS, MLP, RANGES, TiedMLP
-from .optimizers import OPTIMIZERS
-from .parameters import check_shape_is_kept, is_same, warn_of_ignored
-from .randomness import (
-    draw_seed,
-    make_generator,
-    make_generators,
-    make_random_state,
-    seeded_global_generator,
-)
-from .rows import (
+from .._sklearn import Interval, StrOptions, fit_context
+from ..data.inputs import warn_of_targets
+from ..data.rows import (
     Chosen,
     Units,
     check_magnitude,
@@ -41,10 +25,26 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import N_STORED_CODES, join_stream, keep_watch, start_watch
-from .surroundings import torch_as_usual
-from .threads import threads_for
-from .weights import check_weights
+from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
+from ..data.weights import check_weights
+from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
+from ..metrics import explained_share
+from ..nn.networks import ACTIVATIONS, MLP, RANGES, TiedMLP
+from ..training.callbacks import is_callback
+from ..training.engine import SCHEDULES, Batches, Convergence, Engine
+from ..training.optimizers import OPTIMIZERS
+from ..training.randomness import (
+    draw_seed,
+    make_generator,
+    make_generators,
+    make_random_state,
+    seeded_global_generator,
+)
+from ..training.threads import threads_for
+from ..training.torch_settings import torch_as_usual
+from .coder import BaseCodec, check_device, is_available, row_norms
+from .mixture import draw_from_mixture, fit_mixture
+from .parameters import check_shape_is_kept, is_same, warn_of_ignored
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
 N_FEW_ROWS = 256  # rows by which that is judged

@@ -12,10 +12,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import assert_all_finite, check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import __version__
-from ._sklearn import parse_version
-from .exceptions import VersionWarning, warn
-from .inputs import (
+from .. import __version__
+from .._sklearn import parse_version
+from ..data.inputs import (
     check_codes_not_deeper,
     check_is_real_table,
     describe_columns,
@@ -24,12 +23,13 @@ from .inputs import (
     text_columns,
     to_array,
 )
+from ..data.rows import chunk_size, chunk_to_tensor, iter_chunks
+from ..data.weights import check_weights
+from ..exceptions import VersionWarning, warn
+from ..training.randomness import draw_seed
+from ..training.threads import reconsider_threads, threads_for
+from ..training.torch_settings import torch_as_usual
 from .parameters import explain_parameters
-from .randomness import draw_seed
-from .rows import chunk_size, chunk_to_tensor, iter_chunks
-from .surroundings import torch_as_usual
-from .threads import reconsider_threads, threads_for
-from .weights import check_weights
 
 FLOATS = [np.float64, np.float32]
 INFERENCE_CELLS = 2**19  # of the table or its output, held at a time by a fitted model

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from .randomness import make_random_state
-from .rows import tell_apart
+from ..data.rows import tell_apart
+from ..training.randomness import make_random_state
 
 SIZES = (1, 2, 5, 10, 20)
 MAX_ITER = 1000  # of scikit-learn's 100 some codes want more, which no user can do anything about

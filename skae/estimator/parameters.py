@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from skorch.callbacks import LRScheduler
 
-from ._sklearn import StrOptions
-from .exceptions import ParameterWarning, warn
+from .._sklearn import StrOptions
+from ..exceptions import ParameterWarning, warn
 
 # Names mean the same in every class that has them.
 SHAPING = frozenset(

@@ -2,7 +2,7 @@
 
 from sklearn.pipeline import Pipeline
 
-from ._sklearn import BaseSearchCV
+from .._sklearn import BaseSearchCV
 
 
 def check_has(estimator, method, advice=""):

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
-from ._torch import is_torchscript_enabled, script, trace
-from .optimizers import fused_adam, move
-from .repeating import Repeater, agree, gradient_of
-from .rewriting import storage_of
-from .threads import others_inside
-from .tracing import OnlyTensors, Program, Recorder, tensors_in
+from .._torch import is_torchscript_enabled, script, trace
+from ..training.optimizers import fused_adam, move
+from ..training.threads import others_inside
+from .record import OnlyTensors, Program, Recorder, tensors_in
+from .repeater import Repeater, agree, gradient_of
+from .simplify import storage_of
 
 N_PROGRAMS = 256  # compiled ones kept in the process
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 import torch
 
-from .optimizers import fused_adam, move
-from .repeating import Repeater, agree, gradient_of
-from .tracing import tensors_in
+from ..training.optimizers import fused_adam, move
+from .record import tensors_in
+from .repeater import Repeater, agree, gradient_of
 
 DRAWN = ("dropout", "noise", "corruption")  # the purposes of the generators of a step
 _capturing = threading.Lock()  # one capture at a time in the process

@@ -17,7 +17,7 @@ from torch import fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .rewriting import Operation, Rewriter, place_of, storage_of
+from .simplify import Operation, Rewriter, place_of, storage_of
 
 aten = torch.ops.aten
 

@@ -8,17 +8,17 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from ._sklearn import Interval, StrOptions
-from .autoencoder import AutoencoderModule
-from .base import BaseAutoencoder
-from .distributions import make_posterior
-from .networks import MLP, apply
-from .randomness import (
+from .._sklearn import Interval, StrOptions
+from ..estimator.base import BaseAutoencoder
+from ..nn.distributions import make_posterior
+from ..nn.networks import MLP, apply
+from ..training.randomness import (
     global_generator_for,
     make_generator,
     seeded_global_generator,
 )
-from .surroundings import torch_as_usual
+from ..training.torch_settings import torch_as_usual
+from .autoencoder import AutoencoderModule
 
 # Prior samplers: (n_samples, n_components, generator) -> tensor (n_samples, n_components).
 

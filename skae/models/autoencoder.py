@@ -2,9 +2,10 @@
 
 from torch import nn
 
-from .base import BaseAutoencoder
-from .distributions import LIKELIHOODS
-from .networks import (
+from ..estimator.base import BaseAutoencoder
+from ..fast.repeater import is_repeatable
+from ..nn.distributions import LIKELIHOODS
+from ..nn.networks import (
     ACTIVATIONS,
     INVERSES,
     MLP,
@@ -15,7 +16,6 @@ from .networks import (
     is_ours,
     own_layers,
 )
-from .repeating import is_repeatable
 
 
 class AutoencoderModule(nn.Module):

@@ -5,15 +5,10 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
-from ._sklearn import StrOptions, fit_context
-from .base import has_no_early_stopping
-from .conditions import check_labels, check_numbers
-from .distributions import Gaussian, make_posterior
-from .exceptions import ParameterWarning, warn
-from .inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
-from .networks import MLP
-from .randomness import make_generator
-from .rows import (
+from .._sklearn import StrOptions, fit_context
+from ..data.conditions import check_labels, check_numbers
+from ..data.inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
+from ..data.rows import (
     N_DENSE,
     Beside,
     Columns,
@@ -23,7 +18,12 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import N_STORED_CODES
+from ..data.streams import N_STORED_CODES
+from ..estimator.base import has_no_early_stopping
+from ..exceptions import ParameterWarning, warn
+from ..nn.distributions import Gaussian, make_posterior
+from ..nn.networks import MLP
+from ..training.randomness import make_generator
 from .vae import VAE, StandardPrior, VAEModule
 
 LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this

@@ -6,12 +6,12 @@ import torch
 from sklearn.utils import check_scalar
 from torch.func import vjp, vmap
 
-from ._sklearn import Interval, StrOptions
+from .._sklearn import Interval, StrOptions
+from ..estimator.base import BaseAutoencoder
+from ..exceptions import ParameterWarning, warn
+from ..nn.networks import is_ours, own_layers
+from ..training.randomness import seeded_global_generator
 from .autoencoder import AutoencoderModule
-from .base import BaseAutoencoder
-from .exceptions import ParameterWarning, warn
-from .networks import is_ours, own_layers
-from .randomness import seeded_global_generator
 
 # Codes up to this size have their Jacobian computed in full, larger ones along random directions.
 EXACT_COMPONENTS = 256

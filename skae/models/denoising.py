@@ -9,13 +9,13 @@ from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._sklearn import Interval, StrOptions
+from .._sklearn import Interval, StrOptions
+from ..data.rows import chunks_of
+from ..estimator.base import BaseAutoencoder
+from ..nn.corruption import CORRUPTIONS, Corruption, check_level
+from ..nn.networks import own_layers
+from ..training.randomness import global_generator_for, make_random_state
 from .autoencoder import AutoencoderModule
-from .base import BaseAutoencoder
-from .corruption import CORRUPTIONS, Corruption, check_level
-from .networks import own_layers
-from .randomness import global_generator_for, make_random_state
-from .rows import chunks_of
 
 # Of each feature of restored rows, with which "swap" corrupts in `sample`.
 QUANTILES = (np.arange(100) + 0.5) / 100

@@ -11,14 +11,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ._sklearn import Interval, StrOptions, fit_context
-from .codec import BaseCodec, check_device, is_available
-from .inputs import check_bool, warn_of_targets
-from .nodes import OBJECTIVES
-from .parameters import check_shape_is_kept, warn_of_ignored
-from .progress import step_of, write
-from .randomness import draw_seed, make_generator, make_random_state
-from .rows import (
+from .._sklearn import Interval, StrOptions, fit_context
+from ..data.inputs import check_bool, warn_of_targets
+from ..data.rows import (
     Units,
     check_magnitude,
     chunk_to_tensor,
@@ -29,9 +24,14 @@ from .rows import (
     to_scale,
     weighted_moments,
 )
-from .streams import N_STORED_CODES, join_stream, keep_watch, start_watch
-from .surroundings import torch_as_usual
-from .threads import reconsider_threads, threads_for
+from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
+from ..estimator.coder import BaseCodec, check_device, is_available
+from ..estimator.parameters import check_shape_is_kept, warn_of_ignored
+from ..nn.nodes import OBJECTIVES
+from ..training.progress import step_of, write
+from ..training.randomness import draw_seed, make_generator, make_random_state
+from ..training.threads import reconsider_threads, threads_for
+from ..training.torch_settings import torch_as_usual
 
 SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
 LARGEST_GRID = 3  # components

@@ -10,14 +10,14 @@ from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
-from ._sklearn import Interval, StrOptions
+from .._sklearn import Interval, StrOptions
+from ..data.rows import CHUNK, iter_chunks
+from ..data.streams import N_STORED_CODES
+from ..estimator.base import BaseAutoencoder
+from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
+from ..nn.networks import ACTIVATIONS, own_layers
+from ..training.randomness import make_random_state
 from .autoencoder import AutoencoderModule
-from .base import BaseAutoencoder
-from .exceptions import DeadUnitsWarning, ParameterWarning, warn
-from .networks import ACTIVATIONS, own_layers
-from .randomness import make_random_state
-from .rows import CHUNK, iter_chunks
-from .streams import N_STORED_CODES
 
 # The activation on the code that suits each kind of sparsity.
 CODE_ACTIVATIONS = {

@@ -9,12 +9,15 @@ from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 from torch import nn
 
-from . import linear_gaussian
-from ._sklearn import Interval, StrOptions
-from .autoencoder import AutoencoderModule
-from .base import BaseAutoencoder
-from .corruption import CORRUPTIONS, Corruption, check_level
-from .distributions import (
+from .._sklearn import Interval, StrOptions
+from ..data.inputs import check_bool
+from ..data.rows import N_DENSE, chunks_of, principal_components, scatter
+from ..data.streams import N_STORED_CODES, join_moments, moments_of
+from ..estimator.base import BaseAutoencoder
+from ..exceptions import CollapseWarning, warn
+from ..nn import linear_gaussian
+from ..nn.corruption import CORRUPTIONS, Corruption, check_level
+from ..nn.distributions import (
     N_POSTERIOR_PARAMETERS,
     Bernoulli,
     Gaussian,
@@ -23,14 +26,11 @@ from .distributions import (
     make_posterior,
     unbound_log_scale,
 )
-from .draws import RowDraws
-from .exceptions import CollapseWarning, warn
-from .inputs import check_bool
-from .networks import apply, draw_masks, own_layers
-from .randomness import global_generator_for, make_generator
-from .rows import N_DENSE, chunks_of, principal_components, scatter
-from .streams import N_STORED_CODES, join_moments, moments_of
-from .surroundings import torch_as_usual
+from ..nn.networks import apply, draw_masks, own_layers
+from ..nn.score_draws import RowDraws
+from ..training.randomness import global_generator_for, make_generator
+from ..training.torch_settings import torch_as_usual
+from .autoencoder import AutoencoderModule
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior

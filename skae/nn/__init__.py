@@ -1,0 +1,1 @@
+"""Networks, distributions and the rest of the mathematics in torch. Private."""

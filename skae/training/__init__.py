@@ -1,0 +1,1 @@
+"""Training: the engine around skorch, optimizers, randomness, threads. Private."""

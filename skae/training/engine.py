@@ -16,18 +16,18 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import repeating
-from .graphs import Graphs
-from .interrupts import is_on_purpose, is_second
-from .listeners import (
+from ..fast import repeater
+from ..fast.cpu import Replay
+from ..fast.cuda import Graphs
+from .callbacks import (
     Table,
     check_is_recorded,
     check_validation_is_there,
     tell_number_of_batches,
 )
+from .interrupts import is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
 from .randomness import global_generator_for
-from .replay import Replay
 from .threads import reconsider_threads
 
 RUN_STEPS = 64  # steps taken in one call, where that is possible
@@ -413,7 +413,7 @@ class Engine(NeuralNet):
     def _is_foreign(self):
         """Whether there is code in the module of which nothing is known."""
         draws = getattr(self.module_, "draws_globally", False)
-        return draws or not repeating.is_repeatable(self.module_)
+        return draws or not repeater.is_repeatable(self.module_)
 
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
@@ -580,7 +580,7 @@ class Engine(NeuralNet):
         if self._is_foreign() or closure or norms or self._per_batch_callbacks:
             return None
         n_times = collections.Counter(sizes)
-        frequent = {size for size, n in n_times.items() if n * epochs >= repeating.WORTH}
+        frequent = {size for size, n in n_times.items() if n * epochs >= repeater.WORTH}
         kind = {"cpu": Replay, "cuda": Graphs}.get(self.flat_.device.type)
         return None if kind is None else kind(self, frequent)
 

@@ -30,9 +30,9 @@ from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
 from skae import AdversarialAutoencoder, Autoencoder
-from skae.adversarial import MixturePrior, draw_standard
-from skae.engine import SCHEDULES
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
+from skae.models.adversarial import MixturePrior, draw_standard
+from skae.training.engine import SCHEDULES
 
 N_HELD_OUT = 500
 

@@ -21,7 +21,7 @@ import torch
 from sklearn.base import clone
 from speed import WORKLOADS, estimator_of, make_data
 
-from skae import repeating
+from skae.fast import repeater
 
 OBJECTIVES = (
     "Autoencoder",
@@ -49,7 +49,7 @@ def timed(function, device):
 
 
 def fit(estimator, X, path):
-    repeating.WORTH = 0 if path == "repeated" else 10**12
+    repeater.WORTH = 0 if path == "repeated" else 10**12
     return clone(estimator).fit(X)
 
 

@@ -101,7 +101,7 @@ def plain_sequential(workload, X, epochs):
 
 
 def plain_module(objective, workload, X, epochs):
-    from skae.randomness import make_generators
+    from skae.training.randomness import make_generators
 
     generators = make_generators(0)
     estimator = estimator_of(objective, workload, epochs)

@@ -20,9 +20,9 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.preprocessing import scale
 
 from skae import Autoencoder
+from skae.data.rows import Units, make_rows, to_scale, weighted_moments
+from skae.data.streams import keep_watch, start_watch
 from skae.exceptions import StreamWarning
-from skae.rows import Units, make_rows, to_scale, weighted_moments
-from skae.streams import keep_watch, start_watch
 
 SIZES = (10, 20, 50, 200)
 

@@ -12,7 +12,8 @@ import argparse
 import numpy as np
 from sklearn.datasets import load_digits, load_iris, make_swiss_roll
 
-from skae import Autoencoder, streams
+from skae import Autoencoder
+from skae.data import streams
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 
 HORIZONS = (300, 1000, 2000, 5000, 20000)

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/threads.py [--pairs-only]
 
-`SMALL_WORK` in `skae/threads.py` comes from the first table: multiply-adds of one step (rows x
-parameters), and the time of a fit on all threads relative to one. The second table is the time of
-two processes that fit at once, relative to one alone: 1 where each has a core of its own, 2 where
-they share one.
+`SMALL_WORK` in `skae/training/threads.py` comes from the first table: multiply-adds of one step
+(rows x parameters), and the time of a fit on all threads relative to one. The second table is the
+time of two processes that fit at once, relative to one alone: 1 where each has a core of its own,
+2 where they share one.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 import numpy as np
 import torch
 
-import skae.threads
+import skae.training.threads
 from skae import GLGAE, Autoencoder
 
 # batch, features, hidden units
@@ -60,7 +60,7 @@ class Fixed:
 
 def seconds(X, batch_size, width, n_threads):
     """Return the time of a fit, and its rows x parameters per step."""
-    skae.threads._governor = Fixed(n_threads)
+    skae.training.threads._governor = Fixed(n_threads)
     ae = make_autoencoder(batch_size, width, 2)
     start = time.perf_counter()
     ae.fit(X)
@@ -70,7 +70,7 @@ def seconds(X, batch_size, width, n_threads):
 def sizes():
     """Print the time on all threads relative to one, by the size of a step."""
     torch.set_num_threads(os.cpu_count())
-    skae.threads.SMALL_WORK = 0
+    skae.training.threads.SMALL_WORK = 0
     print(f"{'batch':>6}{'features':>9}{'width':>6}{'work':>12}{'all / one':>11}")
     for batch_size, n_features, width in SHAPES:
         X, ratios = make_data(10000, n_features), []

@@ -2,24 +2,24 @@
 
     python tests/benchmarks/wide_codes.py
 
-`WIDE` in `skae/sparse.py`, the ratio of units to active units from which only what is active is
-multiplied, comes from here.
+`WIDE` in `skae/models/sparse.py`, the ratio of units to active units from which only what is
+active is multiplied, comes from here.
 """
 
 import time
 
 import torch
 
-import skae.sparse
-from skae.networks import MLP
-from skae.sparse import SparseModule
+import skae.models.sparse
+from skae.models.sparse import SparseModule
+from skae.nn.networks import MLP
 
 SHAPES = [(64, 1024, 16), (64, 4096, 16), (784, 1024, 32), (784, 4096, 32), (784, 16384, 32)]
 
 
 def seconds_per_step(n_features, n_components, n_active, wide, n_steps=5):
     """Return the time of forward and backward of a batch of 256 rows."""
-    skae.sparse.WIDE = 0 if wide else 10**9
+    skae.models.sparse.WIDE = 0 if wide else 10**9
     generator = torch.Generator().manual_seed(0)
     module = SparseModule(
         MLP(n_features, (), n_components, generator=generator),
