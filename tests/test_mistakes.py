@@ -68,6 +68,7 @@ NAMES = {
     "aae": _fitted(skae.AdversarialAutoencoder),
     "glgae": _fitted(skae.GLGAE),
     "cvae": _quick(skae.ConditionalVAE)().fit(X, condition=y),
+    "plain": _quick(skae.ConditionalVAE)().fit(X),
     "columns": _quick(skae.ConditionalVAE)(condition_features=["a"]).fit(frame),
 }
 
@@ -318,14 +319,14 @@ MISTAKES = {
             "condition_features",
             "condition",
         ),
-        ("columns.sample(3)", "condition"),
+        ("columns.sample(3)", "condition=", "condition_features=['a']"),
         (
             "ConditionalVAE(conditional_prior='gaussian').fit(X, condition=y)",
             "conditional_prior",
             "'gaussian'",
             "'learned'",
         ),
-        ("ConditionalVAE().fit(X).sample(3, condition=1)", "condition", "fit"),
+        ("plain.sample(3, condition=1)", "condition=", "not passed to fit", "y"),
         (
             "make_pipeline(StandardScaler(), ConditionalVAE()).fit(X, condition=y)",
             "condition",

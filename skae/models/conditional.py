@@ -663,7 +663,7 @@ class ConditionalVAE(VAE):
                     "without a condition, and one was given: condition= was not passed to fit, "
                     "which ignores y. Fit with condition=, or leave it out here."
                     if kind == "none"
-                    else f"with a condition, and none was given: pass condition={self._wanted()}."
+                    else f"with a condition, and none was given: pass condition=, {self._wanted()}."
                 )
             )
         if kind == "none":
@@ -680,11 +680,10 @@ class ConditionalVAE(VAE):
         """Return what a condition of this model looks like, in words."""
         if self._condition_kind == "labels":
             shown = ", ".join(map(repr, self.condition_classes_[:5].tolist()))
-            return f"labels such as {shown}, one for each row"
-        columns = f"{self._n_conditions} columns of numbers, a row for each row"
+            return f"labels such as {shown}"
         if self._condition_kind == "columns":
-            return f"the values of condition_features={self.condition_features!r}, {columns}"
-        return columns
+            return f"an array of the values of condition_features={self.condition_features!r}"
+        return f"an array with {self._n_conditions} columns of numbers"
 
     def _encode_labels(self, condition):
         labels, classes = check_labels(condition), self.condition_classes_
