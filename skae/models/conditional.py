@@ -657,15 +657,13 @@ class ConditionalVAE(VAE):
         """Return the condition of n rows as numbers, (n, n_conditions), checked."""
         kind = self._condition_kind
         if (condition is None) != (kind == "none"):
-            raise ValueError(
-                f"This {type(self).__name__} was fitted "
-                + (
-                    "without a condition, and one was given: condition= was not passed to fit, "
-                    "which ignores y. Fit with condition=, or leave it out here."
-                    if kind == "none"
-                    else f"with a condition, and none was given: pass condition=, {self._wanted()}."
-                )
+            said = (
+                "without a condition, and one was given: condition= was not passed to fit, which "
+                "ignores y. Fit with condition=, or leave it out here."
+                if kind == "none"
+                else f"with a condition, and none was given: pass condition=, {self._wanted()}."
             )
+            raise ValueError(f"This {type(self).__name__} was fitted {said}")
         if kind == "none":
             return np.empty((n, 0), dtype)
         if kind == "labels":
