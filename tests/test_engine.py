@@ -18,7 +18,7 @@ from skorch.callbacks import (
 )
 
 from skae import Autoencoder
-from skae.data.rows import ResidentRows
+from skae.data.moments import ResidentRows
 from skae.training import engine
 from skae.training.engine import Batches
 from skae.training.randomness import make_generator

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 
 import skae
 from skae import GLGAE, ConditionalVAE, exceptions
-from skae.data.rows import tell_apart
+from skae.data.moments import tell_apart
 from skae.estimator.mixture import fit_mixture
 
 X = load_iris().data

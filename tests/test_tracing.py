@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder
-from skae.data.rows import ResidentRows
+from skae.data.moments import ResidentRows
 from skae.fast import cpu, record, repeater
 from skae.models.autoencoder import AutoencoderModule
 from skae.nn.networks import MLP

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
 from skae import GLGAE, Autoencoder, ConditionalVAE
-from skae.data.rows import Units, to_scale, weighted_moments
+from skae.data.moments import Units, to_scale, weighted_moments
 
 X = load_iris().data
 rng = np.random.default_rng(0)

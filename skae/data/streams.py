@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.special import gammaincinv
 
 from ..exceptions import StreamWarning, warn
-from .rows import chunks_of
+from .moments import chunks_of
 
 N_STORED_CODES = 10000  # training codes kept for `sample`
 

@@ -15,7 +15,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import warn_of_targets
-from ..data.rows import (
+from ..data.moments import (
     Chosen,
     Units,
     check_magnitude,

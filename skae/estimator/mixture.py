@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from ..data.rows import tell_apart
+from ..data.moments import tell_apart
 from ..training.randomness import make_random_state
 
 SIZES = (1, 2, 5, 10, 20)

@@ -8,7 +8,7 @@ from torch import nn
 from .._sklearn import StrOptions, fit_context
 from ..data.conditions import check_labels, check_numbers
 from ..data.inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
-from ..data.rows import (
+from ..data.moments import (
     N_DENSE,
     Beside,
     Columns,

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool, warn_of_targets
-from ..data.rows import (
+from ..data.moments import (
     Units,
     check_magnitude,
     chunk_to_tensor,

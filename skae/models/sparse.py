@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
-from ..data.rows import CHUNK, iter_chunks
+from ..data.moments import CHUNK, iter_chunks
 from ..data.streams import N_STORED_CODES
 from ..estimator.base import BaseAutoencoder
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn

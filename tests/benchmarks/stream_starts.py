@@ -20,7 +20,7 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.preprocessing import scale
 
 from skae import Autoencoder
-from skae.data.rows import Units, make_rows, to_scale, weighted_moments
+from skae.data.moments import Units, make_rows, to_scale, weighted_moments
 from skae.data.streams import keep_watch, start_watch
 from skae.exceptions import StreamWarning
 
