@@ -15,17 +15,11 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import warn_of_targets
-from ..data.moments import (
-    Chosen,
-    Units,
-    check_magnitude,
-    chunk_size,
-    make_rows,
-    principal_components,
-    to_scale,
-    weighted_moments,
-)
+from ..data.moments import principal_components, weighted_moments
+from ..data.sources import make_source
 from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
+from ..data.tables import SomeRows, chunk_size
+from ..data.units import Units, check_magnitude, to_scale
 from ..data.weights import check_weights
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from ..metrics import explained_share
@@ -428,7 +422,7 @@ class BaseAutoencoder(BaseCodec):
         batch_size = self._get_batch_size(n)
         n_parameters = net.flat_.numel()
         with threads_for(min(n, batch_size) * n_parameters):
-            rows = make_rows(X, self._units, net.flat_.dtype, torch.device(self.device_))
+            rows = make_source(X, self._units, net.flat_.dtype, torch.device(self.device_))
             w = self._to_weights(weights)
             start = None if self._is_resumed else self._start_at_pca(rows, w)
             if self._is_resumed and self._shifted:
@@ -646,7 +640,7 @@ class BaseAutoencoder(BaseCodec):
     def _choose_rows(self, X, n_chosen):
         """Return at most `n_chosen` training rows, at random, in their order."""
         order = make_random_state(self._seed, "sample").permutation(X.shape[0])
-        return Chosen(X, np.sort(order[:n_chosen]))
+        return SomeRows(X, np.sort(order[:n_chosen]))
 
     # What a fitted model does
 

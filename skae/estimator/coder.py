@@ -23,7 +23,7 @@ from ..data.inputs import (
     text_columns,
     to_array,
 )
-from ..data.moments import chunk_size, chunk_to_tensor, iter_chunks
+from ..data.tables import chunk_size, chunk_to_tensor, iter_chunks
 from ..data.weights import check_weights
 from ..exceptions import VersionWarning, warn
 from ..training.randomness import draw_seed

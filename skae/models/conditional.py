@@ -8,17 +8,10 @@ from torch import nn
 from .._sklearn import StrOptions, fit_context
 from ..data.conditions import check_labels, check_numbers
 from ..data.inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
-from ..data.moments import (
-    N_DENSE,
-    Beside,
-    Columns,
-    Units,
-    chunk_to_tensor,
-    chunks_of,
-    to_scale,
-    weighted_moments,
-)
+from ..data.moments import N_DENSE, weighted_moments
 from ..data.streams import N_STORED_CODES
+from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
+from ..data.units import Units, to_scale
 from ..estimator.base import has_no_early_stopping
 from ..exceptions import ParameterWarning, warn
 from ..nn.distributions import Gaussian, make_posterior
@@ -123,7 +116,7 @@ class Residuals:
 
     Parameters
     ----------
-    rows : ResidentRows or HostRows
+    rows : RowsOnDevice or RowsOnHost
         x and c side by side.
     slopes : tensor of shape (n_features, n_conditions)
         A.
@@ -579,7 +572,7 @@ class ConditionalVAE(VAE):
         if self.condition_features is None:
             super()._check_reach(X)
             return
-        modelled = Columns(X, self._find_columns()[0])
+        modelled = SomeColumns(X, self._find_columns()[0])
         if not self._reaches_everything():
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
@@ -603,9 +596,9 @@ class ConditionalVAE(VAE):
                     "condition is given beside condition_features, which have it in X already. "
                     "Leave one of them out."
                 )
-            return Beside(*(Columns(X, index) for index in self._columns))
+            return SideBySide(*(SomeColumns(X, index) for index in self._columns))
         C = self._encode_condition(condition, X.shape[0], X.dtype)
-        return Beside(X, C) if C.shape[1] else X
+        return SideBySide(X, C) if C.shape[1] else X
 
     def _learn_condition(self, X, condition):
         """Learn what kind of condition it is, and which labels there are."""
@@ -696,7 +689,7 @@ class ConditionalVAE(VAE):
     # Units, networks and their start
 
     def _learn_units(self, X, weights):
-        C = X.right if isinstance(X, Beside) else None
+        C = X.right if isinstance(X, SideBySide) else None
         self._condition_mean = np.zeros(self._n_conditions)
         self._condition_scale = np.ones(self._n_conditions)
         if self._condition_kind in ("numbers", "columns"):

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions
-from ..data.moments import chunks_of
+from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import own_layers

@@ -13,18 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool, warn_of_targets
-from ..data.moments import (
-    Units,
-    check_magnitude,
-    chunk_to_tensor,
-    chunks_of,
-    make_rows,
-    principal_components,
-    tell_apart,
-    to_scale,
-    weighted_moments,
-)
+from ..data.moments import principal_components, weighted_moments
+from ..data.sources import make_source
 from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
+from ..data.tables import chunk_to_tensor, chunks_of, distinct_rows
+from ..data.units import Units, check_magnitude, to_scale
 from ..estimator.coder import BaseCodec, check_device, is_available
 from ..estimator.parameters import check_shape_is_kept, warn_of_ignored
 from ..nn.nodes import OBJECTIVES
@@ -428,7 +421,7 @@ class GLGAE(BaseCodec):
     def _to_rows(self, X, weights):
         device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
         weights = np.ones(X.shape[0]) if weights is None else weights
-        rows = make_rows(X, self._units, dtype, device)
+        rows = make_source(X, self._units, dtype, device)
         return rows, torch.from_numpy(weights).to(device, dtype)
 
     # First places of the nodes
@@ -809,7 +802,7 @@ def _cluster_centres(X, weights, n_clusters, random_state):
     Where fewer rows differ than there are centres, these rows are the solution: some are repeated.
     """
     n_clusters, weighty = min(n_clusters, len(X)), X[weights > 0]
-    different = weighty[tell_apart(weighty)]
+    different = weighty[distinct_rows(weighty)]
     if len(different) < n_clusters:
         return np.resize(different, (n_clusters, X.shape[1]))
     kmeans = KMeans(n_clusters, n_init=1, random_state=random_state)

@@ -11,8 +11,8 @@ from skorch.callbacks import Callback
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
-from ..data.moments import CHUNK, iter_chunks
 from ..data.streams import N_STORED_CODES
+from ..data.tables import CHUNK, iter_chunks
 from ..estimator.base import BaseAutoencoder
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.networks import ACTIVATIONS, own_layers

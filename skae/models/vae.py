@@ -11,8 +11,9 @@ from torch import nn
 
 from .._sklearn import Interval, StrOptions
 from ..data.inputs import check_bool
-from ..data.moments import N_DENSE, chunks_of, principal_components, scatter
+from ..data.moments import N_DENSE, principal_components, scatter
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
+from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..exceptions import CollapseWarning, warn
 from ..nn import linear_gaussian
