@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from .estimator.wrapped import check_has, where_inside
+from ..estimator.wrapped import check_has, where_inside
 from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
 
 __all__ = [
@@ -173,8 +173,8 @@ class LossCurveDisplay:
 
 
 def _check_has_losses(estimator):
-    from .estimator.base import BaseAutoencoder
-    from .models.glgae import GLGAE
+    from ..estimator.base import BaseAutoencoder
+    from ..models.glgae import GLGAE
 
     def has_losses(step):
         return isinstance(step, BaseAutoencoder)
