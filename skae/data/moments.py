@@ -79,6 +79,14 @@ def root_mean_square(values):
     return unit * np.sqrt(np.square(values / unit).mean())
 
 
+def row_norms(x):
+    """Return the length of each row in double precision, whatever the size of its numbers."""
+    x = x.double()
+    largest = x.abs().amax(dim=1, keepdim=True)
+    unit = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
+    return (x / unit).square().sum(dim=1).sqrt() * unit[:, 0]
+
+
 def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=N_DENSE):
     """Return the leading principal directions of the rows in the network's units.
 
