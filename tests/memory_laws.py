@@ -109,9 +109,11 @@ def test_conditions_are_put_beside_rows_batch_by_batch(kind, X):
 SCRIPT = """
     import resource
     import numpy as np
-    from skae import Autoencoder, repeating, rows
+    from skae import Autoencoder
+    from skae.data import sources
+    from skae.fast import repeater
 
-    rows.HOST_BYTES = 2**26
+    sources.HOST_BYTES = 2**26
     X = np.load({path!r}, mmap_mode="r")
     model = Autoencoder(2, hidden_layer_sizes=8, batch_size=1000, random_state=0)
     model.set_params(max_iter=1 + repeater.WORTH // 5).fit(X[:5000])

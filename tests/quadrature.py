@@ -25,7 +25,7 @@ def log_likelihood(model, X, condition=None):
 def _beside(model, X, condition):
     if condition is None:
         return X
-    return model._arrange(X, reset=False, condition=[condition] * len(X))[:]
+    return model._to_table(X, reset=False, condition=[condition] * len(X))[:]
 
 
 def check_bounds(model, exact, score, n_seeds=20):

@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import Autoencoder
-from skae.data import rows
+from skae.data import sources
 from skae.metrics import explained_variance
 
 
@@ -284,7 +284,7 @@ def hasty_encoder(n_in, n_out):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("scaling", [None, "global"])
 def test_a_network_that_writes_into_its_input_spares_the_user_s(dtype, scaling, monkeypatch):
-    monkeypatch.setattr(rows, "ZERO_COPY_BYTES", 0)
+    monkeypatch.setattr(sources, "ZERO_COPY_BYTES", 0)
     data = load_iris().data.astype(dtype) - 3
     kept = data.copy()
     settings = {"encoder": hasty_encoder, "scaling": scaling, "early_stopping": True}

@@ -307,13 +307,13 @@ def test_sparse_equals_dense(estimator):
 @every_class
 def test_sources_of_batches_are_equal(estimator, tmp_path, monkeypatch):
     """Resident, shared with numpy, and read from disk batch by batch."""
-    import skae.data.rows
+    import skae.data.sources
 
     data = X.astype(np.float32)
     once = codes_of_a_fit(estimator, data)
-    monkeypatch.setattr(skae.data.rows, "ZERO_COPY_BYTES", 0)
+    monkeypatch.setattr(skae.data.sources, "ZERO_COPY_BYTES", 0)
     np.testing.assert_array_equal(codes_of_a_fit(estimator, data), once)
-    monkeypatch.setattr(skae.data.rows, "HOST_BYTES", 0)
+    monkeypatch.setattr(skae.data.sources, "HOST_BYTES", 0)
     np.testing.assert_array_equal(codes_of_a_fit(estimator, memmap(data, tmp_path, "r")), once)
 
 

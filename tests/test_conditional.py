@@ -105,7 +105,7 @@ def test_the_score_of_a_row_is_its_own():
 def test_the_draws_of_a_row_follow_from_its_condition_too():
     X = np.repeat(iris[:1], 3, axis=0)
     cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)
-    XC = torch.from_numpy(cvae._arrange(X, reset=False, condition=[0, 1, 2])[:])
+    XC = torch.from_numpy(cvae._to_table(X, reset=False, condition=[0, 1, 2])[:])
     digits = cvae._make_draws(1, XC.shape[1]).hash(XC)
     assert all(len(column.unique()) == 3 for column in digits.T)
 

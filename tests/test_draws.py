@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from skae.data.rows import Units
+from skae.data.units import Units
 from skae.nn.score_draws import BITS, GAMMA, RowDraws, mix
 
 

@@ -18,7 +18,7 @@ from skorch.callbacks import (
 )
 
 from skae import Autoencoder
-from skae.data.rows import ResidentRows
+from skae.data.sources import RowsOnDevice
 from skae.training import engine
 from skae.training.engine import Batches
 from skae.training.randomness import make_generator
@@ -27,7 +27,7 @@ X = load_iris().data
 
 
 def batches(n, size, generator=None, index=None):
-    rows = ResidentRows(torch.arange(float(n))[:, None], None, torch.float32)
+    rows = RowsOnDevice(torch.arange(float(n))[:, None], None, torch.float32)
     return Batches(rows, None, size, index, generator)
 
 

@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 
 import skae
 from skae import GLGAE, ConditionalVAE, exceptions
-from skae.data.rows import tell_apart
+from skae.data.tables import distinct_rows
 from skae.estimator.mixture import fit_mixture
 
 X = load_iris().data
@@ -73,9 +73,9 @@ def test_mixtures_of_few_different_codes(k, scale, n_different):
 
 
 def test_rows_that_rounding_tells_apart():
-    assert tell_apart(np.zeros((5, 2))).tolist() == [0]
-    assert tell_apart(np.array([[1.0, 2], [1, 2 + 1e-15], [3, 4], [1, 2]])).tolist() == [0, 2]
-    assert len(tell_apart(X.astype(np.float32))) == len(np.unique(X, axis=0))
+    assert distinct_rows(np.zeros((5, 2))).tolist() == [0]
+    assert distinct_rows(np.array([[1.0, 2], [1, 2 + 1e-15], [3, 4], [1, 2]])).tolist() == [0, 2]
+    assert len(distinct_rows(X.astype(np.float32))) == len(np.unique(X, axis=0))
 
 
 def test_few_rows_are_the_centres_themselves():

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder
-from skae.data.rows import ResidentRows
+from skae.data.sources import RowsOnDevice
 from skae.fast import cpu, record, repeater
 from skae.models.autoencoder import AutoencoderModule
 from skae.nn.networks import MLP
@@ -448,7 +448,7 @@ def trained(make_module, path, monkeypatch, n_epochs=6):
     Timed.times = itertools.cycle(range(7))
     net = Engine(make_module(*networks), lr=0.01, generators=generators).initialize()
     rows = torch.as_tensor(X, dtype=torch.float32)
-    rows = ResidentRows(rows - rows.mean(dim=0), None, torch.float32)
+    rows = RowsOnDevice(rows - rows.mean(dim=0), None, torch.float32)
     return net.train(Batches(rows, None, 16, generator=generators["shuffling"]), None, n_epochs)
 
 

@@ -11,7 +11,8 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
 from skae import GLGAE, Autoencoder, ConditionalVAE
-from skae.data.rows import Units, to_scale, weighted_moments
+from skae.data.moments import weighted_moments
+from skae.data.units import Units, to_scale
 
 X = load_iris().data
 rng = np.random.default_rng(0)

@@ -4,9 +4,6 @@ import math
 import sys
 
 import numpy as np
-from scipy import sparse
-
-from ..exceptions import ParameterWarning, warn
 
 
 def to_array(X):
@@ -51,20 +48,6 @@ def check_is_real_table(X, name):
             f"{name} must have two dimensions, a row for each sample. Got {len(shape)} "
             f"dimensions, the shape {shape}, instead: {array}.reshape(len({name}), -1) "
             f"makes it {flat}."
-        )
-
-
-def warn_of_targets(X, y):
-    """Warn where y is a table like X and yet another, as clean rows beside noisy ones are."""
-    if y is None or y is X or len(shape_of(y)) != 2 or shape_of(y) != shape_of(X):
-        return
-    X, y = (A.toarray() if sparse.issparse(A) else np.asarray(to_array(A)) for A in (X, y))
-    if not np.array_equal(X, y):
-        warn(
-            "y is ignored, and it looks like targets for the rows of X. Autoencoders learn to "
-            "give X back: fit on the rows that shall come out. DenoisingAutoencoder adds the "
-            "noise itself.",
-            ParameterWarning,
         )
 
 

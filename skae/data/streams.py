@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.special import gammaincinv
 
 from ..exceptions import StreamWarning, warn
-from .rows import chunks_of
+from .tables import chunks_of
 
 N_STORED_CODES = 10000  # training codes kept for `sample`
 
@@ -48,7 +48,7 @@ def keep_watch(state, rows, weights, n_features):
     state : tuple of float
         The mean square above which a row is far, the number of recent rows and that of far ones.
         Empty once there has been a warning, or where nothing is known of the first call.
-    rows : ResidentRows or HostRows
+    rows : RowsOnDevice or RowsOnHost
         In the network's units, the features first.
     weights : tensor of shape (n_samples,) or None
         Rows without weight do not count.

@@ -25,3 +25,9 @@ def check_weights(sample_weight, X, **options):
     if abs(exponent) <= LARGEST_EXPONENT:
         return weights
     return np.ldexp(weights, -exponent)
+
+
+def weighted_mean(values, sample_weight):
+    """Return the mean of one value for each row; the weights are checked, None is one for each."""
+    weights = check_weights(sample_weight, values[:, None])
+    return float(np.average(values, weights=weights))

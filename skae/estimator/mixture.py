@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from ..data.rows import tell_apart
+from ..data.tables import distinct_rows
 from ..training.randomness import make_random_state
 
 SIZES = (1, 2, 5, 10, 20)
@@ -27,7 +27,7 @@ def fit_mixture(codes, seed):
         ``weights``, ``means`` and ``covariances``.
     """
     Z, least = codes.astype(np.float64), codes.shape[1] + 1
-    n_different = len(tell_apart(codes))
+    n_different = len(distinct_rows(codes))
     noise = 1e-10 * max(1.0, np.abs(Z).max())
     fitted = [
         GaussianMixture(

@@ -15,6 +15,7 @@ from skorch.callbacks import LRScheduler
 
 from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
+from .choices import has_linear_path, reaches_everything
 
 # Names mean the same in every class that has them.
 SHAPING = frozenset(
@@ -198,12 +199,12 @@ NEEDS = (
     Need(
         ("alpha", "linear_path"),
         "hidden layers, or linear_path=False",
-        lambda e: e.alpha == 0 or _has_hidden_layers(e) or not e._has_linear_path(),
+        lambda e: e.alpha == 0 or _has_hidden_layers(e) or not has_linear_path(e),
     ),
     Need(
         ("scaling", "likelihood"),
         "likelihood='gaussian' and an output_activation that reaches all numbers",
-        lambda e: e.scaling is None or e._reaches_everything(),
+        lambda e: e.scaling is None or reaches_everything(e),
     ),
     Need(
         ("learning_rate", "callbacks"),

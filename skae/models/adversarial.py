@@ -10,6 +10,10 @@ from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
 from ..estimator.base import BaseAutoencoder
+from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
+from ..estimator.inference import map_rows
+from ..estimator.networks import make_network
+from ..estimator.sampling import seed_for_samples
 from ..nn.distributions import make_posterior
 from ..nn.networks import MLP, apply
 from ..training.randomness import (
@@ -504,7 +508,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.tied_weights and self._has_linear_path():
+        if self.tied_weights and has_linear_path(self):
             raise ValueError(
                 "linear_path=True needs tied_weights=False: it starts at codes with the "
                 "covariance of the prior, which the transposed weights do not undo."
@@ -535,9 +539,9 @@ class AdversarialAutoencoder(BaseAutoencoder):
     def _make_networks(self, n_features, generator):
         if self.encoder_type == "deterministic":
             return super()._make_networks(n_features, generator)
-        k, sizes = self.n_components, self._get_hidden_layer_sizes()
-        encoder = self._make_network("encoder", n_features, sizes, 2 * k, generator)
-        return encoder, self._make_network("decoder", k, sizes[::-1], n_features, generator)
+        k, sizes = self.n_components, hidden_layer_sizes_of(self)
+        encoder = make_network(self, "encoder", n_features, sizes, 2 * k, generator)
+        return encoder, make_network(self, "decoder", k, sizes[::-1], n_features, generator)
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
@@ -558,9 +562,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
     # The start, better as a reconstruction, knows nothing of the prior.
     _keeps_the_better = False
 
-    def _remember(self, X, streaming=False):
-        """Keep no codes: new ones are drawn from the prior."""
-
     def prior_log_odds(self, X):
         r"""Return the discriminator's verdict on each row: the log-odds that its code is a draw.
 
@@ -578,7 +579,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
             For the code that `transform` returns.
         """
         X = self._check_X(X)
-        return self._map_rows(X, X.dtype, lambda m, x: m.log_odds(self._encode_batch(m, x)))
+        return map_rows(self, X, X.dtype, lambda m, x: m.log_odds(self._encode_batch(m, x)))
 
     def sample_prior(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior.
@@ -597,7 +598,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         Z : ndarray of shape (n_samples, n_components)
             An array whatever `set_output` asks for.
         """
-        seed = self._seed_for_samples(n_samples, random_state)
+        seed = seed_for_samples(self, n_samples, random_state)
         generator = make_generator(seed, "sample")
         with torch_as_usual(), global_generator_for(self.module_, generator):
             draws = self.module_.draw_prior(n_samples, generator)

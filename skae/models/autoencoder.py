@@ -3,6 +3,7 @@
 from torch import nn
 
 from ..estimator.base import BaseAutoencoder
+from ..estimator.sampling import SamplesFromCodes
 from ..fast.repeater import is_repeatable
 from ..nn.distributions import LIKELIHOODS
 from ..nn.networks import (
@@ -108,7 +109,7 @@ class AutoencoderModule(nn.Module):
         return {"reconstruction": self.likelihood.loss(p, x)}
 
 
-class Autoencoder(BaseAutoencoder):
+class Autoencoder(SamplesFromCodes, BaseAutoencoder):
     r"""Autoencoder: a nonlinear relative of principal component analysis.
 
     An encoder f maps each row to a code of `n_components` numbers, a decoder g maps the code back,

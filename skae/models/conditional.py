@@ -7,19 +7,19 @@ from torch import nn
 
 from .._sklearn import StrOptions, fit_context
 from ..data.conditions import check_labels, check_numbers
-from ..data.inputs import check_bool, describe_columns, shape_of, to_array, warn_of_targets
-from ..data.rows import (
-    N_DENSE,
-    Beside,
-    Columns,
-    Units,
-    chunk_to_tensor,
-    chunks_of,
-    to_scale,
-    weighted_moments,
-)
+from ..data.inputs import check_bool, describe_columns, shape_of, to_array
+from ..data.moments import N_DENSE, weighted_moments
 from ..data.streams import N_STORED_CODES
+from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
+from ..data.units import Units, to_scale
+from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
+from ..estimator.choices import hidden_layer_sizes_of, reaches_everything
+from ..estimator.coder import points_between
+from ..estimator.inference import map_rows
+from ..estimator.sampling import choose_rows, seed_for_samples
+from ..estimator.start import start_mean_of
+from ..estimator.validation import check_codes, check_ends, warn_of_targets
 from ..exceptions import ParameterWarning, warn
 from ..nn.distributions import Gaussian, make_posterior
 from ..nn.networks import MLP
@@ -123,7 +123,7 @@ class Residuals:
 
     Parameters
     ----------
-    rows : ResidentRows or HostRows
+    rows : RowsOnDevice or RowsOnHost
         x and c side by side.
     slopes : tensor of shape (n_features, n_conditions)
         A.
@@ -564,7 +564,7 @@ class ConditionalVAE(VAE):
 
     # The condition
 
-    def _remark(self, n_features):
+    def _check_parameters_for(self, n_features):
         if self._condition_kind != "none":
             return
         warn(
@@ -579,20 +579,20 @@ class ConditionalVAE(VAE):
         if self.condition_features is None:
             super()._check_reach(X)
             return
-        modelled = Columns(X, self._find_columns()[0])
-        if not self._reaches_everything():
+        modelled = SomeColumns(X, self._find_columns()[0])
+        if not reaches_everything(self):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
-    def _explain_text(self, entries):
+    def _advise_on_text(self, entries):
         if self.condition_features is None:
-            return super()._explain_text(entries)
+            return super()._advise_on_text(entries)
         return (
             f"X must hold numbers, and {describe_columns(entries)}. Leave labels out of X, and "
             "pass them as condition= in place of condition_features."
         )
 
-    def _arrange(self, X, reset, condition=None):
+    def _to_table(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
         condition = to_array(condition)
         if reset:
@@ -603,9 +603,9 @@ class ConditionalVAE(VAE):
                     "condition is given beside condition_features, which have it in X already. "
                     "Leave one of them out."
                 )
-            return Beside(*(Columns(X, index) for index in self._columns))
+            return SideBySide(*(SomeColumns(X, index) for index in self._columns))
         C = self._encode_condition(condition, X.shape[0], X.dtype)
-        return Beside(X, C) if C.shape[1] else X
+        return SideBySide(X, C) if C.shape[1] else X
 
     def _learn_condition(self, X, condition):
         """Learn what kind of condition it is, and which labels there are."""
@@ -696,7 +696,7 @@ class ConditionalVAE(VAE):
     # Units, networks and their start
 
     def _learn_units(self, X, weights):
-        C = X.right if isinstance(X, Beside) else None
+        C = X.right if isinstance(X, SideBySide) else None
         self._condition_mean = np.zeros(self._n_conditions)
         self._condition_scale = np.ones(self._n_conditions)
         if self._condition_kind in ("numbers", "columns"):
@@ -726,33 +726,34 @@ class ConditionalVAE(VAE):
             return FittedPrior(k)
         if self.conditional_prior == "standard" or not self._n_conditions:
             return StandardPrior(k)
-        sizes = self._get_hidden_layer_sizes()
+        sizes = hidden_layer_sizes_of(self)
         network = MLP(
             self._n_conditions, sizes, 2 * k, activation=self.activation, generator=generator
         )
         return LearnedPrior(network, k)
 
-    @property
-    def _start_name(self):
-        name = super()._start_name
-        return f"linear regression on the condition, then {name}" if self._n_conditions else name
+    def _describe_start(self):
+        name, is_optimal = super()._describe_start()
+        if self._n_conditions:
+            name = f"linear regression on the condition, then {name}"
+        return name, is_optimal
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         if self._n_conditions:
             n_features = len(self.mean_)
             slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
-            mean = self._get_start_mean()
+            mean = start_mean_of(self)
             if self._n_conditions <= N_DENSE:
                 slopes, mean = regress(rows, weights, n_features)
             rows = Residuals(rows, slopes)
         super()._start_at_linear_gaussian(rows, weights, generator, mean, slopes)
 
-    def _remember(self, X, streaming=False):
+    def _learn_from_codes(self, X, streaming=False):
         """Fit the Gaussian that stands for a prior, where there is none."""
-        super()._remember(X, streaming)
+        super()._learn_from_codes(X, streaming)
         if self.conditional_prior != "none":
             return
-        q = self._get_posterior(self._choose_rows(X, N_STORED_CODES))
+        q = self._get_posterior(choose_rows(X, N_STORED_CODES, self._seed))
         within, moments = q.covariance.double().mean(0).numpy(), self._code_moments
         if streaming:
             within = moments["share"] * self._within + (1 - moments["share"]) * within
@@ -762,7 +763,7 @@ class ConditionalVAE(VAE):
     # What a fitted model does
 
     def _check_rows(self, X, condition):
-        return self._arrange(self._check_X(X), reset=False, condition=condition)
+        return self._to_table(self._check_X(X), reset=False, condition=condition)
 
     def _reconstruct_batch(self, module, x):
         return self._units.leave(module.reconstruct(self._units.enter(x, x.dtype)))
@@ -809,9 +810,9 @@ class ConditionalVAE(VAE):
         X_original : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
-        Z = self._check_codes(X)
+        Z = check_codes(self, X)
         C = self._encode_condition(to_array(condition), Z.shape[0], Z.dtype)
-        return self._map_rows(Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
+        return map_rows(self, Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
 
     def _decode_batch(self, module, z, c):
         x = self._units.leave(module.decode(z, self._enter_condition(c)))
@@ -841,7 +842,7 @@ class ConditionalVAE(VAE):
         def reconstruct(module, x):
             return self._restore_columns(self._reconstruct_batch(module, x), module.split(x)[1])
 
-        return self._map_rows(XC, XC.dtype, reconstruct)
+        return map_rows(self, XC, XC.dtype, reconstruct)
 
     def reconstruction_error(self, X, *, condition=None):
         """Return the squared error of each row, summed over the features that are modelled.
@@ -864,7 +865,7 @@ class ConditionalVAE(VAE):
             x_hat = self._reconstruct_batch(module, x)
             return (module.split(x)[0] - x_hat.double()).square().sum(dim=1)
 
-        return self._map_rows(XC, XC.dtype, squared_error)
+        return map_rows(self, XC, XC.dtype, squared_error)
 
     def posterior(self, X, *, condition=None):
         """Return mean and covariance of q(z | x, c) for each row.
@@ -927,7 +928,7 @@ class ConditionalVAE(VAE):
         score : float
             In nats per row, in the units of X.
         """
-        return self._average(self.score_samples(X, condition=condition), sample_weight)
+        return weighted_mean(self.score_samples(X, condition=condition), sample_weight)
 
     def elbo_decomposition(self, X, *, condition=None):
         """Return what the evidence lower bound consists of, averaged over rows.
@@ -975,12 +976,12 @@ class ConditionalVAE(VAE):
             `n_samples` rows of the first condition come first.
         """
         check_bool(observation_noise, "observation_noise")
-        seed = self._seed_for_samples(n_samples, random_state)
+        seed = seed_for_samples(self, n_samples, random_state)
         C = self._encode_conditions_of_samples(condition)
         C = np.repeat(C, n_samples, axis=0)
         generator = make_generator(seed, "sample", self.device_)
-        return self._map_rows(
-            C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
+        return map_rows(
+            self, C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
         )
 
     def _encode_conditions_of_samples(self, condition):
@@ -1018,9 +1019,9 @@ class ConditionalVAE(VAE):
         X : ndarray of shape (n_steps, n_features)
             In the units of X; an array whatever `set_output` asks for.
         """
-        ends = self._check_ends(x0, x1, n_steps)
+        ends = check_ends(self, x0, x1, n_steps)
         rows = None if condition is None else [to_array(condition)] * n_steps
-        XC = self._arrange(ends, reset=False, condition=rows and rows[:2])
+        XC = self._to_table(ends, reset=False, condition=rows and rows[:2])
         if self._condition_kind == "columns":
             rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
-        return self.inverse_transform(self._between(self._encode(XC), n_steps), condition=rows)
+        return self.inverse_transform(points_between(self._encode(XC), n_steps), condition=rows)

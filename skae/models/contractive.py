@@ -8,6 +8,9 @@ from torch.func import vjp, vmap
 
 from .._sklearn import Interval, StrOptions
 from ..estimator.base import BaseAutoencoder
+from ..estimator.choices import n_components_of
+from ..estimator.inference import map_rows
+from ..estimator.sampling import SamplesFromCodes
 from ..exceptions import ParameterWarning, warn
 from ..nn.networks import is_ours, own_layers
 from ..training.randomness import seeded_global_generator
@@ -101,7 +104,7 @@ def _check_jacobian(module, n_features):
         ) from error
 
 
-class ContractiveAutoencoder(BaseAutoencoder):
+class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
     r"""Contractive autoencoder: the code is told to ignore small changes of the row.
 
     The reconstruction makes the code follow the directions in which data vary, the penalty on the
@@ -343,14 +346,13 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ):
         self._store(locals())
 
-    def _auto_n_components(self, n_features):
-        return 2 * n_features
+    _components_per_feature = 2
 
     def _linear_path_by_default(self):
         return False
 
-    def _remark(self, n_features):
-        if self.penalty == 0 or self._get_n_components(n_features) >= n_features:
+    def _check_parameters_for(self, n_features):
+        if self.penalty == 0 or n_components_of(self, n_features) >= n_features:
             return
         warn(
             f"A contractive code of n_components={self.n_components} is narrower than the "
@@ -362,7 +364,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
-        n_components = self._get_n_components(n_features)
+        n_components = n_components_of(self, n_features)
         estimate = self.penalty_estimate
         if estimate == "auto":
             estimate = "exact" if n_components <= EXACT_COMPONENTS else "stochastic"
@@ -392,7 +394,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
             Code per unit of X.
         """
         X = self._check_X(X)
-        return self._map_rows(X, X.dtype, self._jacobian_batch)
+        return map_rows(self, X, X.dtype, self._jacobian_batch)
 
     def _jacobian_batch(self, module, x):
         with torch.inference_mode(False):  # under which nothing is differentiated
@@ -439,5 +441,5 @@ class ContractiveAutoencoder(BaseAutoencoder):
             _, s, Vh = torch.linalg.svd(self._jacobian_batch(module, x), full_matrices=False)
             return torch.cat([Vh[:, :n_directions], s[:, :n_directions, None]], dim=2)
 
-        both = self._map_rows(X, X.dtype, right_singular_vectors)
+        both = map_rows(self, X, X.dtype, right_singular_vectors)
         return both[:, :, :-1], both[:, :, -1]

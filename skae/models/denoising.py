@@ -10,8 +10,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions
-from ..data.rows import chunks_of
+from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
+from ..estimator.choices import reach_of
+from ..estimator.inference import map_rows
+from ..estimator.persistence import with_fitted_params
+from ..estimator.sampling import SamplesFromCodes, seed_for_samples
+from ..estimator.start import start_at_pca
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import own_layers
 from ..training.randomness import global_generator_for, make_random_state
@@ -76,7 +81,7 @@ def _knows_the_score(estimator):
     return True
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
     r"""Denoising autoencoder: gives back the clean row when shown a corrupted one.
 
     At every step each row is corrupted afresh, and encoder and decoder learn to restore it [1]_:
@@ -328,9 +333,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ):
         self._store(locals())
 
-    def _auto_n_components(self, n_features):
-        return n_features
-
     def _check_parameters(self):
         super()._check_parameters()
         check_level(self.corruption, self.corruption_level)
@@ -346,23 +348,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
             **self._module_options(),
         )
 
-    def _start_at_pca(self, rows, weights):
+    def _start_networks(self, rows, weights):
         self.module_.corruption.start(rows.span(span) for span in chunks_of(rows))
-        return super()._start_at_pca(rows, weights)
+        if start_at_pca(self, rows, weights) is None:
+            return None
+        # Under the noise, as the loss of the end is measured.
+        return self.net_.weights(), self._loss_over(rows, weights)
 
-    def _start_loss(self, residual, rows, weights):
-        """Return the loss of the linear start under the noise, as the end's is measured."""
-        return self._loss_over(rows, weights)
-
-    @property
-    def _start_name(self):
-        is_wiener = self.corruption == "gaussian" and self._linear_path_by_default()
-        return (
-            "the best linear filter of the noise (Wiener's)" if is_wiener else super()._start_name
-        )
-
-    def _start_is_optimal(self):
-        return super()._start_is_optimal() and self.corruption == "gaussian"
+    def _describe_start(self):
+        name, is_optimal = super()._describe_start()
+        if self.corruption == "gaussian" and self._linear_path_by_default():
+            return "the best linear filter of the noise (Wiener's)", is_optimal
+        return name, is_optimal and self.corruption == "gaussian"
 
     # The chains of `sample` start from the moments of what these stand for.
     _n_stored_codes = 1000
@@ -402,7 +399,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         def field(module, x):
             return (self._reconstruct_batch(module, x) - x) / scale.to(x).square()
 
-        return self._map_rows(X, X.dtype, field)
+        return map_rows(self, X, X.dtype, field)
 
     def _positive_scale(self):
         check_is_fitted(self)
@@ -439,7 +436,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
-        seed = self._seed_for_samples(n_samples, random_state)
+        seed = seed_for_samples(self, n_samples, random_state)
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         generator = torch.Generator(self.device_).manual_seed(seed)
         restored = self._get_code_distribution()
@@ -454,7 +451,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                     x = _step_of_the_chain(module, x, noise, values)
             return self._units.leave(module.decode(module.encode(x)))
 
-        return self._map_rows(start, start.dtype, run)
+        return map_rows(self, start, start.dtype, run)
 
     def _describe_codes(self):
         """Return mean and a root of the covariance of restored rows, and how features vary."""
@@ -470,7 +467,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Return Gaussian rows with the mean and covariance of restored ones."""
         mix = random_state.normal(size=(n_samples, len(restored["root"])))
         start = restored["mean"] + mix @ restored["root"]
-        low, high = self._as_fitted()._reach()[0]
+        low, high = reach_of(with_fitted_params(self))[0]
         return np.clip(start, low, high).astype(self._X_dtype)
 
 

@@ -12,22 +12,21 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.inputs import check_bool, warn_of_targets
-from ..data.rows import (
-    Units,
-    check_magnitude,
-    chunk_to_tensor,
-    chunks_of,
-    make_rows,
-    principal_components,
-    tell_apart,
-    to_scale,
-    weighted_moments,
-)
+from ..data.inputs import check_bool
+from ..data.moments import principal_components, weighted_moments
+from ..data.sources import make_source
 from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
-from ..estimator.coder import BaseCodec, check_device, is_available
+from ..data.tables import chunk_to_tensor, chunks_of, distinct_rows
+from ..data.units import Units, check_magnitude, to_scale
+from ..data.weights import weighted_mean
+from ..estimator.coder import BaseCoder
+from ..estimator.inference import map_rows
 from ..estimator.parameters import check_shape_is_kept, warn_of_ignored
+from ..estimator.persistence import as_it_was_on_failure
+from ..estimator.sampling import seed_for_samples
+from ..estimator.validation import check_training_data, warn_of_targets
 from ..nn.nodes import OBJECTIVES
+from ..training.devices import check_device, is_available
 from ..training.progress import step_of, write
 from ..training.randomness import draw_seed, make_generator, make_random_state
 from ..training.threads import reconsider_threads, threads_for
@@ -41,7 +40,7 @@ MIN_ITER = 6  # before the objective may be called settled
 JITTER = 0.2  # of the codes that are decoded by `sample`, in units of the kernel's width
 
 
-class GLGAE(BaseCodec):
+class GLGAE(BaseCoder):
     r"""Gaussian latent generative autoencoder: a continuous map over a grid of nodes.
 
     Each of K nodes lies at :math:`A_k` among the data and at :math:`B_k` among the codes. A code z
@@ -307,8 +306,8 @@ class GLGAE(BaseCodec):
             other.
         """
         warn_of_targets(X, y)
-        with self._as_it_was_on_failure(), torch_as_usual():
-            X, weights = self._validate(X, sample_weight, reset=True, min_samples=2)
+        with as_it_was_on_failure(self), torch_as_usual():
+            X, weights = check_training_data(self, X, sample_weight, reset=True, min_samples=2)
             warn_of_ignored(self)
             rows, weights = self._start(X, weights)
             max_iter = self.max_iter or MAX_ITER[self.solver]
@@ -353,10 +352,10 @@ class GLGAE(BaseCodec):
         """
         resume = hasattr(self, "nodes_data_")
         least = 1 if resume else 2
-        with self._as_it_was_on_failure(), torch_as_usual():
+        with as_it_was_on_failure(self), torch_as_usual():
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
-            X, weights = self._validate(X, sample_weight, reset=not resume, min_samples=least)
+            X, weights = check_training_data(self, X, sample_weight, not resume, least)
             rows, weights = self._go_on(X, weights) if resume else self._start(X, weights)
             self._fit_online(rows, weights, n_epochs=1, streaming=resume)
         return self
@@ -428,7 +427,7 @@ class GLGAE(BaseCodec):
     def _to_rows(self, X, weights):
         device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
         weights = np.ones(X.shape[0]) if weights is None else weights
-        rows = make_rows(X, self._units, dtype, device)
+        rows = make_source(X, self._units, dtype, device)
         return rows, torch.from_numpy(weights).to(device, dtype)
 
     # First places of the nodes
@@ -643,7 +642,7 @@ class GLGAE(BaseCodec):
             raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
         function = self._marginal if kind == "marginal" else self._profile
         # In double precision: in single, the square of a distance of 1e20 is infinite.
-        return self._map_rows(X, np.float64, function) - self._log_volume()
+        return map_rows(self, X, np.float64, function) - self._log_volume()
 
     def _log_volume(self):
         """Return the logarithm of the volume that scaled units have in the units of X."""
@@ -682,7 +681,7 @@ class GLGAE(BaseCodec):
         score : float
             Nats per row, in the units of X.
         """
-        return self._average(self.score_samples(X), sample_weight)
+        return weighted_mean(self.score_samples(X), sample_weight)
 
     def responsibilities(self, X):
         r"""Return how likely each node has produced each row, given its code.
@@ -708,7 +707,7 @@ class GLGAE(BaseCodec):
             log_p = nodes.log_likelihood(x, nodes.prototypes())
             return (log_p + nodes.log_kernel(z)).softmax(dim=1)
 
-        return self._map_rows(X, X.dtype, posterior)
+        return map_rows(self, X, X.dtype, posterior)
 
     def predict_nodes(self, X):
         """Return the number of the most responsible node for each row.
@@ -749,7 +748,7 @@ class GLGAE(BaseCodec):
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         check_bool(observation_noise, "observation_noise")
-        seed = self._seed_for_samples(n_samples, random_state)
+        seed = seed_for_samples(self, n_samples, random_state)
         random_state = make_random_state(seed, "sample")
         if observation_noise and self._fitted_params["objective"] != "reconstruction":
             chosen = random_state.choice(self.n_nodes_, n_samples, p=self.node_weights_)
@@ -809,7 +808,7 @@ def _cluster_centres(X, weights, n_clusters, random_state):
     Where fewer rows differ than there are centres, these rows are the solution: some are repeated.
     """
     n_clusters, weighty = min(n_clusters, len(X)), X[weights > 0]
-    different = weighty[tell_apart(weighty)]
+    different = weighty[distinct_rows(weighty)]
     if len(different) < n_clusters:
         return np.resize(different, (n_clusters, X.shape[1]))
     kmeans = KMeans(n_clusters, n_init=1, random_state=random_state)

@@ -11,9 +11,12 @@ from skorch.callbacks import Callback
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
-from ..data.rows import CHUNK, iter_chunks
 from ..data.streams import N_STORED_CODES
+from ..data.tables import CHUNK, iter_chunks
 from ..estimator.base import BaseAutoencoder
+from ..estimator.choices import n_components_of
+from ..estimator.inference import iter_batches
+from ..estimator.sampling import SamplesFromCodes, add_to_stream
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.networks import ACTIVATIONS, own_layers
 from ..training.randomness import make_random_state
@@ -260,7 +263,7 @@ class Revival(Callback):
         return (x - module.decode(h))[chosen]
 
 
-class SparseAutoencoder(BaseAutoencoder):
+class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
     r"""Sparse autoencoder: each row is made of a few of many atoms.
 
     The code h = f(x) has more numbers than the data, as a rule, and few of them are different from
@@ -538,8 +541,7 @@ class SparseAutoencoder(BaseAutoencoder):
     ):
         self._store(locals())
 
-    def _auto_n_components(self, n_features):
-        return 2 * n_features
+    _components_per_feature = 2
 
     def _get_code_activation(self):
         if self.code_activation == "auto":
@@ -560,8 +562,8 @@ class SparseAutoencoder(BaseAutoencoder):
     def _get_n_active(self, n_features):
         return self.n_nonzero_coefs or max(1, n_features // 10)
 
-    def _remark(self, n_features):
-        n_components, n_active = self._get_n_components(n_features), self._get_n_active(n_features)
+    def _check_parameters_for(self, n_features):
+        n_components, n_active = n_components_of(self, n_features), self._get_n_active(n_features)
         if self.sparsity not in N_COEFS_KINDS or n_active < n_components:
             return
         if self.n_nonzero_coefs and n_active > n_components:
@@ -579,7 +581,7 @@ class SparseAutoencoder(BaseAutoencoder):
         encoder, decoder = self._make_networks(n_features, generator)
         if self.unit_norm and own_layers(decoder):
             decoder.unit_norm = True
-        n_components = self._get_n_components(n_features)
+        n_components = n_components_of(self, n_features)
         return SparseModule(
             encoder,
             decoder,
@@ -594,7 +596,7 @@ class SparseAutoencoder(BaseAutoencoder):
     def _make_callbacks(self):
         return [("revival", Revival(self.max_iter, self.revive)), *super()._make_callbacks()]
 
-    def _remember(self, X, streaming=False):
+    def _learn_from_codes(self, X, streaming=False):
         """Count dead units, and keep codes of some training rows for `sample`."""
         active = np.zeros(self._n_features_out, dtype=bool)
         order = make_random_state(self._seed, "sample").permutation(X.shape[0])
@@ -605,7 +607,7 @@ class SparseAutoencoder(BaseAutoencoder):
             kept.append(sparse.csr_matrix(h[chosen[rows]]))
         codes = sparse.vstack(kept, format="csr")
         if streaming:
-            n_new, codes = codes.shape[0], self._join_stream(codes, X.shape[0])
+            n_new, codes = codes.shape[0], add_to_stream(self, codes, X.shape[0])
             for rows in iter_chunks(codes.shape[0] - n_new, CHUNK):
                 active |= self._find_active(codes[rows].toarray())
         self._codes = codes
@@ -624,7 +626,7 @@ class SparseAutoencoder(BaseAutoencoder):
         return self.module_.is_active(torch.from_numpy(h)).any(dim=0).numpy()
 
     def _iter_codes(self, X):
-        return self._iter_batches(X, X.dtype, self._encode_batch)
+        return iter_batches(self, X, X.dtype, self._encode_batch)
 
     def transform(self, X):
         """Return the codes of X.

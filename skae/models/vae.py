@@ -11,9 +11,16 @@ from torch import nn
 
 from .._sklearn import Interval, StrOptions
 from ..data.inputs import check_bool
-from ..data.rows import N_DENSE, chunks_of, principal_components, scatter
+from ..data.moments import N_DENSE, principal_components, scatter
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
+from ..data.tables import chunks_of
+from ..data.weights import weighted_mean
 from ..estimator.base import BaseAutoencoder
+from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
+from ..estimator.inference import map_rows
+from ..estimator.networks import make_network
+from ..estimator.sampling import choose_rows, seed_for_samples
+from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
 from ..nn import linear_gaussian
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
@@ -643,11 +650,15 @@ class VAE(BaseAutoencoder):
 
     def _make_module(self, n_inputs, generator):
         k, c = self.n_components, self._n_conditions
-        n_features, sizes = n_inputs - c, self._get_hidden_layer_sizes()
+        n_features, sizes = n_inputs - c, hidden_layer_sizes_of(self)
         n_outputs = N_POSTERIOR_PARAMETERS[self.covariance_type](k)
+        width = (
+            f"{n_outputs} numbers, the parameters of q(z | x) with covariance_type="
+            f"{self.covariance_type!r}: {k} means, then the rest"
+        )
         return self._module_class(
-            self._make_network("encoder", n_inputs, sizes, n_outputs, generator),
-            self._make_network("decoder", k + c, sizes[::-1], n_features, generator),
+            make_network(self, "encoder", n_inputs, sizes, n_outputs, generator, width),
+            make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
             n_components=k,
             noise_shape=self._get_noise_shape(n_features),
@@ -659,14 +670,6 @@ class VAE(BaseAutoencoder):
             corruption=self.corruption
             and Corruption(self.corruption, self.corruption_level, n_features),
             **self._module_options(),
-        )
-
-    def _describe_output(self, name, n_out):
-        if name == "decoder":
-            return super()._describe_output(name, n_out)
-        return (
-            f"{n_out} numbers, the parameters of q(z | x) with covariance_type="
-            f"{self.covariance_type!r}: {self.n_components} means, then the rest"
         )
 
     _module_class = VAEModule
@@ -693,23 +696,23 @@ class VAE(BaseAutoencoder):
 
     # The start: the linear Gaussian model, at its maximum likelihood
 
-    @property
-    def _start_name(self):
+    def _describe_start(self):
+        _, is_optimal = super()._describe_start()
         if self.covariance_type == "identity":
-            return "the best linear model"
+            return "the best linear model", is_optimal
         is_factor_analysis = self.noise_variance == "per_feature"
-        return "factor analysis" if is_factor_analysis else "probabilistic PCA"
+        return "factor analysis" if is_factor_analysis else "probabilistic PCA", is_optimal
 
-    def _start_at_pca(self, rows, weights):
+    def _start_networks(self, rows, weights):
         module, generator = self.module_, self.net_.generators["initialisation"]
-        module.start_output(self._get_start_mean())
+        module.start_output(start_mean_of(self))
         if module.corruption is not None and module.corruption.kind == "salt_and_pepper":
             spans = (rows.span(span) for span in chunks_of(rows))
             module.corruption.start(module.split(x)[0] for x in spans)
         if self.likelihood == "gaussian":
             self._start_at_linear_gaussian(rows, weights, generator)
         self._start_prior(rows, generator)
-        if not self._has_linear_path():
+        if not has_linear_path(self):
             return None
         return self.net_.weights(), self._loss_over(rows, weights)
 
@@ -726,10 +729,10 @@ class VAE(BaseAutoencoder):
 
     def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
         """Set the noise variance, and with a linear path the networks, to the linear optimum."""
-        mean = self._get_start_mean() if mean is None else mean
+        mean = start_mean_of(self) if mean is None else mean
         noise, *linear_map = self._solve_linear_case(rows, weights, mean, generator)
         self.module_.start_noise(noise)
-        if self._has_linear_path():
+        if has_linear_path(self):
             self.module_.start_posterior(*linear_map, mean, slopes)
 
     def _solve_linear_case(self, rows, weights, mean, generator):
@@ -752,9 +755,9 @@ class VAE(BaseAutoencoder):
             return None
         return torch.as_tensor(self.noise_variance / np.square(self.scale_), dtype=torch.float64)
 
-    def _remember(self, X, streaming=False):
+    def _learn_from_codes(self, X, streaming=False):
         """Find the active units, and warn where there are hardly any."""
-        self._learn_moments(self._encode(self._choose_rows(X, N_STORED_CODES)), X, streaming)
+        self._learn_moments(self._encode(choose_rows(X, N_STORED_CODES, self._seed)), X, streaming)
         self.active_units_ = self._code_moments["covariance"].diagonal() > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
         varies = bool(self._variance.any())
@@ -802,7 +805,7 @@ class VAE(BaseAutoencoder):
         def parameters(module, x):
             return apply(module.encoder, self._units.enter(x, x.dtype))
 
-        found = torch.from_numpy(self._map_rows(X, dtype or X.dtype, parameters))
+        found = torch.from_numpy(map_rows(self, X, dtype or X.dtype, parameters))
         return make_posterior(found, self._n_features_out)
 
     def score_samples(self, X, n_importance_samples=16):
@@ -839,7 +842,7 @@ class VAE(BaseAutoencoder):
             parts = x.split(max(1, SCORE_CELLS // x.shape[1]))
             return torch.cat([self._bound_part(module, part, draws) for part in parts]) - offset
 
-        return self._map_rows(X, X.dtype, bound)
+        return map_rows(self, X, X.dtype, bound)
 
     def _bound_part(self, module, x, draws):
         size = max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))
@@ -876,7 +879,7 @@ class VAE(BaseAutoencoder):
         score : float
             In nats per row, in the units of X; compare with ``PCA.score``.
         """
-        return self._average(self.score_samples(X), sample_weight)
+        return weighted_mean(self.score_samples(X), sample_weight)
 
     def elbo_decomposition(self, X):
         r"""Return what the evidence lower bound consists of, averaged over rows.
@@ -917,7 +920,7 @@ class VAE(BaseAutoencoder):
         def draw(module, x):
             return next(draws.split(draws.hash(x), 1))[0]
 
-        noise = torch.from_numpy(self._map_rows(X, np.float64, draw))
+        noise = torch.from_numpy(map_rows(self, X, np.float64, draw))
         q = self._get_posterior(X, np.float64)
         z = q.draw(noise)
 
@@ -927,7 +930,7 @@ class VAE(BaseAutoencoder):
             exact = q_z.kl(p_z).sum(-1) if is_diagonal(p_z) else x.new_full((len(x),), math.nan)
             return torch.stack([module.p_x(z, c).log_prob(x), p_z.log_prob(z), exact], dim=1)
 
-        log_p_x, log_p_z, kl = self._map_rows(X, np.float64, log_densities, z).T
+        log_p_x, log_p_z, kl = map_rows(self, X, np.float64, log_densities, z).T
         log_p_x = log_p_x - self._get_log_volume()
         log_q_given_x = q.log_prob_of_draw(noise).numpy()
         log_q = _log_aggregated(q, z).numpy()
@@ -964,7 +967,7 @@ class VAE(BaseAutoencoder):
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
         check_bool(observation_noise, "observation_noise")
-        seed = self._seed_for_samples(n_samples, random_state)
+        seed = seed_for_samples(self, n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
         z = self._draw_from_prior(n_samples, generator)
 
@@ -972,7 +975,7 @@ class VAE(BaseAutoencoder):
             p = module.p_x(z)
             return self._units.leave(p.sample((), generator) if observation_noise else p.mean)
 
-        return self._map_rows(z, z.dtype, rows)
+        return map_rows(self, z, z.dtype, rows)
 
     def _draw_from_prior(self, n_samples, generator):
         module = self._module_in(getattr(torch, self._X_dtype))

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch.nn import functional as F
 
-from ..data.rows import iter_chunks
+from ..data.tables import iter_chunks
 
 STEPS = (2.0, 1.0, 0.3, 0.05)  # multiples of a Newton step that are tried
 LONGEST_STEP = 1.5  # of a Newton step, in units of the kernel's width

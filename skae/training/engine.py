@@ -69,7 +69,7 @@ class Batches:
 
     Parameters
     ----------
-    rows : ResidentRows or HostRows
+    rows : RowsOnDevice or RowsOnHost
     weights : tensor of shape (n_samples,) or None
     batch_size : int
     index : tensor of int64 or None

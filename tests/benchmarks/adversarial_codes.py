@@ -30,6 +30,7 @@ from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
 from skae import AdversarialAutoencoder, Autoencoder
+from skae.estimator.choices import batch_size_for
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 from skae.models.adversarial import MixturePrior, draw_standard
 from skae.training.engine import SCHEDULES
@@ -192,7 +193,7 @@ def compare_steps(args):
                 if name == "at once":
                     model = aae.fit(X_train)
                 else:
-                    size = aae._get_batch_size(len(X_train))
+                    size = batch_size_for(aae, len(X_train))
                     model = fit_by_steps(aae, X_train, aae.max_iter, size, seed)
                 seconds = time.perf_counter() - start
                 error = model.reconstruction_error(X_test).mean()

@@ -20,8 +20,10 @@ from sklearn.decomposition import IncrementalPCA
 from sklearn.preprocessing import scale
 
 from skae import Autoencoder
-from skae.data.rows import Units, make_rows, to_scale, weighted_moments
+from skae.data.moments import weighted_moments
+from skae.data.sources import make_source
 from skae.data.streams import keep_watch, start_watch
+from skae.data.units import Units, to_scale
 from skae.exceptions import StreamWarning
 
 SIZES = (10, 20, 50, 200)
@@ -56,7 +58,7 @@ def is_alarmed(X, n_first, n_chunk, weights=None, per_feature=False):
         warnings.simplefilter("ignore", StreamWarning)
         for start in range(n_first, len(X), n_chunk):
             span = slice(start, start + n_chunk)
-            rows = make_rows(X[span], units, torch.float32, torch.device("cpu"))
+            rows = make_source(X[span], units, torch.float32, torch.device("cpu"))
             w = None if weights is None else torch.from_numpy(weights[span])
             state = keep_watch(state, rows, w, X.shape[1])
     return not state

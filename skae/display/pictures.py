@@ -9,7 +9,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 
-from .exceptions import ParameterWarning, warn
+from ..exceptions import ParameterWarning, warn
 
 PAPER = 1 / 4  # share of the pixels that are blank, at least, where something is drawn in ink
 CLEARLY_ABOVE_ONE = 2  # colours go to 255, not to 1 and a little

@@ -1,0 +1,157 @@
+"""Weighted statistics of tables and of their principal directions.
+
+They take one pass over the rows each, and are accumulated in double precision.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .tables import chunk_to_tensor, chunks_of
+
+N_DENSE = 2048  # features up to which a covariance is formed whole
+
+
+class Moments(NamedTuple):
+    """What the columns of a table are like, as float64 arrays of shape (n_columns,).
+
+    `deviation` is the standard deviation, and 0 where a column is constant; `noise` is what
+    rounding has left of one there, and 0 elsewhere. `farthest` is the largest distance of a row
+    from the mean, `largest` the largest magnitude; both of all rows, whatever their weights.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    noise: np.ndarray
+    farthest: np.ndarray
+    largest: np.ndarray
+
+
+def weighted_moments(X, weights=None):
+    """Return the `Moments` of a table whose rows have weights, by default equal ones."""
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    with np.errstate(over="ignore", invalid="ignore"):  # that is `check_magnitude`
+        mean, low, high = _weighted_mean_and_range(X, weights)
+        farthest = np.maximum(high - mean, mean - low)
+        # In units near the data no square leaves the range; powers of two round nothing.
+        unit = np.ldexp(1.0, np.frexp(farthest)[1] - 1)
+        squares = np.zeros(X.shape[1])
+        for rows in chunks_of(X):
+            centred = (chunk_to_tensor(X, rows).numpy() - mean) / unit
+            squares += weights[rows] @ np.square(centred, out=centred)
+        deviation = unit * np.sqrt(squares / weights.sum())
+    constant = is_constant(deviation, mean, np.count_nonzero(weights))
+    return Moments(
+        mean,
+        deviation=np.where(constant, 0.0, deviation),
+        noise=np.where(constant, deviation, 0.0),
+        farthest=farthest,
+        largest=np.maximum(np.abs(low), np.abs(high)),
+    )
+
+
+def _weighted_mean_and_range(X, weights):
+    """Return mean, minimum and maximum of each column; of a constant one all are the same."""
+    total = np.zeros(X.shape[1])
+    low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
+    for rows in chunks_of(X):
+        x = chunk_to_tensor(X, rows).numpy()
+        total += weights[rows] @ x
+        low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
+    return np.clip(total / weights.sum(), low, high), low, high
+
+
+def is_constant(deviation, mean, n_samples):
+    """Return which columns do not vary by more than the rounding of n_samples numbers explains.
+
+    The bound of Chan, Golub and LeVeque 1983, as in scikit-learn's `StandardScaler`
+    (``var <= n * eps * var + (n * mean * eps) ** 2``), but with roots in place of squares.
+    """
+    rounding = n_samples * np.finfo(np.float64).eps
+    return deviation * math.sqrt(max(0.0, 1 - rounding)) <= rounding * np.abs(mean)
+
+
+def root_mean_square(values):
+    """Return the root of the mean square of numbers whose squares may be out of range."""
+    unit = np.ldexp(1.0, np.frexp(np.abs(values).max())[1] - 1)
+    return unit * np.sqrt(np.square(values / unit).mean())
+
+
+def row_norms(x):
+    """Return the length of each row in double precision, whatever the size of its numbers."""
+    x = x.double()
+    largest = x.abs().amax(dim=1, keepdim=True)
+    unit = torch.where((largest > 0) & largest.isfinite(), largest, 1.0)
+    return (x / unit).square().sum(dim=1).sqrt() * unit[:, 0]
+
+
+def principal_components(rows, weights, mean, n_components, generator, n_iter=7, n_dense=N_DENSE):
+    """Return the leading principal directions of the rows in the network's units.
+
+    Up to `n_dense` features by the eigenvectors of the covariance, above that by randomised
+    subspace iteration (Halko, Martinsson and Tropp 2011). The sign of a component is such that
+    its largest entry is positive. Directions that the rows cannot have, beyond
+    min(n_samples, n_features), are zero.
+
+    Parameters
+    ----------
+    rows : RowsOnDevice or RowsOnHost
+    weights : tensor of shape (n_samples,) or None
+    mean : tensor of shape (n_features,)
+        Of the rows, in the network's units.
+    n_components : int
+    generator : torch.Generator
+        Starts the subspace iteration.
+
+    Returns
+    -------
+    components : tensor of shape (n_components, n_features), float64, on the CPU
+    variances : tensor of shape (n_components,), float64, on the CPU
+        Of the rows along each component.
+    residual : float
+        The variance that the components leave, summed over features.
+    """
+    d = rows.shape[1]
+    k = min(n_components, d, len(rows))
+
+    if d <= n_dense:
+        covariance, total = scatter(rows, weights, mean, None)
+        values, vectors = torch.linalg.eigh(covariance)
+    else:
+        Q = torch.randn(d, k + 10, generator=generator, dtype=torch.float64)
+        for _ in range(n_iter):
+            Q, _ = torch.linalg.qr(Q)
+            image, total = scatter(rows, weights, mean, Q)
+            Q_before, Q = Q, image
+        values, vectors = torch.linalg.eigh(Q_before.T @ Q)
+        vectors = Q_before @ vectors
+
+    leading = vectors[:, -k:].flip(1).T  # (k, d)
+    signs = torch.sign(leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)))
+    components = torch.zeros(n_components, d, dtype=torch.float64)
+    components[:k] = leading * signs
+    variances = torch.zeros(n_components, dtype=torch.float64)
+    variances[:k] = values[-k:].flip(0).clamp_min(0)
+    return components, variances, max(float(total - variances.sum()), 0.0)
+
+
+def scatter(rows, weights, mean, Q):
+    """Return C Q (C for Q None) and trace C for the weighted covariance C of the rows.
+
+    In double precision, on the CPU; `rows`, `weights` and `mean` as in `principal_components`.
+    """
+    d = rows.shape[1]
+    image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
+    trace = torch.zeros((), dtype=torch.float64)
+    sum_of_weights = 0.0
+    for span in chunks_of(rows):
+        x = rows.span(span)
+        x = x - mean.to(x)
+        wx = x if weights is None else x * weights[span, None]
+        moment = wx.T @ (x if Q is None else x @ Q.to(x))
+        image += moment.cpu()
+        trace += (wx * x).sum(dtype=torch.float64).cpu()
+        sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
+    return image / sum_of_weights, trace / sum_of_weights

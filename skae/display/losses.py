@@ -1,0 +1,135 @@
+"""The display of losses by epoch."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..estimator.wrapped import where_inside
+from .axes import make_room, new_axes
+
+# Colours told apart by colour-blind readers too (Okabe and Ito 2008), then matplotlib's own.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+
+class LossCurveDisplay:
+    """Training and validation loss by epoch.
+
+    Create it with :meth:`from_estimator`; the parameters are stored as attributes.
+
+    Parameters
+    ----------
+    train_loss : array-like of shape (n_epochs,)
+    validation_loss : array-like of shape (n_epochs,) or None, default=None
+    terms : dict of str to array-like, default=None
+        The parts of the training loss, drawn where there is more than one.
+    estimator_name : str, default=None
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import Autoencoder
+    >>> from skae.display import LossCurveDisplay
+    >>> ae = Autoencoder(max_iter=5, random_state=0).fit(load_iris().data)
+    >>> display = LossCurveDisplay.from_estimator(ae)
+    >>> display.ax_.get_xlabel()
+    'Epoch'
+    """
+
+    __module__ = "skae.display"  # where it is imported from
+
+    def __init__(self, train_loss, validation_loss=None, *, terms=None, estimator_name=None):
+        self.train_loss = train_loss
+        self.validation_loss = validation_loss
+        self.terms = terms
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+        """Draw the losses of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : fitted autoencoder of skae
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.plot``.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no autoencoder of skae: a pipeline, a search, a `GLGAE`, PCA.
+        """
+        _check_has_losses(estimator)
+        check_is_fitted(estimator)
+        history = estimator.history_
+        names = [n[6:] for n in history[-1] if n.startswith("train_")] if len(history) else []
+        names = [n for n in names if n not in ("loss", "loss_best", "batch_count")]
+        display = cls(
+            estimator.loss_curve_,
+            estimator.validation_loss_curve_,
+            terms={name: [row[f"train_{name}"] for row in history] for name in names},
+            estimator_name=type(estimator).__name__,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.plot``.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+        """
+        self.ax_, self.figure_ = new_axes(ax)
+        curves = [("training", self.train_loss, {"color": COLORS[0]})]
+        if self.validation_loss is not None:
+            curves.append(("validation", self.validation_loss, {"color": COLORS[1]}))
+        if self.terms and len(self.terms) > 1:
+            for color, (name, values) in zip(COLORS[2:], self.terms.items(), strict=False):
+                curves.append((name, values, {"color": color, "linestyle": "--"}))
+        self.lines_ = []
+        for label, values, style in curves:
+            epochs = np.arange(1, len(values) + 1)
+            self.lines_ += self.ax_.plot(epochs, values, **{"label": label, **style, **kwargs})
+        self.ax_.set(xlabel="Epoch", ylabel="Loss per row (scaled units)")
+        if self.estimator_name:
+            self.ax_.set_title(self.estimator_name)
+        if len(curves) > 1:
+            self.ax_.legend(frameon=False)
+        if ax is None:
+            make_room(self.figure_)
+        return self
+
+
+def _check_has_losses(estimator):
+    from ..estimator.base import BaseAutoencoder
+    from ..models.glgae import GLGAE
+
+    def has_losses(step):
+        return isinstance(step, BaseAutoencoder)
+
+    if has_losses(estimator):
+        return
+    advice = where_inside(estimator, has_losses)
+    if isinstance(estimator, GLGAE):
+        advice = " Its objective after each pass is in objective_history_."
+    raise TypeError(
+        "estimator must have a loss for each epoch, as skae's autoencoders have. Got "
+        f"{type(estimator).__name__} instead.{advice}"
+    )

@@ -1,0 +1,63 @@
+"""What parameters come to that say "auto" or stand for another."""
+
+import math
+from numbers import Integral
+
+from ..nn.networks import RANGES
+
+EVERYTHING = (-math.inf, math.inf)
+
+
+def hidden_layer_sizes_of(estimator):
+    """Return a list, of one layer too."""
+    sizes = estimator.hidden_layer_sizes
+    return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
+
+def n_components_of(estimator, n_features):
+    """Return the size of the code."""
+    if estimator.n_components == "auto":
+        return estimator._components_per_feature * n_features
+    return estimator.n_components
+
+
+def has_linear_path(estimator):
+    """Whether the networks have a linear path."""
+    if estimator.linear_path != "auto":
+        return estimator.linear_path
+    return estimator._linear_path_by_default()
+
+
+def batch_size_for(estimator, n_samples):
+    """Return the number of rows of a training step."""
+    if estimator.batch_size == "auto":
+        return min(256, max(16, n_samples // 16))
+    return estimator.batch_size
+
+
+def alpha_for(estimator, n_samples):
+    """Return the weight decay; `n_samples` is None in a pass over a stream."""
+    if estimator.alpha != "auto":
+        return estimator.alpha
+    # Chosen by tests/benchmarks/defaults.py: where rows are few, the network beside the
+    # linear path learns their noise.
+    few = n_samples is not None and has_linear_path(estimator)
+    return min(2.0, 500 / n_samples) if few else 0.0
+
+
+def reach_of(estimator):
+    """Return the range of the data that the model can produce, and the parameter's name."""
+    if estimator.likelihood == "bernoulli":
+        return (0.0, 1.0), "likelihood='bernoulli'"
+    bounds = RANGES.get(estimator.output_activation, EVERYTHING)
+    return bounds, f"output_activation={estimator.output_activation!r}"
+
+
+def reaches_everything(estimator):
+    """Whether the model can produce all numbers."""
+    return reach_of(estimator)[0] == EVERYTHING
+
+
+def is_scaled(estimator):
+    """Whether the networks see the data in units of their own."""
+    return estimator.scaling is not None and reaches_everything(estimator)

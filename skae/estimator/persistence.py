@@ -1,0 +1,81 @@
+"""Fitted estimators as files: arrays, strings and numbers, and the version that wrote them."""
+
+import inspect
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .. import __version__
+from .._sklearn import parse_version
+from ..exceptions import VersionWarning, warn
+from ..training.torch_settings import torch_as_usual
+
+VERSION = "_skae_version"  # its key in a state
+
+
+def read_state(estimator, state):
+    """Let an estimator take over a state; one of a newer version is announced, or refused."""
+    state = dict(state)
+    version = state.pop(VERSION, "0")
+    is_newer = parse_version(version) > parse_version(__version__)
+    advice = f"Install skae {version} to be sure of it."
+    if is_newer:
+        warn(
+            f"This {type(estimator).__name__} was written by skae {version}, and is read by skae "
+            f"{__version__}, which may not know all of it. {advice}",
+            VersionWarning,
+        )
+    try:
+        with torch_as_usual():
+            estimator._restore(state)
+    except Exception as error:
+        if not is_newer:
+            raise
+        raise ValueError(
+            f"skae {__version__} cannot read what skae {version} wrote. {advice}"
+        ) from error
+
+
+def defaults_of(estimator):
+    """Return the defaults of the constructor's parameters."""
+    parameters = inspect.signature(type(estimator).__init__).parameters
+    return {name: parameters[name].default for name in estimator._get_param_names()}
+
+
+def with_fitted_params(estimator):
+    """Return this estimator with the parameters of its last fit, whatever was set since."""
+    fitted = object.__new__(type(estimator))
+    fitted.__dict__.update(estimator.__dict__, **estimator._fitted_params)
+    return fitted
+
+
+@contextmanager
+def as_it_was_on_failure(estimator):
+    """Undo what a fit has changed if it ends in an error or an interrupt."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def to_arrays(tree):
+    """Return nested dicts and lists with arrays of their own in place of tensors."""
+    return _map_leaves(tree, torch.Tensor, lambda tensor: tensor.detach().cpu().numpy().copy())
+
+
+def to_tensors(tree):
+    """Return nested dicts and lists with tensors in place of arrays."""
+    return _map_leaves(tree, np.ndarray, torch.from_numpy)
+
+
+def _map_leaves(tree, kind, function):
+    """Apply `function` to every leaf of a type in nested dicts and lists."""
+    if isinstance(tree, dict):
+        return {key: _map_leaves(value, kind, function) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_map_leaves(value, kind, function) for value in tree)
+    return function(tree) if isinstance(tree, kind) else tree

@@ -1,0 +1,38 @@
+"""The start of the networks at what is known without training: the mean and PCA."""
+
+import torch
+
+from ..data.moments import principal_components
+from .choices import has_linear_path
+
+
+def start_mean_of(estimator):
+    """Return the mean of the training data in the network's units."""
+    mean = torch.from_numpy(estimator.mean_)
+    return torch.zeros_like(mean) if estimator._shifted else mean
+
+
+def start_at_pca(estimator, rows, weights):
+    """Set the output to the mean, and the linear path to the principal components.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units.
+    weights : tensor of shape (n_samples,) or None
+
+    Returns
+    -------
+    residual : float or None
+        The variance that the components leave; None where there is no linear path.
+    """
+    module, net, mean = estimator.module_, estimator.net_, start_mean_of(estimator)
+    module.start_output(mean)
+    if not has_linear_path(estimator):
+        return None
+    components, variances, residual = principal_components(
+        rows, weights, mean, estimator._n_features_out, net.generators["initialisation"]
+    )
+    module.start_linear(components, variances, mean)
+    return residual
