@@ -3,7 +3,7 @@
 import copy
 import math
 from abc import abstractmethod
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from .._sklearn import Interval, StrOptions, fit_context
+from .._sklearn import fit_context
 from ..data.inputs import warn_of_targets
 from ..data.rows import (
     Chosen,
@@ -29,10 +29,9 @@ from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
 from ..data.weights import check_weights
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from ..metrics import explained_share
-from ..nn.networks import ACTIVATIONS, MLP, RANGES, TiedMLP
+from ..nn.networks import MLP, RANGES, TiedMLP
 from ..training.callbacks import is_callback
-from ..training.engine import SCHEDULES, Batches, Convergence, Engine
-from ..training.optimizers import OPTIMIZERS
+from ..training.engine import Batches, Convergence, Engine
 from ..training.randomness import (
     draw_seed,
     make_generator,
@@ -66,38 +65,30 @@ class BaseAutoencoder(BaseCodec):
 
     A subclass stores its parameters in ``__init__`` and says in `_make_module` which module to
     train; the module has ``encode``, ``decode`` and named loss terms (see `engine`).
-    """
 
-    _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "code_activation": [StrOptions(set(ACTIVATIONS))],
-        "output_activation": [StrOptions(set(ACTIVATIONS))],
-        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
-        "linear_path": ["boolean", StrOptions({"auto"})],
-        "tied_weights": ["boolean"],
-        "encoder": [None, callable],
-        "decoder": [None, callable],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "scaling": [StrOptions({"global", "standard"}), None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "callbacks": [list, None],
-        "device": [str, torch.device],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time;
+        ``rescued`` after a loss that was not finite.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    {shared attributes}
+    """
 
     # What a subclass says of itself
 
@@ -384,7 +375,7 @@ class BaseAutoencoder(BaseCodec):
 
     def _get_fitted_params(self):
         """Return the parameters that rebuild the module: those of now, whatever is set later."""
-        params = self.get_params(deep=False)
+        params = self._get_model_parameters()
         return {name: value for name, value in params.items() if name != "callbacks"}
 
     def _learn_units(self, X, weights):

@@ -1,6 +1,5 @@
 """What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
 
-import inspect
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from numbers import Integral
@@ -30,6 +29,14 @@ from ..training.randomness import draw_seed
 from ..training.threads import reconsider_threads, threads_for
 from ..training.torch_settings import torch_as_usual
 from .parameters import explain_parameters
+from .shared_parameters import SHARED_PARAMETERS
+from .subclassing import (
+    NO_DEFAULT,
+    complete_constraints,
+    complete_docstring,
+    complete_signature,
+    default_parameters,
+)
 
 FLOATS = [np.float64, np.float32]
 INFERENCE_CELLS = 2**19  # of the table or its output, held at a time by a fitted model
@@ -42,12 +49,51 @@ class BaseCodec(
 
     A subclass fits, sets `device_`, `_units` and `_n_features_out`, and returns in `_module_in`
     what has ``encode`` and ``decode`` in the network's units.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by; 1 where they are left as they are.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
     """
 
+    # Parameters that a subclass has and that steer training: unlike others that nobody here knows
+    # they may change before `fit` goes on with ``warm_start=True``, and before `partial_fit`.
+    _training_parameters: tuple = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        complete_signature(cls)
+        complete_constraints(cls, SHARED_PARAMETERS)
+        complete_docstring(cls, SHARED_PARAMETERS)
+
     def _store(self, arguments):
-        """Keep the constructor's arguments, given as ``locals()``, untouched."""
-        for name in self._get_param_names():
-            setattr(self, name, arguments[name])
+        """Keep a constructor's arguments, given as ``locals()``, untouched.
+
+        A subclass may have others, which its own constructor keeps.
+        """
+        for name, value in arguments.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _get_model_parameters(self):
+        """Return the parameters of now, those included that a subclass has fixed."""
+        return {
+            name: getattr(self, name)
+            for name in default_parameters(type(self))
+            if hasattr(self, name)
+        }
 
     @contextmanager
     def _as_it_was_on_failure(self):
@@ -363,9 +409,9 @@ class BaseCodec(
         super().__setstate__({**self._get_defaults(), **state})
 
     def _get_defaults(self):
-        """Return the defaults of the constructor's parameters."""
-        parameters = inspect.signature(type(self).__init__).parameters
-        return {name: parameters[name].default for name in self._get_param_names()}
+        """Return the defaults of all parameters that have one."""
+        defaults = default_parameters(type(self))
+        return {name: value for name, value in defaults.items() if value is not NO_DEFAULT}
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_is_fitted")
