@@ -68,8 +68,11 @@ class BaseCodec(
         Names of the features, where X had string names.
     """
 
-    # Parameters that a subclass has and that steer training: unlike others that nobody here knows
-    # they may change before `fit` goes on with ``warm_start=True``, and before `partial_fit`.
+    # What a subclass says of the parameters of its constructor: of its parent's, those that it
+    # gives a value itself, and that are not among the ``**others`` that it passes on;
+    _fixed_parameters: tuple = ()
+    # of its own, those that steer training, and may change before a fit goes on. All others that
+    # nobody here knows may not.
     _training_parameters: tuple = ()
 
     def __init_subclass__(cls, **options):

@@ -85,7 +85,7 @@ def complete_docstring(cls, table):
     the docstring does not describe itself, in the order and with the defaults of the signature.
     ``{shared attributes}`` among the Attributes becomes those that its parents describe.
     """
-    if not vars(cls).get("__doc__"):  # nor is there one under python -OO
+    if not vars(cls).get("__doc__"):
         return
     doc = inspect.cleandoc(cls.__doc__)
     shared = {name: Entry(p.kind, None, p.text) for name, p in table.items()}
