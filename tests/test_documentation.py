@@ -1,16 +1,27 @@
 """What the documents promise: the README runs, docstrings agree, imports are light."""
 
+import ast
 import doctest
+import inspect
 import re
 import subprocess
 import sys
+from collections import Counter
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from estimators import DEFAULTS, has_engine, is_generative
+from estimators import DEFAULTS
+from sklearn.base import clone
+from sklearn.datasets import load_iris
 
 import skae
+from skae._sklearn import Interval, StrOptions
+from skae.estimator.shared_parameters import SHARED_PARAMETERS
+from skae.estimator.subclassing import find_section, parse_entries
+from skae.training.engine import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,52 +41,99 @@ def test_the_readme_s_code_runs_and_its_figures_hold(capsys):
     assert namespace["new"].shape == (5, 64)
 
 
-def parameters_of(cls):
-    """Return {name: description} of the Parameters section of a class."""
-    section = cls.__doc__.split("Parameters\n    ----------\n")[1].split("\n    Attributes\n")[0]
-    entries = re.split(r"\n(?=    \w)", "\n" + section.rstrip())
-    found = {}
-    for entry in entries:
-        if " : " in entry:
-            names, description = entry.strip().split(" : ", 1)
-            for name in names.split(", "):
-                found[name] = " ".join(description.split())
-    return found
+every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
 
 
-@pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
-def test_every_parameter_is_described_with_its_default(estimator):
-    described = parameters_of(type(estimator))
+def described(cls, title):
+    """Return {name: Entry} of a section of the docstring of a class."""
+    return parse_entries(find_section(inspect.cleandoc(cls.__doc__), title))
+
+
+@every_class
+def test_docstrings_are_in_the_order_and_with_the_defaults_of_the_signature(estimator):
+    entries = described(type(estimator), "Parameters")
     defaults = type(estimator)().get_params()
-    assert sorted(described) == sorted(defaults)
+    assert list(entries) == list(inspect.signature(type(estimator)).parameters)
     for name, default in defaults.items():
-        shown = re.search(r"default=(\(.*?\)|[^\s,]+)", described[name])
-        text = shown.group(1).replace("default=", "").rstrip(".")
+        text = entries[name].default
         expected = f'"{default}"' if isinstance(default, str) else repr(default)
-        # what follows the default is the description, which starts with a capital or a quote
         assert text == expected or float(text) == default, name
 
 
-def without_default(description):
-    return re.sub(r"default=(\(.*?\)|\S+)", "", description)
+@every_class
+def test_every_parameter_is_constrained(estimator):
+    cls = type(estimator)
+    assert list(cls._parameter_constraints) == list(inspect.signature(cls).parameters)
+    cls()._validate_params()
 
 
-# What a parameter means may depend on the method for these alone.
-OWN_WORDS = ("n_components", "code_activation")
-# The encoder of a variational autoencoder returns more than a code.
-DISTRIBUTION = ("encoder", "decoder")
-# And on the algorithm, for estimators that bring one of their own.
-ALGORITHM = ("batch_size", "max_iter", "tol", "random_state", "verbose")
+CHOICES = re.compile(r'"(\w+)"')
 
 
-def test_shared_parameters_are_described_in_the_same_words():
-    reference = parameters_of(skae.Autoencoder)
-    for estimator in DEFAULTS.values():
-        own = OWN_WORDS + DISTRIBUTION * is_generative(estimator)
-        own += ALGORITHM * (not has_engine(estimator))
-        for name, description in parameters_of(type(estimator)).items():
-            if name in reference and name not in own:
-                assert without_default(description) == without_default(reference[name]), name
+@every_class
+def test_docstrings_name_what_the_constraints_allow(estimator):
+    cls = type(estimator)
+    for name, entry in described(cls, "Parameters").items():
+        kinds = cls._parameter_constraints[name]
+        options = {o for kind in kinds if isinstance(kind, StrOptions) for o in kind.options}
+        if options and entry.kind == "str":  # another parameter has the list
+            assert "same choice as for `activation`" in entry.text
+        else:
+            assert set(CHOICES.findall(entry.kind)) == options, name
+        assert ("bool" in entry.kind) == ("boolean" in kinds or name == "condition_features")
+        assert ("None" in entry.kind) == (None in kinds or name == "random_state"), name
+        numbers = {kind.type for kind in kinds if isinstance(kind, Interval)}
+        assert bool(re.search(r"\bfloat\b", entry.kind)) == (Real in numbers), name
+
+
+@every_class
+def test_docstrings_speak_of_what_a_class_has(estimator):
+    """A paragraph that classes share must not lean on a parameter that one of them lacks."""
+    cls = type(estimator)
+    members = {*dir(cls), *estimator.get_params(), *described(cls, "Attributes"), "DataFrame"}
+    for title in ("Parameters", "Attributes"):
+        for name, entry in described(cls, title).items():
+            mentioned = set(re.findall(r"(?<!`)`(\w+)`(?!`)", entry.text)) - set(DEFAULTS)
+            assert mentioned <= members, name
+
+
+@every_class
+def test_fitted_attributes_are_there(estimator):
+    model = clone(estimator).fit(pd.DataFrame(load_iris().data, columns=list("abcd")))
+    for name in described(type(estimator), "Attributes"):
+        if name != "condition_classes_":  # there is none
+            assert hasattr(model, name), name
+
+
+@every_class
+def test_nothing_is_left_to_fill_in(estimator):
+    assert "{shared" not in type(estimator).__doc__
+    for title in ("Parameters", "Attributes"):
+        entries = described(type(estimator), title).values()
+        assert all(entry.kind and entry.text for entry in entries)
+
+
+@every_class
+def test_references_are_numbered_in_the_same_docstring(estimator):
+    doc = type(estimator).__doc__
+    assert set(re.findall(r"(?<!\.\. )\[(\d+)\]_", doc)) == set(re.findall(r"\.\. \[(\d+)\]", doc))
+
+
+def test_no_paragraph_is_written_twice():
+    """Shared ones stand in one table, and attributes with the base class that has them."""
+    written = Counter()
+    for source in (ROOT / "skae").rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.ClassDef):
+                paragraphs = (ast.get_docstring(node) or "").split("\n\n")
+                written.update(p for p in paragraphs if " : " in p and len(p) > 120)
+    assert [paragraph for paragraph, times in written.items() if times > 1] == []
+
+
+def test_what_is_shared_is_what_the_rooms_know():
+    """The schedules stand in a room above the table."""
+    (schedules,) = SHARED_PARAMETERS["learning_rate"].constraint
+    assert schedules.options == set(SCHEDULES)
 
 
 def test_doctest_finds_the_examples_of_every_class():

@@ -2,13 +2,12 @@
 
 import copy
 from abc import abstractmethod
-from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
-from .._sklearn import Interval, StrOptions, fit_context
+from .._sklearn import fit_context
 from ..data.moments import row_norms, weighted_moments
 from ..data.sources import make_source
 from ..data.streams import keep_watch, start_watch
@@ -16,10 +15,9 @@ from ..data.tables import chunk_size
 from ..data.units import Units, check_magnitude, to_scale
 from ..data.weights import check_weights
 from ..metrics import explained_share
-from ..nn.networks import ACTIVATIONS, TiedMLP
+from ..nn.networks import TiedMLP
 from ..training.devices import check_device, is_available
-from ..training.engine import SCHEDULES, Batches, Convergence, Engine
-from ..training.optimizers import OPTIMIZERS
+from ..training.engine import Batches, Convergence, Engine
 from ..training.randomness import draw_seed, make_generator, make_generators
 from ..training.threads import threads_for
 from ..training.torch_settings import torch_as_usual
@@ -67,38 +65,30 @@ class BaseAutoencoder(BaseCoder):
     A subclass stores its parameters in ``__init__`` and says in `_make_module` which module to
     train; the module has ``encode``, ``decode`` and named loss terms (see `engine`). New rows
     come from codes, with `SamplesFromCodes` before this class, or from a `sample` of its own.
-    """
 
-    _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "code_activation": [StrOptions(set(ACTIVATIONS))],
-        "output_activation": [StrOptions(set(ACTIVATIONS))],
-        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
-        "linear_path": ["boolean", StrOptions({"auto"})],
-        "tied_weights": ["boolean"],
-        "encoder": [None, callable],
-        "decoder": [None, callable],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "scaling": [StrOptions({"global", "standard"}), None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "callbacks": [list, None],
-        "device": [str, torch.device],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The engine that trained the model.
+
+    module_ : torch.nn.Module
+        The trained networks.
+
+    history_ : skorch.history.History
+        One row per epoch: every loss term on the training and validation rows, and the time;
+        ``rescued`` after a loss that was not finite.
+
+    loss_curve_ : list of float
+        Training loss after each epoch, in scaled units.
+
+    validation_loss_curve_ : list of float or None
+        Validation loss after each epoch; None without `early_stopping`.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    {shared attributes}
+    """
 
     # What a subclass says of itself
 

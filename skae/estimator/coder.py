@@ -11,6 +11,13 @@ from ..data.inputs import describe_columns, how_to_encode
 from .inference import map_rows
 from .parameters import explain_parameters
 from .persistence import VERSION, defaults_of, read_state
+from .shared_parameters import SHARED_PARAMETERS
+from .subclassing import (
+    complete_constraints,
+    complete_docstring,
+    complete_signature,
+    default_parameters,
+)
 from .validation import check_codes, check_ends, check_rows
 
 
@@ -21,12 +28,54 @@ class BaseCoder(
 
     A subclass fits, sets `device_`, `_units` and `_n_features_out`, and returns in `_module_in`
     what has ``encode`` and ``decode`` in the network's units.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean of each feature.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What the centred data are divided by; 1 where they are left as they are.
+
+    device_ : str
+        Where the model lies.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had string names.
     """
 
+    # What a subclass says of the parameters of its constructor: of its parent's, those that it
+    # gives a value itself, and that are not among the ``**others`` that it passes on;
+    _fixed_parameters: tuple = ()
+    # of its own, those that steer training, and may change before a fit goes on. All others that
+    # nobody here knows may not.
+    _training_parameters: tuple = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        complete_signature(cls)
+        complete_constraints(cls, SHARED_PARAMETERS)
+        complete_docstring(cls, SHARED_PARAMETERS)
+
     def _store(self, arguments):
-        """Keep the constructor's arguments, given as ``locals()``, untouched."""
-        for name in self._get_param_names():
-            setattr(self, name, arguments[name])
+        """Keep a constructor's arguments, given as ``locals()``, untouched.
+
+        A subclass may have others, which its own constructor keeps.
+        """
+        for name, value in arguments.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _get_model_parameters(self):
+        """Return the parameters of now, those included that a subclass has fixed."""
+        return {
+            name: getattr(self, name)
+            for name in default_parameters(type(self))
+            if hasattr(self, name)
+        }
 
     _watch = ()  # of files that know of none: see `keep_watch`
 

@@ -1,7 +1,9 @@
 """What each constructor parameter is to a model that exists: part of it, of its training, neither.
 
 `warm_start` and `partial_fit` go on with the model that an earlier fit has built. What shapes that
-model cannot change under way, what steers its training can.
+model cannot change under way, what steers its training can. Of a parameter that a subclass adds
+nothing is known here, and it is taken for one that shapes the model, which can never go wrong
+unnoticed; a subclass names those that steer training in ``_training_parameters``.
 """
 
 import inspect
@@ -95,7 +97,7 @@ NEITHER = frozenset({"warm_start", "verbose", "sparse_output"})
 def explain_parameters(estimator):
     """Refuse what users of other libraries may expect a parameter to take, in words of its own."""
     params = estimator.get_params(deep=False)
-    _explain_share_of_variance(estimator, params["n_components"])
+    _explain_share_of_variance(estimator, params.get("n_components"))
     if isinstance(params.get("optimizer"), torch.optim.Optimizer):
         kind = type(params["optimizer"]).__name__
         raise ValueError(
@@ -269,7 +271,7 @@ def warn_of_ignored(estimator):
     found = []
     for need in NEEDS:
         name = need.parameters[0]
-        if not set(need.parameters) <= set(signature):
+        if name not in signature or not all(hasattr(estimator, n) for n in need.parameters):
             continue
         value = getattr(estimator, name)
         if not is_same(value, signature[name].default) and not need.is_met(estimator):
@@ -286,6 +288,12 @@ def is_same(a, b):
     return np.array_equal(a, b)
 
 
+def _get_changeable(cls):
+    """Return the parameters that do not shape the model, by the tables or by what a class says."""
+    said = (vars(parent).get("_training_parameters", ()) for parent in cls.__mro__)
+    return TRAINING.union(NEITHER, *said)
+
+
 def check_shape_is_kept(estimator, fitted_params):
     """Refuse to go on with a model whose shape is no longer the one asked for.
 
@@ -295,7 +303,7 @@ def check_shape_is_kept(estimator, fitted_params):
     fitted_params : dict
         Its parameters when the model was built.
     """
-    for name in sorted(SHAPING & set(fitted_params)):
+    for name in sorted(set(fitted_params) - _get_changeable(type(estimator))):
         then, now = fitted_params[name], getattr(estimator, name)
         if not is_same(then, now):
             raise ValueError(

@@ -1,6 +1,5 @@
 """Fitted estimators as files: arrays, strings and numbers, and the version that wrote them."""
 
-import inspect
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +9,7 @@ from .. import __version__
 from .._sklearn import parse_version
 from ..exceptions import VersionWarning, warn
 from ..training.torch_settings import torch_as_usual
+from .subclassing import NO_DEFAULT, default_parameters
 
 VERSION = "_skae_version"  # its key in a state
 
@@ -38,9 +38,9 @@ def read_state(estimator, state):
 
 
 def defaults_of(estimator):
-    """Return the defaults of the constructor's parameters."""
-    parameters = inspect.signature(type(estimator).__init__).parameters
-    return {name: parameters[name].default for name in estimator._get_param_names()}
+    """Return the defaults of all parameters that have one."""
+    defaults = default_parameters(type(estimator))
+    return {name: value for name, value in defaults.items() if value is not NO_DEFAULT}
 
 
 def with_fitted_params(estimator):

@@ -260,9 +260,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code.
-
     prior : {"standard", "mixture"} or callable, default="standard"
         Distribution of the codes: N(0, I); a mixture of `n_prior_components` Gaussians, in the
         plane a ring of Gaussians flattened to petals, in more dimensions spread over a sphere; or
@@ -276,9 +273,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
     encoder_type : {"deterministic", "gaussian"}, default="deterministic"
         Whether a row has one code, or codes drawn around a mean with a standard deviation of its
-        own; `transform` returns the mean. A Gaussian encoder of your own is called as
-        ``encoder(n_features, 2 * n_components)`` and returns means, then the logarithms of
-        standard deviations.
+        own; `transform` returns the mean.
 
     adversarial_weight : float or "auto", default="auto"
         lambda. "auto" is 0.2 n_features, as the reconstruction is a sum over features. 0 trains a
@@ -287,145 +282,41 @@ class AdversarialAutoencoder(BaseAutoencoder):
     discriminator_layer_sizes : int or tuple of int, default=(64, 64)
         Widths of the discriminator's hidden layers.
 
-    hidden_layer_sizes : int or tuple of int, default=(128, 64)
-        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
-        hidden layers the model is linear.
-
-    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
-            "silu", "softplus"}, default="relu"
-        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
-
     code_activation : str, default="identity"
-        Activation function on the code; same choice as for `activation`.
-
-    output_activation : str, default="identity"
-        Activation function on the output; same choice as for `activation`. Where it bounds the
-        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
-        scaled, and data out of its reach are an error.
-
-    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        Distribution of the data given the code: squared error, or cross-entropy for data in
-        [0, 1], which are neither shifted nor scaled.
+        Activation function on the code; same choice as for `activation`. A Gaussian encoder has
+        none.
 
     linear_path : bool or "auto", default=False
-        Whether encoder and decoder carry a linear path that starts at the principal components.
-        "auto": for the Gaussian likelihood with identity activations on code and output, untied
-        weights and built-in networks. False is the textbook network with a random start.
+        Whether encoder and decoder carry a linear path that starts at principal components, the
+        codes with the unit variance that the priors have. "auto": for the Gaussian likelihood with
+        identity activations on code and output, untied weights and built-in networks. False is the
+        textbook network with a random start.
 
     tied_weights : bool, default=False
-        Whether the decoder's weights are the encoder's, transposed.
+        Whether the decoder's weights are the encoder's, transposed. For a built-in, deterministic
+        encoder without a linear path.
 
     encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
         A network of your own: a class or a factory, called as ``encoder(n_features,
         n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
-        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
-        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+        copied. A Gaussian encoder is called as ``encoder(n_features, 2 * n_components)`` and
+        returns means, then the logarithms of standard deviations. None builds a multi-layer
+        perceptron.
 
     alpha : float or "auto", default="auto"
-        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
-        at most 2, where there is a linear path, which draws the model towards PCA where rows are
-        few; without a linear path and in `partial_fit` it is 0.
-
-    dropout : float, default=0.0
-        Probability with which each hidden unit is dropped in training.
-
-    scaling : {"global", "standard"} or None, default="global"
-        What the networks see: the centred data divided by one number, the root of the mean
-        variance of the features; each feature divided by its own standard deviation; or the data
-        as they are. Everything given back is in the units of X.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
-            default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
-        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
-        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
-
-    learning_rate_init : float, default=0.005
-        Learning rate at the start.
-
-    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
-        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
-        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
-
-    batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
-
-    max_iter : int, default=200
-        Number of epochs.
-
-    tol : float, default=1e-4
-        An epoch that lowers the monitored loss by less than this share of it is no progress.
-
-    n_iter_no_change : int or None, default=None
-        Number of epochs without progress after which training ends. None runs all `max_iter`
-        epochs, so that the learning rate reaches the end of its course.
+        Decoupled weight decay; never on biases, on the linear path and on the discriminator.
+        "auto" is 500 / n_samples, at most 2, with a linear path; without and in `partial_fit` 0.
 
     early_stopping : bool, default=False
-        Whether to set aside validation rows, to watch their loss instead of the training loss,
-        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+        Whether to set aside validation rows, to watch their reconstruction instead of that of the
+        training rows, and to keep the weights of the best epoch. `n_iter_no_change` says when to
+        stop.
 
-    validation_fraction : float, default=0.1
-        Share of the rows set aside with `early_stopping`.
-
-    callbacks : list of skorch callbacks or None, default=None
-        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
-        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
-
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
-
-    dtype : {"float32", "float64"}, default="float32"
-        Precision of the training. The fitted model computes in the precision of the X it is given.
-
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
-        must then be what it was, or is an error; what steers training may change. Rows set aside
-        for validation stay the same where X has as many rows.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
-        the same result at each call. numpy's and torch's global generators are never touched;
-        None draws a fresh seed.
-
-    verbose : int, default=0
-        Whether to print a table of losses during training, a line for each epoch.
+    {shared parameters}
 
     Attributes
     ----------
-    net_ : skorch.NeuralNet
-        The engine that trained the model.
-
-    module_ : torch.nn.Module
-        The trained networks.
-
-    history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
-
-    loss_curve_ : list of float
-        Training loss after each epoch, in scaled units.
-
-    validation_loss_curve_ : list of float or None
-        Validation loss after each epoch; None without `early_stopping`.
-
-    n_iter_ : int
-        Number of epochs run.
-
-    mean_ : ndarray of shape (n_features,)
-        Mean of each feature.
-
-    scale_ : float or ndarray of shape (n_features,)
-        What the centred data are divided by.
-
-    device_ : str
-        Where the model lies.
-
-    n_features_in_ : int
-        Number of features seen during `fit`.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string names.
+    {shared attributes}
 
     See Also
     --------
@@ -459,7 +350,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
     __module__ = "skae"  # files do not depend on where in the package it lives
 
     _parameter_constraints = {
-        **BaseAutoencoder._parameter_constraints,
         "prior": [StrOptions({"standard", "mixture"}), callable],
         "n_prior_components": [Interval(Integral, 2, None, closed="left")],
         "encoder_type": [StrOptions({"deterministic", "gaussian"})],

@@ -182,75 +182,25 @@ class ConditionalVAE(VAE):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code.
-
     conditional_prior : {"learned", "standard", "none"}, default="learned"
         p(z | c): a Gaussian with diagonal covariance whose parameters a network makes of c;
         N(0, I) whatever c; or none: the KL is left out, and a Gaussian fitted to the codes serves
         scores and samples.
 
-    condition_features : array-like of int, str or bool, default=None
+    condition_features : array-like of int, str or bool, or None, default=None
         Columns of X that are the condition, as numbers; by their names where X is a DataFrame.
         They are seen and given back, and not modelled.
 
-    covariance_type : {"diag", "full", "identity"}, default="diag"
-        Covariance of q(z | x): diagonal; full, by its Cholesky factor; or the identity, so that
-        only the mean is learned.
-
-    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        Distribution of the data given the code: squared error, or cross-entropy for data in
-        [0, 1], which are neither shifted nor scaled.
-
-    noise_variance : {"shared", "per_feature"} or float, default="shared"
-        Variance of the Gaussian p(x | z): one learned number; a learned number for each feature;
-        or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
-        squared scale.
-
-    beta : float, default=1.0
-        Weight of the KL. Scores are always those of weight 1.
-
-    warm_up : float, default=0.0
-        Share of `max_iter` in which the weight of the KL rises from 0 to `beta`. Stopping and best
-        weights begin after it.
-
     free_bits : float, default=0.0
-        Nats of KL in each component of the code that cost nothing, on average over a batch; with
-        the learned priors `n_components` times as many for the whole code.
-
-    n_mc_samples : int, default=1
-        Draws from q(z | x) for each row and step.
+        Nats of KL in each component of the code that cost nothing, on average over a batch.
 
     importance_weighted : bool, default=False
-        Whether to train on the importance-weighted bound of the `n_mc_samples` draws [4]_,
-        :math:`\log \frac1K \sum_k p(x, z_k) / q(z_k \mid x)`.
-
-    corruption : {"gaussian", "masking", "salt_and_pepper", "swap"}, callable or None, \
-            default=None
-        What is done to each row before q(z | x) sees it, see `DenoisingAutoencoder`; the
-        likelihood is that of the clean row.
-
-    corruption_level : float, default=0.3
-        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
-        feature otherwise. Of no effect for a callable.
+        Whether to train on the importance-weighted bound of the `n_mc_samples` draws, as `VAE`
+        does: :math:`\log \frac1K \sum_k p(x, z_k \mid c) / q(z_k \mid x, c)`. It needs a prior.
 
     hidden_layer_sizes : int or tuple of int, default=(128, 64)
-        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
-        hidden layers the model is linear.
-
-    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
-            "silu", "softplus"}, default="relu"
-        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
-
-    output_activation : str, default="identity"
-        Activation function on the output; same choice as for `activation`. Where it bounds the
-        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
-        scaled, and data out of its reach are an error.
-
-    linear_path : bool or "auto", default="auto"
-        Whether encoder and decoder carry a linear path that starts at the principal components.
-        "auto": for the Gaussian likelihood with identity activations on code and output, untied
-        weights and built-in networks. False is the textbook network with a random start.
+        Widths of the hidden layers of the encoder and of a learned prior; the decoder has the same
+        in reverse order. Without hidden layers all are linear, but for what is done to the output.
 
     encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
         A network of your own: a class or a factory, called as ``encoder(n_features +
@@ -260,121 +210,23 @@ class ConditionalVAE(VAE):
         (but for ``"identity"``) and the rows of its lower triangle (for ``"full"``): k, 2 k or
         2 k + k (k - 1) / 2 of them. None builds a multi-layer perceptron.
 
-    alpha : float or "auto", default="auto"
-        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
-        at most 2, where there is a linear path, which draws the model towards PCA where rows are
-        few; without a linear path and in `partial_fit` it is 0.
-
-    dropout : float, default=0.0
-        Probability with which each hidden unit is dropped in training.
-
-    scaling : {"global", "standard"} or None, default="global"
-        What the networks see: the centred data divided by one number, the root of the mean
-        variance of the features; each feature divided by its own standard deviation; or the data
-        as they are. Everything given back is in the units of X.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
-            default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
-        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
-        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
-
-    learning_rate_init : float, default=0.005
-        Learning rate at the start.
-
-    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
-        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
-        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
-
-    batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
-
-    max_iter : int, default=100
-        Number of epochs.
-
-    tol : float, default=1e-4
-        An epoch that lowers the monitored loss by less than this share of it is no progress.
-
-    n_iter_no_change : int or None, default=None
-        Number of epochs without progress after which training ends. None runs all `max_iter`
-        epochs, so that the learning rate reaches the end of its course.
-
-    early_stopping : bool, default=False
-        Whether to set aside validation rows, to watch their loss instead of the training loss,
-        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
-
-    validation_fraction : float, default=0.1
-        Share of the rows set aside with `early_stopping`.
-
-    callbacks : list of skorch callbacks or None, default=None
-        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
-        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
-
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
-
-    dtype : {"float32", "float64"}, default="float32"
-        Precision of the training. The fitted model computes in the precision of the X it is given.
-
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
-        must then be what it was, or is an error; what steers training may change. Rows set aside
-        for validation stay the same where X has as many rows.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
-        the same result at each call. numpy's and torch's global generators are never touched;
-        None draws a fresh seed.
-
-    verbose : int, default=0
-        Whether to print a table of losses during training, a line for each epoch.
+    {shared parameters}
 
     Attributes
     ----------
     condition_classes_ : ndarray
         The labels seen by `fit`, sorted; only where the condition is one.
 
-    noise_variance_ : float or ndarray of shape (n_features,)
-        Variance of p(x | z) in the squared units of X.
+    noise_variance_ : float or ndarray of shape (n_modelled_features,)
+        Variance of p(x | z, c) in the squared units of X; with the Gaussian likelihood only.
 
-    active_units_ : ndarray of bool of shape (n_components,)
-        Which components of the code say something about the row: those whose posterior mean has a
-        variance above 0.01 over the training rows (at most 10000 of them).
+    mean_ : ndarray of shape (n_modelled_features,)
+        Mean of each feature that is modelled: of all but the `condition_features`.
 
-    net_ : skorch.NeuralNet
-        The engine that trained the model.
+    scale_ : float or ndarray of shape (n_modelled_features,)
+        What the centred data are divided by; 1 where they are left as they are.
 
-    module_ : torch.nn.Module
-        The trained networks.
-
-    history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
-
-    loss_curve_ : list of float
-        Training loss after each epoch, in scaled units.
-
-    validation_loss_curve_ : list of float or None
-        Validation loss after each epoch; None without `early_stopping`.
-
-    n_iter_ : int
-        Number of epochs run.
-
-    mean_ : ndarray of shape (n_features,)
-        Mean of each feature.
-
-    scale_ : float or ndarray of shape (n_features,)
-        What the centred data are divided by.
-
-    device_ : str
-        Where the model lies.
-
-    n_features_in_ : int
-        Number of features seen during `fit`.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string names.
+    {shared attributes}
 
     See Also
     --------
@@ -416,11 +268,6 @@ class ConditionalVAE(VAE):
     _module_class = ConditionalVAEModule
 
     _parameter_constraints = {
-        **{
-            name: kinds
-            for name, kinds in VAE._parameter_constraints.items()
-            if name not in ("prior", "n_prior_components")
-        },
         "conditional_prior": [StrOptions({"learned", "standard", "none"})],
         "condition_features": ["array-like", None],
     }

@@ -1,7 +1,7 @@
 """The denoising autoencoder: it restores clean rows from corrupted ones."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -108,152 +108,20 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         another row. A callable maps a tensor of scaled rows, (batch, n_features), to corrupted
         ones.
 
-    corruption_level : float, default=0.3
-        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
-        feature otherwise. Of no effect for a callable.
-
-    hidden_layer_sizes : int or tuple of int, default=(128, 64)
-        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
-        hidden layers the model is linear.
-
-    activation : {"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", \
-            "silu", "softplus"}, default="relu"
-        Activation function of the hidden layers. "logistic" is another name of "sigmoid".
-
-    code_activation : str, default="identity"
-        Activation function on the code; same choice as for `activation`.
-
-    output_activation : str, default="identity"
-        Activation function on the output; same choice as for `activation`. Where it bounds the
-        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
-        scaled, and data out of its reach are an error.
-
-    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        Distribution of the data given the code: squared error, or cross-entropy for data in
-        [0, 1], which are neither shifted nor scaled.
-
     linear_path : bool or "auto", default="auto"
-        Whether encoder and decoder carry a linear path that starts at the principal components.
-        "auto": for the Gaussian likelihood with identity activations on code and output, untied
-        weights and built-in networks. False is the textbook network with a random start.
+        Whether encoder and decoder carry a linear path that starts at the principal components,
+        with Gaussian noise at the Wiener filter on them. "auto": for the Gaussian likelihood with
+        identity activations on code and output, untied weights and built-in networks. False is
+        the textbook network with a random start.
 
-    tied_weights : bool, default=False
-        Whether the decoder's weights are the encoder's, transposed.
-
-    encoder, decoder : None, nn.Module subclass, callable or nn.Module instance, default=None
-        A network of your own: a class or a factory, called as ``encoder(n_features,
-        n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
-        copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
-        level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
-
-    alpha : float or "auto", default="auto"
-        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
-        at most 2, where there is a linear path, which draws the model towards PCA where rows are
-        few; without a linear path and in `partial_fit` it is 0.
-
-    dropout : float, default=0.0
-        Probability with which each hidden unit is dropped in training.
-
-    scaling : {"global", "standard"} or None, default="global"
-        What the networks see: the centred data divided by one number, the root of the mean
-        variance of the features; each feature divided by its own standard deviation; or the data
-        as they are. Everything given back is in the units of X.
-
-    optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer, \
-            default="adam"
-        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
-        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
-        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
-
-    learning_rate_init : float, default=0.005
-        Learning rate at the start.
-
-    learning_rate : {"constant", "linear", "cosine"}, default="cosine"
-        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
-        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place.
-
-    batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.
-
-    max_iter : int, default=100
-        Number of epochs.
-
-    tol : float, default=1e-4
-        An epoch that lowers the monitored loss by less than this share of it is no progress.
-
-    n_iter_no_change : int or None, default=None
-        Number of epochs without progress after which training ends. None runs all `max_iter`
-        epochs, so that the learning rate reaches the end of its course.
-
-    early_stopping : bool, default=False
-        Whether to set aside validation rows, to watch their loss instead of the training loss,
-        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
-
-    validation_fraction : float, default=0.1
-        Share of the rows set aside with `early_stopping`.
-
-    callbacks : list of skorch callbacks or None, default=None
-        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
-        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
-        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
-
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
-
-    dtype : {"float32", "float64"}, default="float32"
-        Precision of the training. The fitted model computes in the precision of the X it is given.
-
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
-        must then be what it was, or is an error; what steers training may change. Rows set aside
-        for validation stay the same where X has as many rows.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, order of the rows, split, dropout and noise. Pass an int for
-        the same result at each call. numpy's and torch's global generators are never touched;
-        None draws a fresh seed.
-
-    verbose : int, default=0
-        Whether to print a table of losses during training, a line for each epoch.
+    {shared parameters}
 
     Attributes
     ----------
     corruption_scale_ : float or ndarray of shape (n_features,)
         Standard deviation of the Gaussian noise in the units of X.
 
-    net_ : skorch.NeuralNet
-        The engine that trained the model.
-
-    module_ : torch.nn.Module
-        The trained networks.
-
-    history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
-
-    loss_curve_ : list of float
-        Training loss after each epoch, in scaled units.
-
-    validation_loss_curve_ : list of float or None
-        Validation loss after each epoch; None without `early_stopping`.
-
-    n_iter_ : int
-        Number of epochs run.
-
-    mean_ : ndarray of shape (n_features,)
-        Mean of each feature.
-
-    scale_ : float or ndarray of shape (n_features,)
-        What the centred data are divided by.
-
-    device_ : str
-        Where the model lies.
-
-    n_features_in_ : int
-        Number of features seen during `fit`.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string names.
+    {shared attributes}
 
     See Also
     --------
@@ -288,13 +156,11 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
     __module__ = "skae"  # files do not depend on where in the package it lives
 
     _parameter_constraints = {
-        **BaseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "corruption": [
             StrOptions(set(CORRUPTIONS)),
             callable,
         ],
-        "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(

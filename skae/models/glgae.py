@@ -72,9 +72,6 @@ class GLGAE(BaseCoder):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code.
-
     n_nodes : int, default=100
         Number of nodes; on a grid the nearest power of a whole number, in `n_nodes_`.
 
@@ -126,18 +123,14 @@ class GLGAE(BaseCoder):
     max_encode_iter : int, default=15
         Newton steps at most in `transform`.
 
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.
-
-    dtype : {"float32", "float64"}, default="float32"
-        Precision of the training. The fitted model computes in the precision of the X it is given.
-
     random_state : int, RandomState instance or None, default=None
         Determines the order of the rows with the online solver, the start of k-means, and samples.
         numpy's and torch's global generators are never touched; None draws a fresh seed.
 
     verbose : int, default=0
         Whether to print the objective after each pass, a line for each.
+
+    {shared parameters}
 
     Attributes
     ----------
@@ -174,20 +167,10 @@ class GLGAE(BaseCoder):
     n_iter_ : int
         Number of passes.
 
-    mean_ : ndarray of shape (n_features,)
-        Mean of each feature.
-
     scale_ : float
         What the centred data are divided by, the root of the mean variance of the features.
 
-    device_ : str
-        Where the model lies.
-
-    n_features_in_ : int
-        Number of features seen during `fit`.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had string names.
+    {shared attributes}
 
     See Also
     --------
@@ -229,7 +212,6 @@ class GLGAE(BaseCoder):
     __module__ = "skae"  # files do not depend on where in the package it lives
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_nodes": [Interval(Integral, 1, None, closed="left")],
         "objective": [StrOptions(set(OBJECTIVES))],
         "spacing": [Interval(Real, 0, None, closed="neither"), None],
@@ -245,10 +227,6 @@ class GLGAE(BaseCoder):
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_encode_iter": [Interval(Integral, 1, None, closed="left")],
         "max_encode_iter": [Interval(Integral, 1, None, closed="left")],
-        "device": [str, torch.device],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -402,7 +380,7 @@ class GLGAE(BaseCoder):
 
     def _get_fitted_params(self):
         """Return the parameters that the fitted model goes by, whatever is set later."""
-        return copy.deepcopy(self.get_params(deep=False))
+        return copy.deepcopy(self._get_model_parameters())
 
     def _go_on(self, X, weights):
         """Take over what steers training from the parameters of now; return rows and weights."""

@@ -1,0 +1,240 @@
+"""The parameters that estimators share: what they may be, to `fit` and in words.
+
+An estimator has those that stand in the signature of its constructor. Where the words here are
+not true of a class, its docstring has its own, and its ``_parameter_constraints`` likewise; see
+`subclassing`, which also adds the defaults.
+"""
+
+import inspect
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import torch
+
+from .._sklearn import Interval, StrOptions
+from ..nn.networks import ACTIVATIONS
+from ..training.optimizers import OPTIMIZERS
+
+
+class SharedParameter(NamedTuple):
+    """What is said of a parameter in one place."""
+
+    constraint: list
+    kind: str
+    text: str
+
+
+def _shared(constraint, kind, text):
+    return SharedParameter(constraint, kind, inspect.cleandoc(text))
+
+
+NETWORK = _shared(
+    [None, callable],
+    "None, nn.Module subclass, callable or nn.Module instance",
+    """
+    A network of your own: a class or a factory, called as ``encoder(n_features,
+    n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
+    copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
+    level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+    """,
+)
+
+SHARED_PARAMETERS = {
+    "n_components": _shared(
+        [Interval(Integral, 1, None, closed="left")], "int", "Size of the code."
+    ),
+    "corruption_level": _shared(
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """
+        Standard deviation of the Gaussian noise in units of `scale_`; the probability for each
+        feature otherwise. Of no effect where `corruption` is a callable.
+        """,
+    ),
+    "hidden_layer_sizes": _shared(
+        ["array-like", Interval(Integral, 1, None, closed="left")],
+        "int or tuple of int",
+        """
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. Without
+        hidden layers both are linear, but for what is done to the code and to the output.
+        """,
+    ),
+    "activation": _shared(
+        [StrOptions(set(ACTIVATIONS))],
+        '{"identity", "relu", "tanh", "sigmoid", "logistic", "leaky_relu", "elu", "gelu", "silu", '
+        '"softplus"}',
+        """
+        Activation function of the layers that `hidden_layer_sizes` describes. "logistic" is
+        another name of "sigmoid".
+        """,
+    ),
+    "code_activation": _shared(
+        [StrOptions(set(ACTIVATIONS))],
+        "str",
+        "Activation function on the code; same choice as for `activation`.",
+    ),
+    "output_activation": _shared(
+        [StrOptions(set(ACTIVATIONS))],
+        "str",
+        """
+        Activation function on the output; same choice as for `activation`. Where it bounds the
+        output (``"sigmoid"``, ``"tanh"``, ``"relu"``, ...), the data are neither shifted nor
+        scaled, and data out of its reach are an error. The Bernoulli likelihood has its own.
+        """,
+    ),
+    "likelihood": _shared(
+        [StrOptions({"gaussian", "bernoulli"})],
+        '{"gaussian", "bernoulli"}',
+        """
+        Distribution of the data given the code: squared error, or cross-entropy for data in
+        [0, 1], which are neither shifted nor scaled.
+        """,
+    ),
+    "linear_path": _shared(
+        ["boolean", StrOptions({"auto"})],
+        'bool or "auto"',
+        """
+        Whether encoder and decoder carry a linear path that starts at the principal components.
+        "auto": for the Gaussian likelihood with identity activations on code and output, untied
+        weights and built-in networks. False is the textbook network with a random start.
+        """,
+    ),
+    "tied_weights": _shared(
+        ["boolean"],
+        "bool",
+        """
+        Whether the decoder's weights are the encoder's, transposed. For built-in networks.
+        """,
+    ),
+    "encoder": NETWORK,
+    "decoder": NETWORK,
+    "alpha": _shared(
+        [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        'float or "auto"',
+        """
+        Decoupled weight decay; never on biases and on the linear path. "auto" is 500 / n_samples,
+        at most 2, where there is a linear path, which draws the model towards PCA where rows are
+        few; without a linear path and in `partial_fit` it is 0.
+        """,
+    ),
+    "dropout": _shared(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        """
+        Probability with which each hidden unit of built-in encoders and decoders is dropped in
+        training.
+        """,
+    ),
+    "scaling": _shared(
+        [StrOptions({"global", "standard"}), None],
+        '{"global", "standard"} or None',
+        """
+        What the networks see: the centred data divided by one number, the root of the mean
+        variance of the features; each feature divided by its own standard deviation; or the data
+        as they are, as always where the output is bounded. Rows that are given back are in the
+        units of X.
+        """,
+    ),
+    "optimizer": _shared(
+        [StrOptions(set(OPTIMIZERS)), callable],
+        '{"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer',
+        """
+        Optimizer; further settings of a class are bound with :func:`functools.partial`. By name
+        none has a weight decay of its own beside `alpha`, which is decoupled: "adamw" does what
+        "adam" does. The class ``torch.optim.AdamW`` keeps its ``weight_decay=0.01``.
+        """,
+    ),
+    "learning_rate_init": _shared(
+        [Interval(Real, 0, None, closed="neither")], "float", "Learning rate at the start."
+    ),
+    "learning_rate": _shared(
+        [StrOptions({"constant", "linear", "cosine"})],
+        '{"constant", "linear", "cosine"}',
+        """
+        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
+        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place. It is constant in
+        `partial_fit`.
+        """,
+    ),
+    "batch_size": _shared(
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        'Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.',
+    ),
+    "max_iter": _shared(
+        [Interval(Integral, 1, None, closed="left")], "int", "Number of epochs, at most."
+    ),
+    "tol": _shared(
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """
+        An epoch that lowers the monitored loss by less than this share of it is no progress.
+        """,
+    ),
+    "n_iter_no_change": _shared(
+        [Interval(Integral, 1, None, closed="left"), None],
+        "int or None",
+        """
+        Number of epochs without progress after which training ends. None runs all `max_iter`
+        epochs, so that the learning rate reaches the end of its course.
+        """,
+    ),
+    "early_stopping": _shared(
+        ["boolean"],
+        "bool",
+        """
+        Whether to set aside validation rows, to watch their loss instead of the training loss,
+        and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+        """,
+    ),
+    "validation_fraction": _shared(
+        [Interval(Real, 0, 1, closed="neither")],
+        "float",
+        "Share of the rows set aside with `early_stopping`.",
+    ),
+    "callbacks": _shared(
+        [list, None],
+        "list of skorch callbacks or None",
+        """
+        Copied before use. skorch's ``EarlyStopping``, ``Checkpoint``, ``LRScheduler``,
+        ``GradientNormClipping``, ``ProgressBar`` and its loggers work. What they monitor must be
+        in `history_`: ``"valid_loss"`` is there with `early_stopping` only.
+        """,
+    ),
+    "device": _shared(
+        [str, torch.device],
+        "str or torch.device",
+        '"cpu", "cuda", "cuda:1", ...; "auto" is CUDA where there is one, else the CPU.',
+    ),
+    "dtype": _shared(
+        [StrOptions({"float32", "float64"})],
+        '{"float32", "float64"}',
+        """
+        Precision of the training. The fitted model computes in the precision of the X it is given.
+        """,
+    ),
+    "warm_start": _shared(
+        ["boolean"],
+        "bool",
+        """
+        Whether `fit` goes on from the last fit instead of starting afresh. What shapes the model
+        must then be what it was, or is an error; what steers training may change. Rows set aside
+        for validation stay the same where X has as many rows.
+        """,
+    ),
+    "random_state": _shared(
+        ["random_state"],
+        "int, RandomState instance or None",
+        """
+        Determines all that is drawn: initial weights, order of the rows, split, dropout, noise,
+        and samples unless they are given a `random_state` of their own. Pass an int for the same
+        result at each call. numpy's and torch's global generators are never touched; None draws a
+        fresh seed.
+        """,
+    ),
+    "verbose": _shared(
+        ["verbose"],
+        "int",
+        "Whether to print a table of losses during training, a line for each epoch.",
+    ),
+}
