@@ -233,7 +233,7 @@ class BaseAutoencoder(BaseCoder):
             self._seed = draw_seed(self.random_state)
             state = state and {**state, "generators": {}}
         # Of now, whatever is set later: they rebuild the module.
-        params = self.get_params(deep=False)
+        params = self._get_model_parameters()
         self._fitted_params = {name: params[name] for name in params if name != "callbacks"}
         if not resume:
             self._n_features_out = n_components_of(self, X.shape[1])
