@@ -83,7 +83,7 @@ def test_few_rows_are_the_centres_themselves():
     data = np.tile(X[[0, 60, 120]], (10, 1))
     model = GLGAE(4, n_nodes=8, max_iter=1, random_state=0)
     rows = (data - data.mean(axis=0)) / np.sqrt(data.var(axis=0).mean())
-    from skae.models.glgae import _cluster_centres
+    from skae.models.glgae_layouts import _cluster_centres
 
     centres = _cluster_centres(rows, np.ones(30), 8, np.random.RandomState(0))
     assert centres.shape == (8, 4)
@@ -95,7 +95,7 @@ def test_few_rows_are_the_centres_themselves():
 
 
 def test_enough_rows_are_clustered_as_ever():
-    from skae.models.glgae import _cluster_centres
+    from skae.models.glgae_layouts import _cluster_centres
 
     weights = np.arange(150) % 4.0
     mine = _cluster_centres(X, weights, 20, np.random.RandomState(0))

@@ -1,22 +1,21 @@
 """The Gaussian latent generative autoencoder: its estimator. `nodes` holds the mathematics."""
 
 import copy
+import functools
 import math
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool
-from ..data.moments import principal_components, weighted_moments
+from ..data.moments import weighted_moments
 from ..data.sources import make_source
 from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
-from ..data.tables import chunk_to_tensor, chunks_of, distinct_rows
 from ..data.units import Units, check_magnitude, to_scale
 from ..data.weights import weighted_mean
 from ..estimator.coder import BaseCoder
@@ -29,12 +28,11 @@ from ..nn.nodes import OBJECTIVES
 from ..training.devices import check_device, is_available
 from ..training.progress import step_of, write
 from ..training.randomness import draw_seed, make_generator, make_random_state
-from ..training.threads import reconsider_threads, threads_for
+from ..training.threads import threads_for
 from ..training.torch_settings import torch_as_usual
+from .glgae_layouts import LARGEST_GRID, lay_out
+from .glgae_solvers import BatchSolver, OnlineSolver, encode_all
 
-SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
-LARGEST_GRID = 3  # components
-N_CLUSTERED_ROWS = 10000  # training rows that k-means places nodes by
 MAX_ITER = {"batch": 60, "online": 20}
 MIN_ITER = 6  # before the objective may be called settled
 JITTER = 0.2  # of the codes that are decoded by `sample`, in units of the kernel's width
@@ -290,7 +288,7 @@ class GLGAE(BaseCoder):
             rows, weights = self._start(X, weights)
             max_iter = self.max_iter or MAX_ITER[self.solver]
             if self.solver == "batch":
-                with threads_for(self._work_per_step(X.shape[0])):
+                with threads_for(X.shape[0] * self._work_per_row()):
                     self._fit_batch(rows, weights, max_iter)
             else:
                 self._fit_online(rows, weights, max_iter)
@@ -369,7 +367,7 @@ class GLGAE(BaseCoder):
 
         rows, weights = self._to_rows(X, weights)
         with threads_for(X.shape[0] * X.shape[1] ** 2):
-            A, B = self._lay_out(X, rows, weights)
+            A, B = lay_out(self, X, rows, weights)
         self.n_nodes_ = len(B)
         self.node_weights_ = np.full(len(B), 1 / len(B))
         self.nodes_latent_ = B
@@ -391,9 +389,6 @@ class GLGAE(BaseCoder):
         self._watch = keep_watch(self._watch, rows, weights, X.shape[1])
         return rows, weights
 
-    def _work_per_step(self, n_rows):
-        return n_rows * self._work_per_row()
-
     def _work_per_row(self):
         n_nodes, n_features = self.nodes_data_.shape
         return n_nodes * (n_nodes + n_features)
@@ -408,134 +403,50 @@ class GLGAE(BaseCoder):
         rows = make_source(X, self._units, dtype, device)
         return rows, torch.from_numpy(weights).to(device, dtype)
 
-    # First places of the nodes
-
-    def _get_spacing(self):
-        return SPACINGS[self.objective] if self.spacing is None else self.spacing
-
-    def _lay_out(self, X, rows, weights):
-        """Return the first places of the nodes among the scaled data and among the codes."""
-        layout = self.node_layout
-        if isinstance(layout, str):
-            if layout == "auto":
-                layout = "grid" if self.n_components <= LARGEST_GRID else "kmeans"
-            if layout == "kmeans":
-                return self._cluster(X, weights)
-            B = self._make_grid()
-        else:
-            B = np.array(layout, dtype=np.float64)
-        return self._spread_over_principal_plane(B, rows, weights), B
-
-    def _make_grid(self):
-        side = max(1, round(self.n_nodes ** (1 / self.n_components)))
-        axis = (np.arange(side) - (side - 1) / 2) * self._get_spacing()
-        return np.stack(np.meshgrid(*[axis] * self.n_components, indexing="ij"), -1).reshape(
-            -1, self.n_components
-        )
-
-    def _spread_over_principal_plane(self, B, rows, weights):
-        mean = torch.zeros(len(self.mean_), dtype=torch.float64)
-        components, variances, _ = principal_components(
-            rows,
-            weights,
-            mean,
-            self.n_components,
-            make_generator(self._seed, "initialisation"),
-        )
-        U = B / (np.abs(B).max() or 1.0) * 1.8 * variances.sqrt().numpy()
-        return U @ components.numpy()
-
-    def _cluster(self, X, weights):
-        """Return the centres of k-means, and their principal coordinates."""
-        random_state = make_random_state(self._seed, "initialisation")
-        chosen = np.sort(random_state.permutation(X.shape[0])[:N_CLUSTERED_ROWS])
-        some = self._units.enter(chunk_to_tensor(X, chosen), torch.float64).numpy()
-        A = _cluster_centres(
-            some, weights.double().cpu().numpy()[chosen], self.n_nodes, random_state
-        )
-        B = _principal_coordinates(A, self.n_components)
-        wanted = self._get_spacing() * len(A) ** (1 / self.n_components) / math.sqrt(12)
-        # Centres of rows that are all one differ by rounding, which is not to be spread out.
-        spread = np.sqrt(B.var(axis=0).mean())
-        differ = weighted_moments(self.mean_ + self.scale_ * A).deviation.any()
-        return A, B * (wanted / spread if differ and spread else 0.0)
-
     # The two solvers
 
     def _fit_batch(self, rows, weights, max_iter):
         """Move codes, nodes and variance in turn; the objective never falls."""
-        nodes = self._make_nodes(rows.dtype)
-        Z, statistics, F = self._pass_over(nodes, rows, weights, None)
-        for _ in range(max_iter):
-            nodes.maximise(statistics, learn_variance=self.noise_variance is None)
-            before = F
-            Z, statistics, F = self._pass_over(nodes, rows, weights, Z)
-            self._report(F, max_iter)
-            if self._has_settled(before, F):
-                break
+        nodes, learns = self._module_in(rows.dtype), self.noise_variance is None
+        solver = BatchSolver(nodes, rows, weights, self.n_encode_iter, learns)
+        self._repeat(solver.move_all, max_iter, solver.objective)
         # per row, as those of the online solver are, for `partial_fit` to go on from
-        self._statistics = {name: value / len(rows) for name, value in statistics.items()}
+        self._statistics = {name: v / len(rows) for name, v in solver.statistics.items()}
         self._n_steps = self.n_iter_
-        self._remember(nodes, Z, weights)
-
-    def _pass_over(self, nodes, rows, weights, Z):
-        """Move the codes of all rows; return them, their statistics and the objective."""
-        moved = weights.new_empty(len(rows), self._n_features_out)
-        statistics, total = {}, 0.0
-        for span in chunks_of(rows):
-            reconsider_threads()
-            x, w = rows.span(span), weights[span]
-            start = None if Z is None else Z[span]
-            moved[span], phi = nodes.encode(x, self.n_encode_iter, start)
-            total += float((w * phi).sum(dtype=torch.float64))
-            _add(statistics, nodes.statistics(x, moved[span], w))
-        return moved, statistics, total / float(statistics["total"]) + nodes.constant()
+        self._keep_fitted(nodes, solver.codes, weights)
 
     def _fit_online(self, rows, weights, n_epochs, streaming=False):
         """Let the nodes follow a running average of the statistics of small batches."""
-        with threads_for(self._work_per_step(min(self.batch_size, len(rows)))):
+        with threads_for(min(self.batch_size, len(rows)) * self._work_per_row()):
             nodes = self._follow(rows, weights, n_epochs)
-        with threads_for(self._work_per_step(len(rows))):
-            Z = weights.new_empty(len(rows), self._n_features_out)
-            for span in chunks_of(rows):
-                reconsider_threads()
-                Z[span] = nodes.encode(rows.span(span), self._n_search_steps())[0]
-        self._remember(nodes, Z, weights, streaming)
+        with threads_for(len(rows) * self._work_per_row()):
+            codes = encode_all(nodes, rows, self._fitted_params["max_encode_iter"])
+        self._keep_fitted(nodes, codes, weights, streaming)
 
     def _follow(self, rows, weights, n_epochs):
         """Pass over the rows, some at a time; return the nodes as they then are."""
-        nodes = self._make_nodes(rows.dtype)
-        statistics = self._statistics
-        if statistics is not None:
-            statistics = {k: torch.from_numpy(v).to(rows.device) for k, v in statistics.items()}
-        F = math.inf
-        for _ in range(n_epochs):
-            before = F
+        nodes, learns = self._module_in(rows.dtype), self.noise_variance is None
+        n_encode_iter = self.n_encode_iter + 1
+        solver = OnlineSolver(
+            nodes, self._statistics, self._n_steps, n_encode_iter, self.forgetting, learns
+        )
+
+        def follow():
             generator = make_generator(self._seed + self.n_iter_, "shuffling")
-            order = torch.randperm(len(rows), generator=generator).to(rows.device)
-            total = 0.0
-            for chosen in order.split(self.batch_size):
-                reconsider_threads()
-                x, w = rows.take(chosen), weights[chosen]
-                if not w.any():
-                    continue  # nothing to learn from: it is no step
-                z, phi = nodes.encode(x, self.n_encode_iter + 1)
-                total += float((w * (phi + nodes.constant())).sum())
-                new = nodes.statistics(x, z, w)
-                rate = (self._n_steps + 1) ** -self.forgetting
-                statistics = _blend(statistics, new, rate, 1 / self.batch_size)
-                nodes.maximise(statistics, learn_variance=self.noise_variance is None)
-                self._n_steps += 1
-            F = total / float(weights.sum())
-            self._report(F, n_epochs if n_epochs > 1 else None)
-            if self._has_settled(before, F):
-                break
-        self._statistics = statistics
+            return solver.follow(rows, weights, self.batch_size, generator)
+
+        self._repeat(follow, n_epochs, math.inf, shows_last=n_epochs > 1)
+        self._statistics, self._n_steps = solver.statistics, solver.n_steps
         return nodes
 
-    def _has_settled(self, before, after):
-        change = abs(after - before)
-        return self.n_iter_ >= MIN_ITER and change < self.tol * max(1.0, abs(after))
+    def _repeat(self, make_pass, n_passes, objective, shows_last=True):
+        """Pass over the rows again and again, until the objective has settled."""
+        for _ in range(n_passes):
+            before, objective = objective, make_pass()
+            self._report(objective, n_passes if shows_last else None)
+            is_small = abs(objective - before) < self.tol * max(1.0, abs(objective))
+            if self.n_iter_ >= MIN_ITER and is_small:
+                break
 
     def _report(self, F, last):
         self.n_iter_ += 1
@@ -544,30 +455,21 @@ class GLGAE(BaseCoder):
             step = step_of(self.n_iter_, last)
             write(f"iteration {step:>9}   objective {self.objective_history_[-1]:.6f}")
 
-    def _remember(self, nodes, Z, weights, streaming=False):
+    def _keep_fitted(self, nodes, codes, weights, streaming=False):
+        """Set the fitted attributes."""
         self.nodes_data_ = self.mean_ + self.scale_ * nodes.A.double().cpu().numpy()
         self.noise_variance_ = nodes.variance * self.scale_**2
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
         self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
-        self._embedding = Z.cpu().numpy()
-        self._remember_codes(weights.double().cpu().numpy(), streaming)
+        self._embedding = codes.cpu().numpy()
+        self._codes = _choose_codes(self, weights.double().cpu().numpy(), streaming)
         self.objective_ = self.objective_history_[-1]
         self._is_fitted = True
 
-    def _remember_codes(self, weights, streaming):
-        """Keep the codes that `sample` moves, and their weights in the last column."""
-        codes, n = np.column_stack([self._embedding, weights]), len(self._embedding)
-        random_state = make_random_state(self._seed, "sample", self.n_iter_)
-        if streaming or n > N_STORED_CODES:
-            codes = codes[random_state.permutation(n)[:N_STORED_CODES]]
-        if streaming and self._codes is not None:
-            codes, _ = join_stream(self._codes, codes, n, N_STORED_CODES, random_state)
-        self._codes = codes
-
     # What a fitted model does
 
-    def _make_nodes(self, dtype, objective=None):
+    def _module_in(self, dtype, objective=None):
         """Return the nodes with the objective of the fit, or another."""
         names = ["null_weight", "constrain"]
         objective = objective or self._fitted_params["objective"]
@@ -579,14 +481,12 @@ class GLGAE(BaseCoder):
         variance = self.noise_variance_ / self.scale_**2
         return OBJECTIVES[objective](A, B, variance, **params)
 
-    def _module_in(self, dtype):
-        return self._make_nodes(dtype)
-
     def _encode_batch(self, module, x):
-        return module.encode(self._units.enter(x, x.dtype), self._n_search_steps())[0]
+        return self._find_codes(module, self._units.enter(x, x.dtype))[0]
 
-    def _n_search_steps(self):
-        return self._fitted_params["max_encode_iter"]
+    def _find_codes(self, nodes, x):
+        """Return codes of rows in the network's units, and their objective."""
+        return nodes.encode(x, self._fitted_params["max_encode_iter"])
 
     def score_samples(self, X, *, kind="marginal"):
         r"""Return the logarithm of the density of each row.
@@ -618,28 +518,14 @@ class GLGAE(BaseCoder):
         X = self._check_X(X)
         if kind not in ("marginal", "profile"):
             raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
-        function = self._marginal if kind == "marginal" else self._profile
+        log_density = _log_marginal if kind == "marginal" else _log_profile
+        function = functools.partial(log_density, self)
         # In double precision: in single, the square of a distance of 1e20 is infinite.
         return map_rows(self, X, np.float64, function) - self._log_volume()
 
     def _log_volume(self):
         """Return the logarithm of the volume that scaled units have in the units of X."""
         return len(self.mean_) * math.log(self.scale_)
-
-    def _marginal(self, nodes, x):
-        shares = torch.from_numpy(self.node_weights_).to(x).log()
-        x = self._units.enter(x, x.dtype)
-        log_p = nodes.log_likelihood(x, nodes.prototypes()) + shares
-        return log_p.logsumexp(dim=1) + nodes.log_normaliser()
-
-    def _profile(self, nodes, x):
-        if self._fitted_params["objective"] != "reconstruction":
-            nodes = self._make_nodes(x.dtype, "likelihood")
-        x = self._units.enter(x, x.dtype)
-        z, phi = nodes.encode(x, self._n_search_steps())
-        if self._fitted_params["objective"] == "reconstruction":
-            phi = (x - nodes.decode(z)).square().sum(dim=1) / (-2 * nodes.variance)
-        return phi + nodes.log_normaliser()
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of `score_samples`, a log-likelihood.
@@ -681,7 +567,7 @@ class GLGAE(BaseCoder):
 
         def posterior(nodes, x):
             x = self._units.enter(x, x.dtype)
-            z, _ = nodes.encode(x, self._n_search_steps())
+            z, _ = self._find_codes(nodes, x)
             log_p = nodes.log_likelihood(x, nodes.prototypes())
             return (log_p + nodes.log_kernel(z)).softmax(dim=1)
 
@@ -769,7 +655,7 @@ class GLGAE(BaseCoder):
     @property
     def prototypes_(self):
         check_is_fitted(self)
-        nodes = self._make_nodes(torch.float64)
+        nodes = self._module_in(torch.float64)
         return self._units.leave(nodes.prototypes()).cpu().numpy()
 
     def _restore(self, state):
@@ -780,38 +666,31 @@ class GLGAE(BaseCoder):
             self.device_ = "cpu"
 
 
-def _cluster_centres(X, weights, n_clusters, random_state):
-    """Return the centres of k-means, as many as there are rows at most.
-
-    Where fewer rows differ than there are centres, these rows are the solution: some are repeated.
-    """
-    n_clusters, weighty = min(n_clusters, len(X)), X[weights > 0]
-    different = weighty[distinct_rows(weighty)]
-    if len(different) < n_clusters:
-        return np.resize(different, (n_clusters, X.shape[1]))
-    kmeans = KMeans(n_clusters, n_init=1, random_state=random_state)
-    return kmeans.fit(X, sample_weight=weights).cluster_centers_
+def _log_marginal(estimator, nodes, x):
+    """Return the log density of rows, up to the volume of the units."""
+    shares = torch.from_numpy(estimator.node_weights_).to(x).log()
+    x = estimator._units.enter(x, x.dtype)
+    log_p = nodes.log_likelihood(x, nodes.prototypes()) + shares
+    return log_p.logsumexp(dim=1) + nodes.log_normaliser()
 
 
-def _principal_coordinates(A, n_components):
-    """Return the coordinates of points along their principal axes, zero beyond their rank."""
-    centred = A - A.mean(axis=0)
-    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
-    B = np.zeros((len(A), n_components))
-    k = min(n_components, len(singular))
-    B[:, :k] = left[:, :k] * singular[:k]
-    return B
+def _log_profile(estimator, nodes, x):
+    """Return the log density of rows at their codes, up to the volume of the units."""
+    if estimator._fitted_params["objective"] != "reconstruction":
+        nodes = estimator._module_in(x.dtype, "likelihood")
+    x = estimator._units.enter(x, x.dtype)
+    z, phi = estimator._find_codes(nodes, x)
+    if estimator._fitted_params["objective"] == "reconstruction":
+        phi = (x - nodes.decode(z)).square().sum(dim=1) / (-2 * nodes.variance)
+    return phi + nodes.log_normaliser()
 
 
-def _add(sums, new):
-    for name, value in new.items():
-        sums[name] = sums[name] + value if name in sums else value
-
-
-def _blend(running, new, rate, scale):
-    """Return the running averages after a step of stepwise expectation maximisation."""
-    if running is None:
-        return {name: value * scale for name, value in new.items()}
-    return {
-        name: running[name] + rate * (scale * value - running[name]) for name, value in new.items()
-    }
+def _choose_codes(estimator, weights, streaming):
+    """Return the codes that `sample` moves, and their weights in the last column."""
+    codes, n = np.column_stack([estimator._embedding, weights]), len(estimator._embedding)
+    random_state = make_random_state(estimator._seed, "sample", estimator.n_iter_)
+    if streaming or n > N_STORED_CODES:
+        codes = codes[random_state.permutation(n)[:N_STORED_CODES]]
+    if streaming and estimator._codes is not None:
+        codes, _ = join_stream(estimator._codes, codes, n, N_STORED_CODES, random_state)
+    return codes
