@@ -74,8 +74,7 @@ def n_graphs(estimator):
 
 
 def can_be_captured(estimator):
-    foreign = getattr(estimator.net_.module_, "draws_globally", False)
-    return estimator.optimizer == "adam" and not foreign
+    return estimator.optimizer == "adam" and not estimator.net_.module_.draws_globally
 
 
 @all_estimators(only=has_engine)

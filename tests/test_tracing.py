@@ -20,6 +20,7 @@ from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder
 from skae.data.rows import ResidentRows
 from skae.fast import cpu, record, repeater
 from skae.models.autoencoder import AutoencoderModule
+from skae.nn.module import BaseModule
 from skae.nn.networks import MLP
 from skae.training.engine import Batches, Engine
 from skae.training.optimizers import fused_adam
@@ -379,8 +380,8 @@ class Held(AutoencoderModule):
         return {**super().forward(x, *masks), "kl": self.clock.tick() * penalty}
 
 
-class Bare(nn.Module):
-    """No module of ours, with one of ours inside."""
+class Bare(BaseModule):
+    """No autoencoder, with one inside."""
 
     def __init__(self, *networks, **options):
         super().__init__()

@@ -1,7 +1,6 @@
 """The engine: skorch's `NeuralNet`, fed with whole batches and asked for named loss terms.
 
-It knows one thing about a module: ``module(*batch)`` returns ``{name: (batch,) tensor}``, or a
-scalar for a term that exists for a whole batch only.
+What it asks of a module stands in `nn.module`.
 """
 
 import collections
@@ -19,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..fast import repeater
 from ..fast.cpu import Replay
 from ..fast.cuda import Graphs
+from ..nn.repeatable import has_foreign_code
 from .callbacks import (
     Table,
     check_is_recorded,
@@ -236,7 +236,7 @@ class Engine(NeuralNet):
 
     Parameters
     ----------
-    module : nn.Module
+    module : BaseModule
         On its device and in its precision.
     optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer
     lr : float
@@ -313,7 +313,7 @@ class Engine(NeuralNet):
                 "There is nothing to train: encoder and decoder must have a parameter with "
                 "requires_grad=True between them. Both are frozen, or have no parameters."
             )
-        exempt = {id(p) for p in getattr(self.module_, "undecayed_parameters", list)()}
+        exempt = {id(p) for p in self.module_.undecayed_parameters()}
         decayed = [p.dim() > 1 and id(p) not in exempt for p in trainable]
         parameters = [p for p, d in zip(trainable, decayed, strict=True) if d]
         self.n_decayed_ = sum(p.numel() for p in parameters)
@@ -404,16 +404,11 @@ class Engine(NeuralNet):
             twin = self._twins.get(dtype)
             if twin is None:
                 twin = copy.deepcopy(self.module_).to(dtype)
-                if not self._is_foreign():  # it may keep more than tensors
+                if not has_foreign_code(self.module_):  # it may keep more than tensors
                     self._twins[dtype] = twin
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
                 its.copy_(mine)
         return twin
-
-    def _is_foreign(self):
-        """Whether there is code in the module of which nothing is known."""
-        draws = getattr(self.module_, "draws_globally", False)
-        return draws or not repeater.is_repeatable(self.module_)
 
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
@@ -552,8 +547,7 @@ class Engine(NeuralNet):
 
     def monitored_loss(self, terms, prefix=""):
         """Return what stopping and best weights watch, from loss terms or a row of the history."""
-        names = getattr(self.module_, "monitored", ("loss",))
-        return sum(terms[prefix + name] for name in names)
+        return sum(terms[prefix + name] for name in self.module_.monitored)
 
     def train_step(self, batch, gradient=None, **fit_params):
         """Draw the step's noise, compute the gradient, let the optimizer take its step.
@@ -577,7 +571,7 @@ class Engine(NeuralNet):
         """Return what repeats steps, None where they are not the same operations each time."""
         closure = isinstance(self.optimizer_, torch.optim.LBFGS)
         norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
-        if self._is_foreign() or closure or norms or self._per_batch_callbacks:
+        if has_foreign_code(self.module_) or closure or norms or self._per_batch_callbacks:
             return None
         n_times = collections.Counter(sizes)
         frequent = {size for size, n in n_times.items() if n * epochs >= repeater.WORTH}
@@ -632,8 +626,7 @@ class Engine(NeuralNet):
 
     def draw(self, n_rows, generators=None):
         """Return the random inputs of one step."""
-        draw = getattr(self.module_, "draw", None)
-        return () if draw is None else draw(n_rows, generators or self.generators)
+        return self.module_.draw(n_rows, generators or self.generators)
 
     def loss_terms(self, batch, draws):
         """Return the loss, names and values of its terms, and the terms of each row."""
