@@ -11,9 +11,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from torch import nn
 
+from skae.data.batches import Batches
 from skae.data.rows import ResidentRows
 from skae.nn.module import BaseModule
-from skae.training.engine import Batches, Engine
+from skae.training.engine import Engine
 from skae.training.randomness import make_generators
 
 X = load_iris().data

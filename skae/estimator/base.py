@@ -14,6 +14,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from .._sklearn import Interval, StrOptions, fit_context
+from ..data.batches import Batches
 from ..data.inputs import warn_of_targets
 from ..data.rows import (
     Chosen,
@@ -28,10 +29,12 @@ from ..data.rows import (
 from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
 from ..data.weights import check_weights
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
+from ..fast.choice import make_repeater
 from ..metrics import explained_share
 from ..nn.networks import ACTIVATIONS, MLP, RANGES, TiedMLP
 from ..training.callbacks import is_callback
-from ..training.engine import SCHEDULES, Batches, Convergence, Engine
+from ..training.convergence import Convergence
+from ..training.engine import Engine
 from ..training.optimizers import OPTIMIZERS
 from ..training.randomness import (
     draw_seed,
@@ -40,6 +43,7 @@ from ..training.randomness import (
     make_random_state,
     seeded_global_generator,
 )
+from ..training.step import SCHEDULES
 from ..training.threads import threads_for
 from ..training.torch_settings import torch_as_usual
 from .coder import BaseCodec, check_device, is_available, row_norms
@@ -417,6 +421,7 @@ class BaseAutoencoder(BaseCodec):
             generators=generators,
             convergence=convergence,
             callbacks=self._make_callbacks(),
+            make_repeater=make_repeater,
             max_epochs=self.max_iter,
             verbose=int(self.verbose),
             device=self.device_,

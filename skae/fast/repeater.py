@@ -21,43 +21,46 @@ HOOKS = (
 
 
 class Repeater(ABC):
-    """The steps of a net, of which those that come often are repeated without Python.
+    """The steps of a training, of which those that come often are repeated without Python.
 
     What is prepared from one step of a size is compared with another one, on other rows and other
     draws, before it takes the place of any: that finds what a promise has left out.
 
     Parameters
     ----------
-    net : Engine
+    step : Step
     frequent : set of int
         Numbers of rows of the batches that come often.
     """
 
-    def __init__(self, net, frequent):
-        self.net, self.frequent = net, frequent
+    def __init__(self, step, frequent):
+        self.step, self.frequent = step, frequent
         self._state = ()
 
     def begin_epoch(self):
         """Forget what was prepared if the module is no longer the same."""
-        state = state_of(self.net.module_)
+        state = state_of(self.step.module)
         if not _is_same(state, self._state):
             self._state = state
-            self._is_repeatable = is_repeatable(self.net.module_)
+            self._is_repeatable = is_repeatable(self.step.module)
             self.forget()
-        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
+        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.step.module)
 
     def is_unchanged(self):
         """Whether the module is what it was; if a step has changed it, none is repeated again.
 
         Numbers that a module counts up, or a buffer that it replaces, would be those of one step.
         """
-        if not _is_same(state_of(self.net.module_), self._state):
+        if not _is_same(state_of(self.step.module), self._state):
             self.frequent = set()
         return bool(self.frequent)
 
     @abstractmethod
     def forget(self):
         """Drop what was prepared."""
+
+    def end(self):  # noqa: B027
+        """Let go of what would hold memory of a device, as training has ended."""
 
     @abstractmethod
     def take(self, batches):
@@ -79,8 +82,8 @@ class Repeater(ABC):
 
     def eager(self, batch, gradient=None):
         """Take an ordinary step, or one whose gradient comes from elsewhere."""
-        step = self.net.train_step(batch, gradient=gradient)
-        return step["names"], step["values"][None]
+        results = self.step.take(batch, gradient=gradient)
+        return results["names"], results["values"][None]
 
 
 def gradient_of(loss, parameters):
