@@ -74,7 +74,7 @@ def test_the_last_step_is_looked_at_too(bad):
 
     class Last(Callback):
         def on_batch_end(self, net, training, **kwargs):
-            if len(net.history) == 5 and net._step == net._n_steps:
+            if len(net.history) == 5 and net.step_.n_taken == net.step_.n_planned:
                 with torch.no_grad():
                     net.flat_.mul_(bad)
 

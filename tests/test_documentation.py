@@ -21,7 +21,7 @@ import skae
 from skae._sklearn import Interval, StrOptions
 from skae.estimator.shared_parameters import SHARED_PARAMETERS
 from skae.estimator.subclassing import find_section, parse_entries
-from skae.training.engine import SCHEDULES
+from skae.training.step import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 

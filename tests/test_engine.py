@@ -18,9 +18,9 @@ from skorch.callbacks import (
 )
 
 from skae import Autoencoder
+from skae.data import batches as batches_module
+from skae.data.batches import Batches
 from skae.data.sources import RowsOnDevice
-from skae.training import engine
-from skae.training.engine import Batches
 from skae.training.randomness import make_generator
 
 X = load_iris().data
@@ -45,7 +45,7 @@ def test_batches_hold_every_row_once(n, size):
 @pytest.mark.parametrize("weights", [None, torch.arange(11.0)])
 def test_runs_are_the_same_batches(limit, weights, monkeypatch):
     """Gathered together, they are what single batches are, and never of two sizes."""
-    monkeypatch.setattr(engine, "RUN_STEPS", limit)
+    monkeypatch.setattr(batches_module, "RUN_STEPS", limit)
     both = [batches(11, 2, torch.Generator().manual_seed(0)) for _ in range(2)]
     for b in both:
         b.weights = weights
@@ -58,7 +58,7 @@ def test_runs_are_the_same_batches(limit, weights, monkeypatch):
 
 
 def test_a_run_holds_few_bytes(monkeypatch):
-    monkeypatch.setattr(engine, "RUN_BYTES", 4 * 2 * 3)  # three batches of two numbers
+    monkeypatch.setattr(batches_module, "RUN_BYTES", 4 * 2 * 3)  # three batches of two numbers
     assert [len(run) for run in batches(12, 2).runs()] == [3, 3]
 
 
@@ -188,7 +188,7 @@ def test_parameters_are_views_of_one_buffer():
     assert net.flat_.numel() == sum(p.numel() for p in parameters)
     start, end = net.flat_.data_ptr(), net.flat_.data_ptr() + 4 * net.flat_.numel()
     assert all(start <= p.data_ptr() < end for p in parameters)
-    decayed = [p for p in parameters if p.data_ptr() < start + 4 * net.n_decayed_]
+    decayed = [p for p in parameters if p.data_ptr() < start + 4 * net.step_.n_decayed]
     layers = [*ae.module_.encoder.layers, *ae.module_.decoder.layers]
     assert {id(p) for p in decayed} == {id(layer.weight) for layer in layers}
 
@@ -203,9 +203,9 @@ def test_weight_decay_is_decoupled():
     net.lr, net.schedule = 0.1, "constant"
     for group in net.optimizer_.param_groups:
         group["lr"] = 0.1
-    net.flat_grad_.zero_()
+    net.step_.flat_gradient.zero_()
     before = module.encoder.layers[0].weight.clone()
-    net._decay_weights()
+    net.step_.decay()
     torch.testing.assert_close(module.encoder.layers[0].weight, before * 0.95)
 
 

@@ -23,7 +23,7 @@ from test_tracing import (
 from torch import fx, nn
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
-from skae.fast import cuda, repeater
+from skae.fast import choice, cuda, repeater
 from skae.training import engine
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -60,10 +60,10 @@ def refuse(*args, **kwargs):
 def fit(monkeypatch):
     """Return a function that fits with a repeater of our choice, None being the eager path."""
 
-    def fit_with(repeater, estimator, sample_weight=None):
-        monkeypatch.setattr(repeater, "WORTH", 10**9 if repeater is None else 0)
-        if repeater is not None:
-            monkeypatch.setattr(engine, "Replay", repeater)
+    def fit_with(kind, estimator, sample_weight=None):
+        monkeypatch.setattr(repeater, "WORTH", 10**9 if kind is None else 0)
+        if kind is not None:
+            monkeypatch.setattr(choice, "Replay", kind)
         return clone(estimator).fit(X, sample_weight=sample_weight)
 
     return fit_with
@@ -74,15 +74,14 @@ def n_graphs(estimator):
 
 
 def can_be_captured(estimator):
-    foreign = getattr(estimator.net_.module_, "draws_globally", False)
-    return estimator.optimizer == "adam" and not foreign
+    return estimator.optimizer == "adam" and not estimator.net_.module_.draws_globally
 
 
 @all_estimators(only=has_engine)
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_static_steps_are_eager_steps(estimator, weights, fit):
     """A gradient between fixed places, the learning rate in a tensor: the same numbers."""
-    static, eager = [fit(repeater, estimator, weights) for repeater in (Reruns, None)]
+    static, eager = [fit(kind, estimator, weights) for kind in (Reruns, None)]
     assert n_graphs(static) == (2 if can_be_captured(eager) else 0)
     assert_equal_models(static, eager, rtol=1e-4)
 
@@ -99,7 +98,7 @@ def test_static_steps_are_eager_steps(estimator, weights, fit):
 )
 def test_what_changes_between_epochs_is_seen(estimator, fit):
     estimator.set_params(random_state=1)
-    static, eager = [fit(repeater, estimator) for repeater in (Reruns, None)]
+    static, eager = [fit(kind, estimator) for kind in (Reruns, None)]
     assert n_graphs(static) == 2
     assert_equal_models(static, eager, rtol=1e-3)
 
@@ -107,7 +106,7 @@ def test_what_changes_between_epochs_is_seen(estimator, fit):
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
 def test_other_optimizers_take_eager_steps(optimizer, fit):
     ae = Autoencoder(optimizer=optimizer, learning_rate_init=1e-3, max_iter=3, random_state=0)
-    static, eager = [fit(repeater, ae) for repeater in (Reruns, None)]
+    static, eager = [fit(kind, ae) for kind in (Reruns, None)]
     assert n_graphs(static) == 0
     assert_equal_models(static, eager)
 
@@ -119,14 +118,14 @@ def test_other_optimizers_take_eager_steps(optimizer, fit):
 def test_what_waits_for_the_device_takes_eager_steps(estimator, fit):
     """All that the attempt drew and changed is put back."""
     estimator.set_params(max_iter=4, random_state=0)
-    static, eager = [fit(repeater, estimator) for repeater in (Refusal, None)]
+    static, eager = [fit(kind, estimator) for kind in (Refusal, None)]
     assert n_graphs(static) == 0
     assert_equal_models(static, eager)
 
 
 @pytest.mark.parametrize("kind", [Held, Bare, Timed])
 def test_graphs_go_by_promises_and_look_again(kind, monkeypatch):
-    monkeypatch.setattr(engine, "Replay", Reruns)
+    monkeypatch.setattr(choice, "Replay", Reruns)
     stranger, eager = [trained(kind, path, monkeypatch) for path in ("fast", "eager")]
     assert stranger._repeater is None
     assert_equal_training(stranger, eager)
@@ -145,7 +144,7 @@ class Restart(Callback):
 
 def test_graphs_are_dropped_with_the_memory_they_use(fit):
     ae = Autoencoder(max_iter=8, callbacks=[Restart()], random_state=0)
-    static, eager = [fit(repeater, ae) for repeater in (Reruns, None)]
+    static, eager = [fit(kind, ae) for kind in (Reruns, None)]
     assert n_graphs(static) == 4  # of two sizes, twice
     assert_equal_models(static, eager)
 
@@ -161,7 +160,7 @@ def test_a_step_stays_on_its_device(estimator):
     if not can_be_captured(model):
         pytest.skip("it runs code of the user")
     module = model.module_.train()
-    draws = fx.node.map_aggregate(model.net_.draw(len(X)), to_meta)
+    draws = fx.node.map_aggregate(model.net_.step_.draw(len(X)), to_meta)
     x = torch.empty(len(X), model._n_inputs, device="meta", dtype=model.net_.flat_.dtype)
     terms = module.to("meta")(x, *draws)
     sum(term.mean() for term in terms.values()).backward()
@@ -175,7 +174,7 @@ def test_a_step_stays_on_its_device(estimator):
 @all_estimators(only=has_engine)
 def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
     estimator = clone(estimator).set_params(device="cuda")
-    graph, eager = [fit(repeater, estimator) for repeater in (engine.Replay, None)]
+    graph, eager = [fit(kind, estimator) for kind in (choice.Replay, None)]
     assert n_graphs(graph) == (2 if can_be_captured(eager) else 0)
     assert_equal_models(graph, eager, rtol=1e-3)
 

@@ -17,11 +17,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, SparseAutoencoder
+from skae.data.batches import Batches
 from skae.data.sources import RowsOnDevice
 from skae.fast import cpu, record, repeater
+from skae.fast.choice import make_repeater
 from skae.models.autoencoder import AutoencoderModule
+from skae.nn.module import BaseModule
 from skae.nn.networks import MLP
-from skae.training.engine import Batches, Engine
+from skae.training.engine import Engine
 from skae.training.optimizers import fused_adam
 from skae.training.randomness import make_generators
 
@@ -379,8 +382,8 @@ class Held(AutoencoderModule):
         return {**super().forward(x, *masks), "kl": self.clock.tick() * penalty}
 
 
-class Bare(nn.Module):
-    """No module of ours, with one of ours inside."""
+class Bare(BaseModule):
+    """No autoencoder, with one inside."""
 
     def __init__(self, *networks, **options):
         super().__init__()
@@ -446,7 +449,8 @@ def trained(make_module, path, monkeypatch, n_epochs=6):
     np.random.seed(0)
     random.seed(0)
     Timed.times = itertools.cycle(range(7))
-    net = Engine(make_module(*networks), lr=0.01, generators=generators).initialize()
+    options = {"lr": 0.01, "generators": generators, "make_repeater": make_repeater}
+    net = Engine(make_module(*networks), **options).initialize()
     rows = torch.as_tensor(X, dtype=torch.float32)
     rows = RowsOnDevice(rows - rows.mean(dim=0), None, torch.float32)
     return net.train(Batches(rows, None, 16, generator=generators["shuffling"]), None, n_epochs)

@@ -166,7 +166,7 @@ def test_learned_priors_are_densities(prior):
 
 def test_weight_decay_leaves_the_prior_alone():
     decayed = {
-        prior: VAE(prior=prior, **QUICK).fit(iris).net_.n_decayed_
+        prior: VAE(prior=prior, **QUICK).fit(iris).net_.step_.n_decayed
         for prior in ("standard", "mixture", "vamp")
     }
     assert len(set(decayed.values())) == 1

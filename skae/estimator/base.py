@@ -8,16 +8,19 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import fit_context
+from ..data.batches import Batches
 from ..data.moments import row_norms, weighted_moments
 from ..data.sources import make_source
 from ..data.streams import keep_watch, start_watch
 from ..data.tables import chunk_size
 from ..data.units import Units, check_magnitude, to_scale
 from ..data.weights import check_weights
+from ..fast.choice import make_repeater
 from ..metrics import explained_share
 from ..nn.networks import TiedMLP
+from ..training.convergence import Convergence
 from ..training.devices import check_device, is_available
-from ..training.engine import Batches, Convergence, Engine
+from ..training.engine import Engine
 from ..training.randomness import draw_seed, make_generator, make_generators
 from ..training.threads import threads_for
 from ..training.torch_settings import torch_as_usual
@@ -288,6 +291,7 @@ class BaseAutoencoder(BaseCoder):
             generators=generators,
             convergence=make_convergence(self),
             callbacks=self._make_callbacks(),
+            make_repeater=make_repeater,
             max_epochs=self.max_iter,
             verbose=int(self.verbose),
             device=self.device_,

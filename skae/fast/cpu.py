@@ -120,14 +120,14 @@ def _compile(program, inputs):
 
 
 class Replay(Repeater):
-    """The steps of a net on the CPU.
+    """The steps of a training on the CPU.
 
     The first of each size is written down, the second is taken both ways and compared, the
     others are replayed.
     """
 
-    def __init__(self, net, frequent):
-        super().__init__(net, frequent)
+    def __init__(self, step, frequent):
+        super().__init__(step, frequent)
         self.forget()
 
     def forget(self):
@@ -143,7 +143,7 @@ class Replay(Repeater):
             return self.eager(batches[0])
         if n_rows not in self.proven:
             return self.eager(batches[0], self._prove)
-        adam = fused_adam(self.net.optimizer_)
+        adam = fused_adam(self.step.optimizer)
         if adam is None:
             return self.eager(batches[0], self._gradient)
         return self._run(batches, adam)
@@ -151,23 +151,23 @@ class Replay(Repeater):
     def _run(self, batches, adam):
         """Take a step for each batch, in one call."""
         names, written, kept = self.programs[len(batches[0][0])]
-        rates = self.net.rates(len(batches))
-        self.net.advance(rates)
+        rates = self.step.rates(len(batches))
+        self.step.advance(rates)
         draws = self._draw(batches)
         inputs = [tensors_in(batch) + drawn for batch, drawn in zip(batches, draws, strict=True)]
         with torch.inference_mode():
-            decay = self.net.decayed_, self.net.alpha
+            decay = self.step.decayed, self.step.alpha
             return names, written.run(inputs, kept, rates, *adam, *decay)
 
     def _draw(self, batches):
         """Return the random inputs of several steps, a list of tensors for each."""
         n_rows = len(batches[0][0])
-        first = tensors_in(self.net.draw(n_rows))
+        first = tensors_in(self.step.draw(n_rows))
         if not first:
             return [first] * len(batches)
         draws, refilled = [[t.clone() for t in first]], set(map(storage_of, first))
         for _ in batches[1:]:
-            drawn = tensors_in(self.net.draw(n_rows))
+            drawn = tensors_in(self.step.draw(n_rows))
             draws.append([t.clone() if storage_of(t) in refilled else t for t in drawn])
         return draws
 
@@ -182,26 +182,25 @@ class Replay(Repeater):
         """Compute the gradient of a step; drop the program if that gives another one."""
         n_rows, names = len(batch[0]), self.programs[len(batch[0])][0]
         found = self._results_of_the_program(batch, draws)
-        step = self.net.loss_terms(batch, draws)
-        trainable = [p for p in self.net.module_.parameters() if p.requires_grad]
-        gradient = gradient_of(step["loss"], trainable)
-        wanted = step["values"], [*gradient, *self.net.module_.buffers()]
-        if self.is_unchanged() and step["names"] == names and found and agree(wanted, found):
+        results = self.step.loss_terms(batch, draws)
+        trainable = self.step.trainable()
+        gradient = gradient_of(results["loss"], trainable)
+        wanted = results["values"], [*gradient, *self.step.module.buffers()]
+        if self.is_unchanged() and results["names"] == names and found and agree(wanted, found):
             self.proven.add(n_rows)
         else:
             self.programs[n_rows] = None
             self.give_up(n_rows)
         _copy(gradient, [p.grad for p in trainable])
-        return step
+        return results
 
     def _results_of_the_program(self, batch, draws):
         """Return terms, and gradients and buffers, after a step that leaves no trace, or None."""
-        module = self.net.module_
-        buffers = list(module.buffers())
+        buffers = list(self.step.module.buffers())
         before = [buffer.clone() for buffer in buffers]
         try:
             values = self._gradient(batch, draws)["values"]
-            gradient = [p.grad.clone() for p in module.parameters() if p.requires_grad]
+            gradient = [p.grad.clone() for p in self.step.trainable()]
             return values, [*gradient, *(buffer.clone() for buffer in buffers)]
         except Exception:  # whatever is out of the ordinary stays eager
             return None
@@ -212,34 +211,33 @@ class Replay(Repeater):
         """Compute the gradient of a step, and write it down where that is possible."""
         n_rows, inputs = len(batch[0]), tensors_in((batch, draws))
         self.programs[n_rows] = None
-        parameters = list(self.net.module_.parameters())
+        parameters = list(self.step.module.parameters())
         trainable = [p for p in parameters if p.requires_grad]
-        buffers = list(self.net.module_.buffers())
+        buffers = list(self.step.module.buffers())
         before = [buffer.clone() for buffer in buffers]
         try:
             with Recorder() as recorder, OnlyTensors():
-                step = self.net.loss_terms(batch, draws)
-                gradient = gradient_of(step["loss"], trainable)
+                results = self.step.loss_terms(batch, draws)
+                gradient = gradient_of(results["loss"], trainable)
         except Exception:  # nobody's fault, or one that the eager step will show
             _copy(before, buffers)
             return None
-        self.net.flat_grad_.zero_()  # for good, where parameters are frozen
+        self.step.flat_gradient.zero_()  # for good, where parameters are frozen
         parts = [(g, p.grad) for g, p in zip(gradient, trainable, strict=True)]
         after = [buffer.clone() for buffer in buffers]
         try:
-            program = Program(
-                recorder.calls, inputs, [*parameters, *buffers], parameters, parts, step["values"]
-            )
+            lasting, values = [*parameters, *buffers], results["values"]
+            program = Program(recorder.calls, inputs, lasting, parameters, parts, values)
             _copy(before, buffers)
             written = compiled(program, inputs)
             if self.is_unchanged():
-                self.programs[n_rows] = step["names"], written, program.kept
+                self.programs[n_rows] = results["names"], written, program.kept
         except Exception:  # whatever is out of the ordinary stays eager
             pass
         _copy(after, buffers)
         for computed, wanted in parts:
             wanted.copy_(computed)
-        return step
+        return results
 
 
 def _copy(sources, targets):

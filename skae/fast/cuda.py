@@ -102,20 +102,20 @@ class StaticStep:
 
     Parameters
     ----------
-    net : Engine
+    step : Step
     batch : tuple
         x, (n_rows, n_features), and weights, (n_rows,) or None.
     adam : FusedAdam
     """
 
-    def __init__(self, net, batch, adam):
-        self.net, self.adam = net, adam
+    def __init__(self, step, batch, adam):
+        self.step, self.adam = step, adam
         x, weights = batch
         self.batch = torch.empty_like(x), None if weights is None else torch.empty_like(weights)
         self.rate = torch.zeros((), dtype=torch.float32, device=x.device)
         self.names, self.graph = None, None
-        self.settings = settings_of(net, adam)
-        self.trainable = [p for p in net.module_.parameters() if p.requires_grad]
+        self.settings = settings_of(step, adam)
+        self.trainable = step.trainable()
 
     def load(self, batch, rate):
         """Put a batch and its learning rate in their places."""
@@ -126,36 +126,36 @@ class StaticStep:
 
     def take(self):
         """Take the step; return the values of the terms."""
-        net = self.net
-        step = net.loss_terms(self.batch, net.draw(len(self.batch[0])))
-        gradient = gradient_of(step["loss"], self.trainable)
-        net.flat_grad_.zero_()  # for good, where parameters are frozen
+        step = self.step
+        results = step.loss_terms(self.batch, step.draw(len(self.batch[0])))
+        gradient = gradient_of(results["loss"], self.trainable)
+        step.flat_gradient.zero_()  # for good, where parameters are frozen
         torch._foreach_copy_([p.grad for p in self.trainable], list(gradient))
         with torch.no_grad():
             move(*self.adam, self.rate)
-            if net.alpha:
-                net.decayed_.mul_((1 - self.rate * net.alpha).clamp_min(0))
-        self.names = step["names"]
-        return step["values"]
+            if step.alpha:
+                step.decayed.mul_((1 - self.rate * step.alpha).clamp_min(0))
+        self.names = results["names"]
+        return results["values"]
 
     def results(self, values):
         """Return copies of terms, and of gradients and buffers, after a step."""
-        tensors = *(p.grad for p in self.trainable), *self.net.module_.buffers()
+        tensors = *(p.grad for p in self.trainable), *self.step.module.buffers()
         return values.clone(), [tensor.clone() for tensor in tensors]
 
     def capture(self, make_graph, stream):
         """Write the step down without taking it."""
-        self.graph = make_graph(self.take, [self.net.generators[p] for p in DRAWN], stream)
+        self.graph = make_graph(self.take, [self.step.generators[p] for p in DRAWN], stream)
 
 
-def settings_of(net, adam):
+def settings_of(step, adam):
     """Return what a step takes for granted of its optimizer: places in memory, and numbers."""
     places = [tensor.data_ptr() for tensor in tensors_in(adam.tensors)]
-    return [*places, *adam.constants, adam.decoupled, adam.maximize, net.alpha]
+    return [*places, *adam.constants, adam.decoupled, adam.maximize, step.alpha]
 
 
 class Graphs(Repeater):
-    """The steps of a net on CUDA, by their number of rows, as graphs.
+    """The steps of a training on CUDA, by their number of rows, as graphs.
 
     The first step of a size is an eager one, the second the one to be captured, taken on a
     stream of its own; the third is taken eagerly and by the graph, which is replayed from the
@@ -165,95 +165,97 @@ class Graphs(Repeater):
 
     make_graph, aside = staticmethod(CudaGraph), staticmethod(aside)
 
-    def __init__(self, net, frequent):
-        super().__init__(net, frequent)
-        self.stream = stream_on(net.flat_.device)
-        self.steps = {}  # None: seen once
+    def __init__(self, step, frequent):
+        super().__init__(step, frequent)
+        self.stream = stream_on(step.flat.device)
+        self.static = {}  # None: seen once
         self.n_captured = 0
 
     def forget(self):
         """Drop the graphs, and with them their memory on the device."""
-        self.steps = {}
+        self.static = {}
+
+    end = forget
 
     def take(self, batches):
         """Take steps for one or more of the first of these batches, which are of one size."""
         n_rows = len(batches[0][0])
-        adam = fused_adam(self.net.optimizer_) if self.may_repeat(n_rows) else None
-        if adam is None or n_rows not in self.steps:
-            self.steps.setdefault(n_rows)
+        adam = fused_adam(self.step.optimizer) if self.may_repeat(n_rows) else None
+        if adam is None or n_rows not in self.static:
+            self.static.setdefault(n_rows)
             return self.eager(batches[0])
-        step = self.steps[n_rows]
-        if step is None or step.settings != settings_of(self.net, adam):
+        static = self.static[n_rows]
+        if static is None or static.settings != settings_of(self.step, adam):
             return self._prepare(batches[0], adam)
-        if step.graph is None:
-            if self._give_up_if_refused(lambda: step.capture(self.make_graph, self.stream)):
+        if static.graph is None:
+            if self._give_up_if_refused(lambda: static.capture(self.make_graph, self.stream)):
                 return self.eager(batches[0])
             self.n_captured += 1
-            return self._prove(step, batches[0])
-        return step.names, self._replay(step, batches)
+            return self._prove(static, batches[0])
+        return static.names, self._replay(static, batches)
 
-    def _prove(self, step, batch):
+    def _prove(self, static, batch):
         """Take a step, and keep its graph if that does the same."""
-        names, rates, values = step.names, self.net.rates(1), []
-        step.load(batch, *rates)
-        found = self._results_of_the_graph(step)
-        if self._give_up_if_refused(lambda: values.append(self.aside(step.take, self.stream))):
+        names, rates, values = static.names, self.step.rates(1), []
+        static.load(batch, *rates)
+        found = self._results_of_the_graph(static)
+        if self._give_up_if_refused(lambda: values.append(self.aside(static.take, self.stream))):
             return self.eager(batch)
-        self.net.advance(rates)
-        agrees = step.names == names and agree(step.results(*values), found)
+        self.step.advance(rates)
+        agrees = static.names == names and agree(static.results(*values), found)
         if not (self.is_unchanged() and agrees):
             self.give_up(len(batch[0]))
-        return step.names, values[0][None]
+        return static.names, values[0][None]
 
-    def _results_of_the_graph(self, step):
+    def _results_of_the_graph(self, static):
         """Return terms, and gradients and buffers, after a step that leaves no trace."""
-        memory = tensors_in(step.adam.tensors[2:])  # of the optimizer
-        lasting = [self.net.flat_, *memory, *self.net.module_.buffers()]
+        memory = tensors_in(static.adam.tensors[2:])  # of the optimizer
+        lasting = [self.step.flat, *memory, *self.step.module.buffers()]
         before = [tensor.clone() for tensor in lasting]
-        generators = {purpose: self.net.generators[purpose].get_state() for purpose in DRAWN}
-        step.graph.replay()
-        found = step.results(step.graph.result)
+        generators = {purpose: self.step.generators[purpose].get_state() for purpose in DRAWN}
+        static.graph.replay()
+        found = static.results(static.graph.result)
         for tensor, value in zip(lasting, before, strict=True):
             tensor.copy_(value)
         for purpose, state in generators.items():
-            self.net.generators[purpose].set_state(state)
+            self.step.generators[purpose].set_state(state)
         return found
 
     def _prepare(self, batch, adam):
         """Take the first static step of a size, or an eager one where that is impossible."""
-        step = StaticStep(self.net, batch, adam)
-        rates = self.net.rates(1)
-        step.load(batch, *rates)
+        static = StaticStep(self.step, batch, adam)
+        rates = self.step.rates(1)
+        static.load(batch, *rates)
         values = []
-        if self._give_up_if_refused(lambda: values.append(self.aside(step.take, self.stream))):
+        if self._give_up_if_refused(lambda: values.append(self.aside(static.take, self.stream))):
             return self.eager(batch)
-        self.net.advance(rates)
+        self.step.advance(rates)
         if self.is_unchanged():
-            self.steps[len(batch[0])] = step
-        return step.names, values[0][None]
+            self.static[len(batch[0])] = static
+        return static.names, values[0][None]
 
     def _give_up_if_refused(self, attempt):
         """Return whether CUDA refused, in which case all is as before and steps stay eager."""
-        net = self.net
-        generators = {purpose: net.generators[purpose].get_state() for purpose in DRAWN}
-        buffers = [buffer.clone() for buffer in net.module_.buffers()]
+        own, module = self.step.generators, self.step.module
+        generators = {purpose: own[purpose].get_state() for purpose in DRAWN}
+        buffers = [buffer.clone() for buffer in module.buffers()]
         try:
             attempt()
         except RuntimeError:  # it waits for the device
             for purpose, state in generators.items():  # new ones: a capture may hold the old
-                net.generators[purpose] = torch.Generator(net.generators[purpose].device)
-                net.generators[purpose].set_state(state)
-            for buffer, before in zip(net.module_.buffers(), buffers, strict=True):
+                own[purpose] = torch.Generator(own[purpose].device)
+                own[purpose].set_state(state)
+            for buffer, before in zip(module.buffers(), buffers, strict=True):
                 buffer.copy_(before)
-            self.frequent, self.steps = set(), {}
+            self.frequent, self.static = set(), {}
             return True
         return False
 
-    def _replay(self, step, batches):
-        values, rates = [], self.net.rates(len(batches))
-        self.net.advance(rates)
+    def _replay(self, static, batches):
+        values, rates = [], self.step.rates(len(batches))
+        self.step.advance(rates)
         for batch, rate in zip(batches, rates, strict=True):
-            step.load(batch, rate)
-            step.graph.replay()
-            values.append(step.graph.result.clone())
+            static.load(batch, rate)
+            static.graph.replay()
+            values.append(static.graph.result.clone())
         return torch.stack(values)

@@ -3,68 +3,13 @@
 from abc import ABC, abstractmethod
 
 import torch
-from torch import nn
+
+from ..nn.repeatable import PLAIN, is_repeatable
 
 # Steps of one size from which on it pays to prepare their repetition, which costs 10 to 120 ms.
 WORTH = 100
 
-PLAIN = (bool, int, float, str)  # settings that are compared by value, others by identity
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # between a step and its repetition
-
-# Layers of torch whose result depends on input, parameters and buffers alone, and that change
-# nothing. Dropout draws, batch normalisation counts.
-STATELESS = {
-    nn.Linear,
-    nn.Bilinear,
-    nn.Identity,
-    nn.Flatten,
-    nn.Unflatten,
-    nn.Sequential,
-    nn.ModuleList,
-    nn.ModuleDict,
-    nn.ParameterList,
-    nn.ParameterDict,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.CELU,
-    nn.ELU,
-    nn.GELU,
-    nn.Hardsigmoid,
-    nn.Hardswish,
-    nn.Hardtanh,
-    nn.LeakyReLU,
-    nn.LogSigmoid,
-    nn.LogSoftmax,
-    nn.Mish,
-    nn.PReLU,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.SELU,
-    nn.SiLU,
-    nn.Sigmoid,
-    nn.Softmax,
-    nn.Softplus,
-    nn.Softsign,
-    nn.Tanh,
-}
-
-# What Python itself writes into a class.
-BOOKKEEPING = {
-    "__annotate__",
-    "__annotate_func__",
-    "__annotations__",
-    "__annotations_cache__",
-    "__doc__",
-    "__firstlineno__",
-    "__module__",
-    "__qualname__",
-    "__static_attributes__",
-}
 
 HOOKS = (
     "_forward_hooks",
@@ -75,73 +20,47 @@ HOOKS = (
 )
 
 
-def is_repeatable(module):
-    """Whether a step of the module is the same operations each time, by its authors' word.
-
-    Each part must be a layer of torch that is known, or of a class that says ``repeatable = True``
-    in its own body: what it returns is a function of its inputs, parameters and buffers. The word
-    of a class stands for what it inherits, not for who inherits from it, unless that adds no code.
-    """
-    return all(_promises(type(part)) and not _is_patched(part) for part in module.modules())
-
-
-def _promises(kind):
-    if "repeatable" in vars(kind):
-        return vars(kind)["repeatable"] is True
-    return kind in STATELESS or (not _has_code(kind) and all(map(_promises, kind.__bases__)))
-
-
-def _has_code(kind):
-    """Whether a class holds more than plain values."""
-    return not all(
-        name in BOOKKEEPING or value is None or isinstance(value, PLAIN)
-        for name, value in vars(kind).items()
-    )
-
-
-def _is_patched(part):
-    """Whether a method of this one object has been replaced."""
-    return any(callable(value) and hasattr(type(part), name) for name, value in vars(part).items())
-
-
 class Repeater(ABC):
-    """The steps of a net, of which those that come often are repeated without Python.
+    """The steps of a training, of which those that come often are repeated without Python.
 
     What is prepared from one step of a size is compared with another one, on other rows and other
     draws, before it takes the place of any: that finds what a promise has left out.
 
     Parameters
     ----------
-    net : Engine
+    step : Step
     frequent : set of int
         Numbers of rows of the batches that come often.
     """
 
-    def __init__(self, net, frequent):
-        self.net, self.frequent = net, frequent
+    def __init__(self, step, frequent):
+        self.step, self.frequent = step, frequent
         self._state = ()
 
     def begin_epoch(self):
         """Forget what was prepared if the module is no longer the same."""
-        state = state_of(self.net.module_)
+        state = state_of(self.step.module)
         if not _is_same(state, self._state):
             self._state = state
-            self._is_repeatable = is_repeatable(self.net.module_)
+            self._is_repeatable = is_repeatable(self.step.module)
             self.forget()
-        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.net.module_)
+        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.step.module)
 
     def is_unchanged(self):
         """Whether the module is what it was; if a step has changed it, none is repeated again.
 
         Numbers that a module counts up, or a buffer that it replaces, would be those of one step.
         """
-        if not _is_same(state_of(self.net.module_), self._state):
+        if not _is_same(state_of(self.step.module), self._state):
             self.frequent = set()
         return bool(self.frequent)
 
     @abstractmethod
     def forget(self):
         """Drop what was prepared."""
+
+    def end(self):  # noqa: B027
+        """Let go of what would hold memory of a device, as training has ended."""
 
     @abstractmethod
     def take(self, batches):
@@ -163,8 +82,8 @@ class Repeater(ABC):
 
     def eager(self, batch, gradient=None):
         """Take an ordinary step, or one whose gradient comes from elsewhere."""
-        step = self.net.train_step(batch, gradient=gradient)
-        return step["names"], step["values"][None]
+        results = self.step.take(batch, gradient=gradient)
+        return results["names"], results["values"][None]
 
 
 def gradient_of(loss, parameters):

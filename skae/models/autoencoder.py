@@ -1,11 +1,9 @@
 """The deterministic autoencoder: its module and its estimator."""
 
-from torch import nn
-
 from ..estimator.base import BaseAutoencoder
 from ..estimator.sampling import SamplesFromCodes
-from ..fast.repeater import is_repeatable
 from ..nn.distributions import LIKELIHOODS
+from ..nn.module import BaseModule
 from ..nn.networks import (
     ACTIVATIONS,
     INVERSES,
@@ -17,9 +15,10 @@ from ..nn.networks import (
     is_ours,
     own_layers,
 )
+from ..nn.repeatable import is_repeatable
 
 
-class AutoencoderModule(nn.Module):
+class AutoencoderModule(BaseModule):
     r"""An encoder f and a decoder g trained to give back their input.
 
     .. math:: -\log p(x \mid g(f(x)))

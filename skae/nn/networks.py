@@ -79,7 +79,8 @@ def apply(network, x, masks=()):
 
 def draw_masks(network, n_rows, generator):
     """Return the dropout masks of a network for one step, none where it does not know them."""
-    knows = getattr(type(network), "forward", None) in (MLP.forward, TiedMLP.forward)
+    perceptron = isinstance(network, (MLP, TiedMLP))
+    knows = perceptron and type(network).forward in (MLP.forward, TiedMLP.forward)
     return network.draw_masks(n_rows, generator) if knows else ()
 
 

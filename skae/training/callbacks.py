@@ -12,6 +12,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from .progress import is_terminal, step_of, write
 
+PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
 
 class Table(PrintLog):
     """skorch's table: epochs with their total, colours on a terminal only."""
@@ -108,3 +110,11 @@ def is_callback(given):
         given = given[1]
     kind = given if isinstance(given, type) else type(given)
     return issubclass(kind, Callback)
+
+
+def has_batch_hook(callback):
+    """Whether a callback is to be called for each batch."""
+    idle = [getattr(Callback, hook) for hook in PER_BATCH_HOOKS]
+    if getattr(callback, "step_every", None) == "epoch":
+        idle.append(LRScheduler.on_batch_end)  # does nothing then
+    return any(getattr(type(callback), hook, None) not in idle for hook in PER_BATCH_HOOKS)

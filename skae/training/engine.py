@@ -1,242 +1,43 @@
 """The engine: skorch's `NeuralNet`, fed with whole batches and asked for named loss terms.
 
-It knows one thing about a module: ``module(*batch)`` returns ``{name: (batch,) tensor}``, or a
-scalar for a term that exists for a whole batch only.
+What it asks of a module stands in `nn.module`, what it does with a batch in `step`.
 """
 
-import collections
 import copy
 import itertools
 import math
-from contextlib import contextmanager, nullcontext
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler
+from skorch.callbacks import EpochTimer, LRScheduler
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..fast import repeater
-from ..fast.cpu import Replay
-from ..fast.cuda import Graphs
+from ..nn.repeatable import has_foreign_code
 from .callbacks import (
     Table,
     check_is_recorded,
     check_validation_is_there,
+    has_batch_hook,
     tell_number_of_batches,
 )
+from .convergence import Converged
+from .criterion import WeightedMeans
 from .interrupts import is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
-from .randomness import global_generator_for
+from .step import Step
 from .threads import reconsider_threads
-
-RUN_STEPS = 64  # steps taken in one call, where that is possible
-RUN_BYTES = 2**20  # and rows gathered at once for them
-
-MOST_RESCUES = 3  # times that training goes on after a loss that is not finite
-
-PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-# Learning rate at a share t of the training, relative to its initial value.
-SCHEDULES = {
-    "constant": lambda t: 1.0,
-    "linear": lambda t: 1.0 - t,
-    "cosine": lambda t: 0.5 * (1.0 + math.cos(math.pi * t)),
-}
-
-
-def weighted_mean(term, weights):
-    """Return sum(w l) / sum(w); a scalar term is returned as it is."""
-    if term.dim() == 0:
-        return term
-    if weights is None:
-        return term.mean()
-    return (weights * term).sum() / weights.sum().clamp_min(torch.finfo(term.dtype).tiny)
-
-
-class WeightedMeans(nn.Module):
-    """skorch's criterion: named terms and sample weights in, one number per term out."""
-
-    def forward(self, terms, weights):
-        """Return each term's mean over the rows of the batch; their sum is the loss."""
-        return [weighted_mean(term, weights) for term in terms.values()]
-
-
-class Batches:
-    """Batches of rows, as ``(x, weights)``; in a fresh order each time if there is a generator.
-
-    A last batch of a single row joins the one before it: statistics of one row do not exist.
-
-    Parameters
-    ----------
-    rows : RowsOnDevice or RowsOnHost
-    weights : tensor of shape (n_samples,) or None
-    batch_size : int
-    index : tensor of int64 or None
-        Which rows to use; None for all.
-    generator : torch.Generator or None
-        Shuffles; None: the rows' own order.
-    """
-
-    def __init__(self, rows, weights, batch_size, index=None, generator=None):
-        self.rows, self.weights, self.index = rows, weights, index
-        self.batch_size, self.generator = batch_size, generator
-
-    def __len__(self):
-        return len(self.rows) if self.index is None else len(self.index)
-
-    def _spans(self):
-        n, size = len(self), self.batch_size
-        edges = list(range(0, n, size)) + [n]
-        if len(edges) > 2 and edges[-1] - edges[-2] == 1 and size > 1:
-            del edges[-2]
-        return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-    @property
-    def sizes(self):
-        """Number of rows of each batch of one pass."""
-        return [span.stop - span.start for span in self._spans()]
-
-    def _order(self):
-        if self.generator is None:
-            return self.index
-        device = self.rows.device
-        order = torch.randperm(len(self), generator=self.generator, device=device)
-        return order if self.index is None else self.index[order]
-
-    def __iter__(self):
-        order = self._order()
-        for span in self._spans():
-            yield self._gather(order, span)
-
-    def runs(self):
-        """Yield lists of consecutive batches of one size, each list gathered in one go."""
-        order = self._order()
-        n_together = self._n_together()
-        for size, spans in itertools.groupby(self._spans(), lambda span: span.stop - span.start):
-            while run := list(itertools.islice(spans, n_together)):
-                x, w = self._gather(order, slice(run[0].start, run[-1].stop))
-                weights = [None] * len(run) if w is None else w.split(size)
-                yield list(zip(x.split(size), weights, strict=True))
-
-    def _n_together(self):
-        batch_bytes = self.batch_size * self.rows.span(slice(0, 1)).nbytes
-        return min(RUN_STEPS, max(1, RUN_BYTES // batch_bytes))
-
-    def _gather(self, order, span):
-        if order is None:
-            return self.rows.span(span), None if self.weights is None else self.weights[span]
-        index = order[span]
-        return self.rows.take(index), None if self.weights is None else self.weights[index]
-
-
-class Converged(KeyboardInterrupt):
-    """Raised by a callback to end the training, as skorch's own callbacks do."""
-
-
-class Convergence(Callback):
-    """Stop when the loss has stopped falling, keep the best weights, survive a NaN.
-
-    After an epoch whose loss is not finite, training goes on from the weights of the last good
-    epoch at a tenth of the learning rate, `MOST_RESCUES` times at most; the history says so in
-    ``rescued``.
-
-    Parameters
-    ----------
-    monitor : str
-        ``"train"`` or ``"valid"``.
-    tol : float
-        An epoch counts as progress if it lowers the loss by more than this share of it.
-    patience : int or None
-        Number of epochs without progress that end the training; None for never.
-    keep_best : bool
-        Whether the weights of the best epoch are the ones that remain.
-    n_unjudged : int, default=0
-        Number of epochs, counted over the whole history, that are neither compared nor kept:
-        their objective is not the final one.
-    """
-
-    def __init__(self, monitor, tol, patience, keep_best, n_unjudged=0):
-        self.monitor, self.tol, self.patience = monitor, tol, patience
-        self.keep_best, self.n_unjudged = keep_best, n_unjudged
-
-    def initialize(self):
-        self.best_, self.best_state_, self.n_waited_ = math.inf, None, 0
-        self.n_rescues_, self.diverged_ = 0, False
-        return self
-
-    def start(self, net, loss):
-        """Make the weights as they stand the first candidate."""
-        self.best_, self.best_state_ = loss, net.weights()
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.n_waited_, self.n_rescues_, self.diverged_ = 0, 0, False
-        # The loss of an epoch vouches for the weights that it began with, not for its last step.
-        self.start_ = self.proven_ = self.begun_with_ = net.snapshot()
-
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        loss = net.monitored_loss(net.history[-1], f"{self.monitor}_")
-        if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
-            self._rescue(net)
-            return
-        self.proven_, self.begun_with_ = self.begun_with_, net.snapshot()
-        if len(net.history) <= self.n_unjudged:
-            return
-        improved = self.best_ - loss > (self.tol * abs(self.best_) if self.best_ < math.inf else 0)
-        self.n_waited_ = 0 if improved else self.n_waited_ + 1
-        if loss < self.best_:
-            self.best_ = loss
-            if self.keep_best:
-                self.best_state_ = net.weights()
-        if self.patience and self.n_waited_ >= self.patience:
-            raise Converged
-
-    def _rescue(self, net):
-        """Go back to good weights, with a smaller rate; give up after a few times."""
-        again = len(net.history) > 1 and net.history[-2].get("rescued", False)
-        if again or not is_finite(self.begun_with_):
-            self.begun_with_ = self.proven_
-        self.n_rescues_ += 1
-        net.history.record("rescued", True)
-        self.go_back(net, self.begun_with_)
-        if self.n_rescues_ > MOST_RESCUES:
-            self.diverged_ = True
-            raise Converged
-        net.lower_rate()
-
-    def go_back(self, net, snapshot):
-        """Put back weights that are known to be good, and forget the steps since."""
-        net.put_back(snapshot)
-        net.optimizer_.state.clear()
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        if self.keep_best and self.best_state_ is not None:
-            net.set_weights(self.best_state_)
-
-    def is_out_of_patience(self):
-        """Whether it was this callback that ended the training, for want of progress."""
-        return bool(self.patience) and self.n_waited_ >= self.patience
-
-    def forget(self):
-        """Drop the weights of training, once it is known which are kept."""
-        self.start_ = self.proven_ = self.begun_with_ = self.best_state_ = None
-
-
-def is_finite(tensors):
-    """Whether all numbers in a list of tensors are finite."""
-    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 class Engine(NeuralNet):
     """skorch's `NeuralNet` around a module that returns named loss terms.
 
     Batches are slices of tensors that lie on the device already; losses are read back once an
-    epoch. All trainable parameters are views of one flat buffer, those with weight decay first,
-    and one optimizer works on it.
+    epoch. All trainable parameters are views of one flat buffer, see `Step`, and one optimizer
+    works on it.
 
     Parameters
     ----------
-    module : nn.Module
+    module : BaseModule
         On its device and in its precision.
     optimizer : {"adam", "adamw", "sgd", "rmsprop"} or a subclass of torch.optim.Optimizer
     lr : float
@@ -250,6 +51,9 @@ class Engine(NeuralNet):
     convergence : Convergence or None
     callbacks : list
         skorch callbacks of the user; they are the caller's to copy.
+    make_repeater : callable or None
+        Called with the step, the sizes of the batches and the number of epochs, returns what takes
+        steps without their Python code, or None; see `fast.choice`.
     max_epochs, verbose, device
         As in skorch.
     """
@@ -266,6 +70,7 @@ class Engine(NeuralNet):
         generators=None,
         convergence=None,
         callbacks=None,
+        make_repeater=None,
         max_epochs=100,
         verbose=0,
         device="cpu",
@@ -275,6 +80,7 @@ class Engine(NeuralNet):
         self.alpha = alpha
         self.generators = generators
         self.convergence = convergence
+        self.make_repeater = make_repeater
         super().__init__(
             module,
             criterion,
@@ -301,48 +107,31 @@ class Engine(NeuralNet):
 
     def initialize_module(self):
         super().initialize_module()
-        self._flatten_parameters()
-        self._twins = {}
+        self.step_ = Step(self.module_, self.generators)
+        self.flat_, self._twins = self.step_.flat, {}
         return self
-
-    def _flatten_parameters(self):
-        """Lay the trainable parameters side by side in one buffer, decayed ones first."""
-        trainable = [p for p in self.module_.parameters() if p.requires_grad]
-        if not trainable:
-            raise ValueError(
-                "There is nothing to train: encoder and decoder must have a parameter with "
-                "requires_grad=True between them. Both are frozen, or have no parameters."
-            )
-        exempt = {id(p) for p in getattr(self.module_, "undecayed_parameters", list)()}
-        decayed = [p.dim() > 1 and id(p) not in exempt for p in trainable]
-        parameters = [p for p, d in zip(trainable, decayed, strict=True) if d]
-        self.n_decayed_ = sum(p.numel() for p in parameters)
-        parameters += [p for p, d in zip(trainable, decayed, strict=True) if not d]
-
-        flat = torch.cat([p.detach().reshape(-1) for p in parameters])
-        grad = torch.zeros_like(flat)
-        offset = 0
-        for p in parameters:
-            part = slice(offset, offset + p.numel())
-            p.data, p.grad = flat[part].view_as(p), grad[part].view_as(p)
-            offset += p.numel()
-        self.flat_, self.flat_grad_ = flat, grad
-        self.decayed_ = flat[: self.n_decayed_]
 
     def initialize_optimizer(self, triggered_directly=None):
         kind = getattr(self.optimizer, "func", self.optimizer)  # of a functools.partial
         if isinstance(kind, type) and issubclass(kind, ELEMENTWISE):
             flat = nn.Parameter(self.flat_)  # a second name for the same memory
-            flat.grad = self.flat_grad_
+            flat.grad = self.step_.flat_gradient
             parameters = [flat]
         else:
-            parameters = [p for p in self.module_.parameters() if p.requires_grad]
+            parameters = self.step_.trainable()
         options = self.get_params_for("optimizer")
         chosen = {*options, *getattr(self.optimizer, "keywords", {})}
         if kind in FUSED and not chosen & {"fused", "foreach"}:
             options["fused"] = True
         self.optimizer_ = make_optimizer(self.optimizer, parameters, self.lr, options)
+        self._update_step()
         return self
+
+    def _update_step(self):
+        """Tell the step what is set on the engine, which callbacks may do at any time."""
+        step = self.step_
+        step.criterion, step.optimizer = self.criterion_, self.optimizer_
+        step.lr, step.schedule, step.alpha = self.lr, self.schedule, self.alpha
 
     # What is learnt, as a whole
 
@@ -404,16 +193,11 @@ class Engine(NeuralNet):
             twin = self._twins.get(dtype)
             if twin is None:
                 twin = copy.deepcopy(self.module_).to(dtype)
-                if not self._is_foreign():  # it may keep more than tensors
+                if not has_foreign_code(self.module_):  # it may keep more than tensors
                     self._twins[dtype] = twin
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
                 its.copy_(mine)
         return twin
-
-    def _is_foreign(self):
-        """Whether there is code in the module of which nothing is known."""
-        draws = getattr(self.module_, "draws_globally", False)
-        return draws or not repeater.is_repeatable(self.module_)
 
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
@@ -441,11 +225,14 @@ class Engine(NeuralNet):
         self.batch_size = batches.batch_size
         valid_sizes = [] if valid_batches is None else valid_batches.sizes
         tell_number_of_batches(callbacks, len(batches.sizes) + len(valid_sizes))
-        self._per_batch_callbacks = any(_has_batch_hook(callback) for callback in callbacks)
+        self._per_batch_callbacks = any(has_batch_hook(callback) for callback in callbacks)
         # A scheduler that the user brings takes the place of ours.
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
-        self._step, self._n_steps = 0, epochs * len(batches.sizes) if own_schedule else 0
-        self._repeater = self._make_repeater(batches.sizes, epochs)
+        self.step_.begin(epochs * len(batches.sizes) if own_schedule else 0)
+        self._repeater = None
+        if self.make_repeater is not None and not self._per_batch_callbacks:
+            self._update_step()
+            self._repeater = self.make_repeater(self.step_, batches.sizes, epochs)
         self._best = {prefix: self._best_loss(prefix) for prefix in ("train", "valid")}
 
         self.notify("on_train_begin", X=batches, y=None)
@@ -458,8 +245,8 @@ class Engine(NeuralNet):
                     raise
                 self.n_finished_ = len(self.history) - n_before
         finally:
-            if isinstance(self._repeater, Graphs):
-                self._repeater.forget()  # what they hold of the device's memory
+            if self._repeater is not None:
+                self._repeater.end()
         self.notify("on_train_end", X=batches, y=None)
         self._set_training(False)
         return self
@@ -522,6 +309,7 @@ class Engine(NeuralNet):
 
     def _in_runs(self, batches):
         """Yield names and values of the terms, (n_steps, n_terms), and sizes of batches."""
+        self._update_step()
         self._repeater.begin_epoch()
         for run in batches.runs():
             reconsider_threads()
@@ -552,68 +340,21 @@ class Engine(NeuralNet):
 
     def monitored_loss(self, terms, prefix=""):
         """Return what stopping and best weights watch, from loss terms or a row of the history."""
-        names = getattr(self.module_, "monitored", ("loss",))
-        return sum(terms[prefix + name] for name in names)
+        return sum(terms[prefix + name] for name in self.module_.monitored)
 
-    def train_step(self, batch, gradient=None, **fit_params):
-        """Draw the step's noise, compute the gradient, let the optimizer take its step.
+    def train_step(self, batch, **fit_params):
+        """Take a step, and tell the callbacks of its gradient; return its loss terms."""
+        self._update_step()
+        tell = self._tell_of_gradient if self._per_batch_callbacks else None
+        return self.step_.take(batch, on_gradient=tell)
 
-        `gradient`, if given, is tried first: ``gradient(batch, draws)`` computes it in place and
-        returns names and values of the terms, or None.
-        """
-        self.advance(self.rates(1))
-        n_rows, generator = len(batch[0]), self.generators["dropout"]
-        with global_generator_for(self.module_, generator), batch_norm_for(self.module_, n_rows):
-            draws = self.draw(n_rows)
-            step = None if gradient is None else gradient(batch, draws)
-            if step is None:
-                step = self._eager_step(batch, draws)
-            else:
-                self.optimizer_.step()
-            self._decay_weights()
-        return step
-
-    def _make_repeater(self, sizes, epochs):
-        """Return what repeats steps, None where they are not the same operations each time."""
-        closure = isinstance(self.optimizer_, torch.optim.LBFGS)
-        norms = any(isinstance(m, _BatchNorm) for m in self.module_.modules())
-        if self._is_foreign() or closure or norms or self._per_batch_callbacks:
-            return None
-        n_times = collections.Counter(sizes)
-        frequent = {size for size, n in n_times.items() if n * epochs >= repeater.WORTH}
-        kind = {"cpu": Replay, "cuda": Graphs}.get(self.flat_.device.type)
-        return None if kind is None else kind(self, frequent)
-
-    def _eager_step(self, batch, draws):
-        steps = []
-
-        def closure():
-            self.flat_grad_.zero_()
-            step = self.loss_terms(batch, draws)
-            step["loss"].backward()
-            if self._per_batch_callbacks:
-                self.notify(
-                    "on_grad_computed",
-                    named_parameters=list(self.module_.named_parameters()),
-                    batch=batch,
-                    training=True,
-                )
-            steps.append(step)
-            return step["loss"]
-
-        if isinstance(self.optimizer_, torch.optim.LBFGS):
-            self.optimizer_.step(closure)
-        else:
-            closure()
-            self.optimizer_.step()
-        return steps[0]
+    def _tell_of_gradient(self, batch):
+        parameters = list(self.module_.named_parameters())
+        self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
 
     def validation_step(self, batch, **fit_params):
         """Return the loss terms of a batch, always under the same noise."""
-        generator = self._evaluation_generator
-        generators = dict.fromkeys(self.generators, generator)
-        with torch.no_grad(), global_generator_for(self.module_, generator):
-            return self.loss_terms(batch, self.draw(len(batch[0]), generators))
+        return self.step_.evaluate(batch, self._evaluation_generator)
 
     def evaluate(self, batches):
         """Return the loss terms over all rows, with the module in evaluation mode."""
@@ -630,64 +371,9 @@ class Engine(NeuralNet):
         terms = {name: value / size for name, value in total.items()}
         return {**terms, "loss": sum(terms.values())}
 
-    def draw(self, n_rows, generators=None):
-        """Return the random inputs of one step."""
-        draw = getattr(self.module_, "draw", None)
-        return () if draw is None else draw(n_rows, generators or self.generators)
-
-    def loss_terms(self, batch, draws):
-        """Return the loss, names and values of its terms, and the terms of each row."""
-        x, weights = batch
-        torch.clear_autocast_cache()  # of weights as they were in the last step
-        y_pred = self.module_(x, *draws)
-        terms = self.criterion_(y_pred, weights)
-        return {
-            "loss": sum(terms),
-            "names": list(y_pred),
-            "values": torch.stack([term.detach() for term in terms]),
-            "y_pred": y_pred,
-        }
-
-    def _has_schedule(self):
-        return self._n_steps and self.schedule != "constant"
-
-    def rates(self, n_steps):
-        """Return the learning rates of the next steps."""
-        if not self._has_schedule():
-            return [self.optimizer_.param_groups[0]["lr"]] * n_steps
-        schedule, steps = SCHEDULES[self.schedule], range(self._step, self._step + n_steps)
-        return [self.lr * schedule(step / self._n_steps) for step in steps]
-
-    def advance(self, rates):
-        """Count steps that had these rates; the last is the optimizer's from now on."""
-        self._step += len(rates)
-        if self._has_schedule():
-            for group in self.optimizer_.param_groups:
-                group["lr"] = rates[-1]
-
-    def _decay_weights(self):
-        if self.alpha:
-            rate = self.optimizer_.param_groups[0]["lr"]
-            self.decayed_.mul_(max(0.0, 1 - rate * self.alpha))
-
     def _fresh_evaluation_generator(self):
         generator = self.generators["evaluation"]
         return generator.manual_seed(generator.initial_seed())
-
-
-@contextmanager
-def _running_statistics(module):
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
-    for layer in layers:
-        layer.eval()
-    yield
-    for layer in layers:
-        layer.train()
-
-
-def batch_norm_for(module, n_rows):
-    """Let batch normalisation use its running statistics where one row is all there is."""
-    return _running_statistics(module) if n_rows == 1 else nullcontext()
 
 
 def _tensors_of(module):
@@ -698,10 +384,3 @@ def _size(batch):
     """Return what a batch counts in the mean of an epoch."""
     x, weights = batch
     return len(x) if weights is None else weights.sum()
-
-
-def _has_batch_hook(callback):
-    idle = [getattr(Callback, hook) for hook in PER_BATCH_HOOKS]
-    if getattr(callback, "step_every", None) == "epoch":
-        idle.append(LRScheduler.on_batch_end)  # does nothing then
-    return any(getattr(type(callback), hook, None) not in idle for hook in PER_BATCH_HOOKS)

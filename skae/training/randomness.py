@@ -82,5 +82,4 @@ def seeded_global_generator(generator):
 
 def global_generator_for(module, generator):
     """Seed the global generator from ours if the module may draw from it, else do nothing."""
-    draws = getattr(module, "draws_globally", False)
-    return seeded_global_generator(generator) if draws else nullcontext()
+    return seeded_global_generator(generator) if module.draws_globally else nullcontext()

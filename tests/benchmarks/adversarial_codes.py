@@ -33,7 +33,7 @@ from skae import AdversarialAutoencoder, Autoencoder
 from skae.estimator.choices import batch_size_for
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 from skae.models.adversarial import MixturePrior, draw_standard
-from skae.training.engine import SCHEDULES
+from skae.training.step import SCHEDULES
 
 N_HELD_OUT = 500
 
