@@ -116,7 +116,7 @@ _has_any_global_hook = _find("torch.nn.modules.module:_has_any_global_hook")
 # Where an upgrade has moved them, the public ones.
 script = _find("torch.jit._script:_script_impl", _find("torch.jit:script"))
 trace = _find("torch.jit._trace:_trace_impl", _find("torch.jit:trace"))
-_is_jit_enabled = _find("torch.jit._state:_enabled")
+_is_jit_enabled = _find("torch.jit._state:_enabled", True)
 
 _PUBLIC_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 BATCH_NORMS = _find("torch.nn.modules.batchnorm:_BatchNorm", _PUBLIC_BATCH_NORMS)

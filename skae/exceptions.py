@@ -13,6 +13,7 @@ __all__ = [
     "CollapseWarning",
     "DeadUnitsWarning",
     "DivergenceWarning",
+    "FallbackWarning",
     "InterruptionWarning",
     "ParameterWarning",
     "StartKeptWarning",
@@ -23,6 +24,10 @@ __all__ = [
 
 class DivergenceWarning(ConvergenceWarning):
     """The loss became NaN, infinite or absurdly large, and weights of before were put back."""
+
+
+class FallbackWarning(UserWarning):
+    """Training is slower than it could be, as this version of torch lacks what speeds it up."""
 
 
 class InterruptionWarning(ConvergenceWarning):

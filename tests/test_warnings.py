@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 from skae import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, exceptions
 from skae.exceptions import ParameterWarning
-from skae.fast import cpu
+from skae.fast import choice, cpu
 from skae.training import interrupts
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +38,20 @@ def _from_the_future():
     Autoencoder().__setstate__({**state, "_skae_version": "99.0"})
 
 
+def _without_a_part_of_torch():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "missing", lambda: ("aten.gone",))
+        choice._tell_of.cache_clear()
+        Autoencoder(random_state=0).fit(X)
+
+
 CAUSES = {
     "CollapseWarning": lambda: VAE(beta=1000.0, max_iter=60, random_state=0).fit(X),
     "DeadUnitsWarning": lambda: SparseAutoencoder(50, max_iter=2, random_state=0).fit(X),
     "DivergenceWarning": lambda: Autoencoder(
         learning_rate_init=1e6, linear_path=False, random_state=0
     ).fit(X),
+    "FallbackWarning": _without_a_part_of_torch,
     "InterruptionWarning": lambda: Autoencoder(callbacks=[Press()]).fit(X),
     "ParameterWarning": lambda: ConditionalVAE(max_iter=2, random_state=0).fit(X, X[:, 0] > 5),
     "StartKeptWarning": _useless,

@@ -7,9 +7,8 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
+from .._torch import has_legacy_norm, is_constructed
 from ..nn.networks import MLP
 from ..training.randomness import seeded_global_generator
 from .choices import has_linear_path
@@ -126,7 +125,7 @@ def _describe_no_network(given):
 
 def _check_tensors(name, network):
     """Refuse a user's network whose state cannot be moved, copied or put back."""
-    if "_parameters" not in vars(network):
+    if not is_constructed(network):
         raise ValueError(
             f"{name} must call super().__init__() in its constructor, as every nn.Module does. "
             f"{type(network).__name__} does not."
@@ -136,8 +135,7 @@ def _check_tensors(name, network):
         raise ValueError(f"{name} must have its parameters in memory. Got some on device 'meta'.")
     if any(t.is_complex() for t in tensors):
         raise ValueError(f"{name} must have real parameters and buffers. Got complex ones.")
-    hooks = [hook for part in network.modules() for hook in part._forward_pre_hooks.values()]
-    if any(isinstance(hook, (WeightNorm, SpectralNorm)) for hook in hooks):
+    if has_legacy_norm(network):
         raise ValueError(
             f"{name} must not use torch.nn.utils.weight_norm or spectral_norm, whose networks "
             "cannot be copied. Use those of torch.nn.utils.parametrizations."

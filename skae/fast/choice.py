@@ -1,14 +1,18 @@
 """Which steps are repeated, and by what."""
 
 import collections
+import functools
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from .._torch import BATCH_NORMS, missing
+from ..exceptions import FallbackWarning, warn
 from ..nn.repeatable import has_foreign_code
 from . import repeater
-from .cpu import Replay
-from .cuda import Graphs
+
+if not missing():  # what repeats steps cannot even be imported otherwise
+    from .cpu import Replay
+    from .cuda import Graphs
 
 
 def make_repeater(step, sizes, n_epochs):
@@ -26,10 +30,26 @@ def make_repeater(step, sizes, n_epochs):
     repeater : Repeater or None
     """
     closure = isinstance(step.optimizer, torch.optim.LBFGS)
-    norms = any(isinstance(m, _BatchNorm) for m in step.module.modules())
+    norms = any(isinstance(m, BATCH_NORMS) for m in step.module.modules())
     if has_foreign_code(step.module) or closure or norms:
         return None
     n_times = collections.Counter(sizes)
     frequent = {size for size, n in n_times.items() if n * n_epochs >= repeater.WORTH}
-    kind = {"cpu": Replay, "cuda": Graphs}.get(step.flat.device.type)
+    device = step.flat.device.type
+    if missing():
+        if frequent and device in ("cpu", "cuda"):
+            _tell_of(missing())
+        return None
+    kind = {"cpu": Replay, "cuda": Graphs}.get(device)
     return None if kind is None else kind(step, frequent)
+
+
+@functools.cache
+def _tell_of(parts):
+    """Warn, once in the process, that steps are ordinary ones."""
+    warn(
+        f"torch {torch.__version__} lacks {', '.join(parts)}, which repeated steps need: all steps "
+        "are ordinary ones, and training takes longer, with the same result to rounding. A newer "
+        "skae may know this version of torch.",
+        FallbackWarning,
+    )

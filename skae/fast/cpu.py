@@ -8,12 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
-from .._torch import is_torchscript_enabled, script, trace
+from .._torch import is_torchscript_enabled, script, storage_of, trace
 from ..training.optimizers import fused_adam, move
 from ..training.threads import others_inside
 from .record import OnlyTensors, Program, Recorder, tensors_in
 from .repeater import Repeater, agree, gradient_of
-from .simplify import storage_of
 
 N_PROGRAMS = 256  # compiled ones kept in the process
 

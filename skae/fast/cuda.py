@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import torch
 
+from .._torch import foreach_copy_
 from ..training.optimizers import fused_adam, move
 from .record import tensors_in
 from .repeater import Repeater, agree, gradient_of
@@ -130,7 +131,7 @@ class StaticStep:
         results = step.loss_terms(self.batch, step.draw(len(self.batch[0])))
         gradient = gradient_of(results["loss"], self.trainable)
         step.flat_gradient.zero_()  # for good, where parameters are frozen
-        torch._foreach_copy_([p.grad for p in self.trainable], list(gradient))
+        foreach_copy_([p.grad for p in self.trainable], list(gradient))
         with torch.no_grad():
             move(*self.adam, self.rate)
             if step.alpha:

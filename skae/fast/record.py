@@ -15,11 +15,9 @@ import functools
 import torch
 from torch import fx
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from .simplify import Operation, Rewriter, place_of, storage_of
-
-aten = torch.ops.aten
+from .._torch import DispatchMode, arguments_of, aten, storage_of
+from .simplify import Operation, Rewriter, place_of
 
 # Operations whose result depends on the shapes of their arguments only.
 FACTORIES = {
@@ -41,7 +39,7 @@ class Untraceable(Exception):
     """Raised where a step is more than repeatable operations on tensors that are known."""
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(DispatchMode):
     """Write down every operation, with its arguments and its result."""
 
     def __init__(self):
@@ -80,11 +78,11 @@ def tensors_in(tree):
 
 def _written(func, args, kwargs):
     """Return the tensors that an operation changes in place."""
-    named = dict(zip((argument.name for argument in func._schema.arguments), args, strict=False))
+    named = dict(zip((argument.name for argument in arguments_of(func)), args, strict=False))
     named.update(kwargs)
     return [
         tensor
-        for argument in func._schema.arguments
+        for argument in arguments_of(func)
         if argument.is_write
         for tensor in tensors_in(named.get(argument.name))
     ]
@@ -259,10 +257,10 @@ def _takes_numbers(func, args):
 @functools.cache
 def _out_variant(func):
     """Return the form of an operation that writes into given memory, or None."""
-    names = [(a.name, str(a.type)) for a in func._schema.arguments]
+    names = [(a.name, str(a.type)) for a in arguments_of(func)]
     for overload in func.overloadpacket.overloads():
         variant = getattr(func.overloadpacket, overload)
-        arguments = variant._schema.arguments
+        arguments = arguments_of(variant)
         own = [(a.name, str(a.type)) for a in arguments if not a.is_out]
         if own == names and [a.name for a in arguments if a.is_out] == ["out"]:
             return variant

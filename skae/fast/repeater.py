@@ -4,20 +4,13 @@ from abc import ABC, abstractmethod
 
 import torch
 
+from .._torch import is_hooked, tensors_of
 from ..nn.repeatable import PLAIN, is_repeatable
 
 # Steps of one size from which on it pays to prepare their repetition, which costs 10 to 120 ms.
 WORTH = 100
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # between a step and its repetition
-
-HOOKS = (
-    "_forward_hooks",
-    "_forward_pre_hooks",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_post_accumulate_grad_hooks",
-)
 
 
 class Repeater(ABC):
@@ -44,7 +37,7 @@ class Repeater(ABC):
             self._state = state
             self._is_repeatable = is_repeatable(self.step.module)
             self.forget()
-        self._is_watched = torch.is_anomaly_enabled() or _is_hooked(self.step.module)
+        self._is_watched = torch.is_anomaly_enabled() or is_hooked(self.step.module)
 
     def is_unchanged(self):
         """Whether the module is what it was; if a step has changed it, none is repeated again.
@@ -99,9 +92,8 @@ def state_of(module):
         for value in vars(part).values():
             value = list(value.values()) if isinstance(value, dict) else value
             state += value if isinstance(value, (list, tuple)) else [value]
-        for tensor in (*part._parameters.values(), *part._buffers.values()):
-            if tensor is not None:
-                state += [tensor, tensor.data_ptr(), tensor.requires_grad]
+        for tensor in tensors_of(part):
+            state += [tensor, tensor.data_ptr(), tensor.requires_grad]
     return state
 
 
@@ -130,13 +122,3 @@ def _is_same(state, other):
         a is b or (type(a) is type(b) and isinstance(a, PLAIN) and a == b)
         for a, b in zip(state, other, strict=True)
     )
-
-
-def _is_hooked(module):
-    """Whether somebody else's code runs in a step, which a replay would leave out."""
-    tables = [
-        getattr(part, name, None)
-        for part in (*module.modules(), *module.parameters())
-        for name in HOOKS
-    ]
-    return any(tables) or torch.nn.modules.module._has_any_global_hook()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-aten = torch.ops.aten
+from .._torch import aten, storage_of
 
 # Operations on a tensor and a number or on two tensors, and the second argument that changes
 # nothing; of a sum and a product the first as well.
@@ -29,11 +29,6 @@ class Operation(NamedTuple):
     func: object
     args: tuple
     kwargs: dict
-
-
-def storage_of(tensor):
-    """Return what names the memory that a tensor lies in."""
-    return tensor.untyped_storage()._cdata
 
 
 def place_of(tensor):

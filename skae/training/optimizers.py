@@ -4,7 +4,8 @@ import functools
 from typing import NamedTuple
 
 import torch
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+from .._torch import fused_adam_, is_replaced, step_hooks
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -68,16 +69,9 @@ def fused_adam(optimizer):
     state = optimizer.state.get(p)
     if type(optimizer) not in kinds or others or more or not state:
         return None
-    listeners = [
-        optimizer._optimizer_step_pre_hooks,
-        optimizer._optimizer_step_post_hooks,
-        _global_optimizer_pre_hooks,
-        _global_optimizer_post_hooks,
-    ]
     own_scale = [getattr(optimizer, name, None) for name in ("grad_scale", "found_inf")]
-    # A learning rate scheduler puts a wrapper around `step` which notes that it was called.
-    is_patched = "step" in vars(optimizer) and not hasattr(optimizer.step, "_wrapped_by_lr_sched")
-    if any(listeners) or any(own_scale) or is_patched or group["amsgrad"] or not group["fused"]:
+    others_act = any(step_hooks(optimizer)) or any(own_scale) or is_replaced(optimizer)
+    if others_act or group["amsgrad"] or not group["fused"]:
         return None
     tensors = [[p.detach()], [p.grad], [state["exp_avg"]], [state["exp_avg_sq"]], []]
     tensors.append([state["step"]])
@@ -104,7 +98,7 @@ def move(
     if decoupled:
         p[0].mul_(1 - rate * weight_decay)
         weight_decay = 0.0
-    torch._fused_adam_(
+    fused_adam_(
         p,
         gradient,
         mean,

@@ -4,8 +4,8 @@ import math
 from contextlib import contextmanager, nullcontext
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from .._torch import BATCH_NORMS
 from .criterion import WeightedMeans
 from .randomness import global_generator_for
 
@@ -189,7 +189,7 @@ class Step:
 
 @contextmanager
 def _running_statistics(module):
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
+    layers = [m for m in module.modules() if isinstance(m, BATCH_NORMS)]
     for layer in layers:
         layer.eval()
     yield
