@@ -13,7 +13,6 @@ from estimators import (
     VARIANTS,
     all_estimators,
     code_size,
-    has_engine,
     main_estimators,
 )
 from sklearn import config_context
@@ -138,17 +137,6 @@ def test_other_column_names_are_refused():
     ae = Autoencoder(max_iter=1).fit(pd.DataFrame(X, columns=list("abcd")))
     with pytest.raises(ValueError, match="feature names"):
         ae.transform(pd.DataFrame(X, columns=list("abce")))
-
-
-@all_estimators()
-def test_pickle_and_clone(estimator):
-    ae = clone(estimator).fit(X)
-    copy = pickle.loads(pickle.dumps(ae))
-    np.testing.assert_array_equal(copy.transform(X), ae.transform(X))
-    np.testing.assert_array_equal(copy.sample(5), ae.sample(5))
-    if has_engine(ae):
-        assert copy.loss_curve_ == ae.loss_curve_
-    assert not hasattr(clone(ae), "net_")
 
 
 def test_fitted_state_is_arrays_strings_and_numbers():
