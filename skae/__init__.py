@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import display, exceptions, metrics
+    from . import display, exceptions, metrics, testing
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
     from .models.conditional import ConditionalVAE
@@ -30,7 +30,7 @@ _HOMES = {
     "SparseAutoencoder": ".models.sparse",
     "VAE": ".models.vae",
 }
-_ROOMS = ("display", "exceptions", "metrics")
+_ROOMS = ("display", "exceptions", "metrics", "testing")
 
 __all__ = [
     "GLGAE",
@@ -44,6 +44,7 @@ __all__ = [
     "display",
     "exceptions",
     "metrics",
+    "testing",
 ]
 
 

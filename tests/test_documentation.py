@@ -156,7 +156,7 @@ def test_importing_skae_loads_no_torch():
 
 
 def test_documents_link_to_files_that_exist():
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), (document.name, target)
 
@@ -166,3 +166,14 @@ def test_formulas_have_kept_their_backslashes():
     for source in (ROOT / "skae").rglob("*.py"):
         found = re.findall(r"[\x00-\x08\x0b-\x1f]", source.read_text())
         assert not found, source.name
+
+
+def test_the_lowest_versions_are_those_that_are_promised():
+    promises = (ROOT / "pyproject.toml").read_text()
+    pins = (ROOT / "tests/constraints-lowest.txt").read_text()
+    lists = re.findall(r"^(?:dependencies|test) = \[(.*)\]", promises, re.MULTILINE)
+    promised = re.findall(r'"([\w-]+)>=([\d.]+)"', ", ".join(lists))
+    assert len(promised) == 10
+    for name, version in promised:
+        pinned = re.findall(rf"^{name}==([\d.]+)", pins, re.MULTILINE)
+        assert [p for p in pinned if re.fullmatch(rf"{re.escape(version)}(\.0)*", p)], name

@@ -75,17 +75,6 @@ def test_nothing_of_single_rows_is_left(estimator):
 
 
 @all_estimators()
-def test_the_model_is_the_same_afterwards(estimator):
-    ae = clone(estimator).fit(X)
-    methods = (ae.transform, ae.reconstruct, ae.score, ae.score_samples, ae.reconstruction_error)
-    before = [method(X) for method in methods]
-    ae.forget_rows()
-    ae.__setstate__(pickle.loads(pickle.dumps(ae)).__getstate__())
-    for method, once in zip(methods, before, strict=True):
-        np.testing.assert_array_equal(method(X), once)
-
-
-@all_estimators()
 def test_samples_are_the_same_afterwards_or_an_error(estimator):
     ae = clone(estimator).fit(X)
     before = ae.sample(20), ae.sample(20, random_state=1)
@@ -115,12 +104,6 @@ def test_the_docstring_of_the_class_says_what_is_kept(estimator):
     notes = type(estimator).__doc__.split("Notes\n    -----\n")[1].split("\n\n")[0]
     assert "The fitted model keeps" in notes
     assert "`forget_rows`" in notes
-
-
-@every_class
-def test_there_is_nothing_to_forget_before_fit(estimator):
-    with pytest.raises(NotFittedError):
-        clone(estimator).forget_rows()
 
 
 @pytest.mark.parametrize("name", ["AdversarialAutoencoder", "ConditionalVAE", "VAE"])

@@ -74,19 +74,6 @@ def assert_close(a, b, rtol):
 # Other data
 
 
-@all_estimators(exclude=["unscaled"])
-@pytest.mark.parametrize("factor", [2.0**10, 2.0**-30])
-def test_a_power_of_two_changes_no_digit(estimator, factor):
-    """Units cancel exactly: the same codes, and everything in the user's units multiplied."""
-    ae, scaled = clone(estimator).fit(X), clone(estimator).fit(factor * X)
-    np.testing.assert_array_equal(scaled.transform(factor * X), ae.transform(X))
-    np.testing.assert_array_equal(scaled.reconstruct(factor * X), factor * ae.reconstruct(X))
-    np.testing.assert_array_equal(
-        scaled.reconstruction_error(factor * X), factor**2 * ae.reconstruction_error(X)
-    )
-    np.testing.assert_allclose(scaled.sample(5), factor * ae.sample(5), rtol=1e-9)
-
-
 @all_estimators(exclude=["unscaled", "own template", "clustered map"])  # k-means breaks ties
 def test_a_shift_changes_nothing_but_the_place(estimator):
     near = np.round(X * 64) / 64  # for X + 32 to be exact
@@ -102,16 +89,6 @@ def test_a_shift_changes_nothing_but_the_place(estimator):
     assert others.mean() == pytest.approx(scores.mean(), rel=2e-2 if drawn else 1e-6)
     if not drawn:
         assert shifted.score(near + 32) == pytest.approx(ae.score(near), rel=1e-6)
-
-
-@all_estimators()
-def test_rows_know_nothing_of_each_other(estimator):
-    """A fitted model gives a row the same in whatever order rows come."""
-    ae = clone(estimator).fit(X)
-    order = np.random.default_rng(0).permutation(len(X))
-    for method in (ae.transform, ae.reconstruct, ae.reconstruction_error, ae.score_samples):
-        assert_close(method(X[order]), method(X)[order], 1e-9)
-    assert ae.score(X[order]) == pytest.approx(ae.score(X))
 
 
 @every_class
@@ -370,24 +347,6 @@ def test_an_interrupted_refit_is_the_last_fit_or_a_whole_one(name, error):
             assert_whole(ae, other)
         else:
             assert different(outputs(ae, few), expected) == [], f"line {at}"
-
-
-@every_class
-@pytest.mark.parametrize(
-    "bad",
-    [
-        pytest.param({"X": np.full((9, 3), np.nan)}, id="NaN"),
-        pytest.param({"X": few[:, :3], "sample_weight": -np.ones(len(few))}, id="weights"),
-        pytest.param({"X": few[:1, :3]}, id="one row"),
-    ],
-)
-def test_a_refused_refit_changes_nothing(name, bad):
-    ae = small(name).fit(few)
-    expected = outputs(ae, few)
-    with pytest.raises(ValueError, match="NaN|[Nn]egative|minimum"):
-        ae.fit(**bad)
-    assert different(outputs(ae, few), expected) == []
-    assert different(outputs(_copy(ae), few), expected) == []
 
 
 @pytest.mark.parametrize("name", [name for name in DEFAULTS if has_condition(name)])

@@ -446,15 +446,6 @@ def test_torch_s_settings_outside_change_nothing(estimator, outside):
         np.testing.assert_array_equal(a, b)
 
 
-@main_estimators()
-def test_samples_without_any_seed_are_fresh(estimator):
-    ae = clone(estimator).set_params(random_state=None).fit(X)
-    assert np.abs(ae.sample(9) - ae.sample(9)).max() > 0
-    ae.set_params(random_state=0)  # after the fit: too late
-    assert np.abs(ae.sample(9) - ae.sample(9)).max() > 0
-    np.testing.assert_array_equal(ae.sample(5, random_state=0), ae.sample(5, random_state=0))
-
-
 def test_a_score_field_goes_by_the_fitted_model():
     ae = DenoisingAutoencoder(max_iter=2, random_state=0).fit(X)
     field, rows = ae.score_field(X), ae.sample(4)
