@@ -49,7 +49,7 @@ def _tell_of(parts):
     """Warn, once in the process, that steps are ordinary ones."""
     warn(
         f"torch {torch.__version__} lacks {', '.join(parts)}, which repeated steps need: all "
-        "steps are ordinary ones, and training takes longer, with the same result to rounding. A newer "
-        "skae may know this version of torch.",
+        "steps are ordinary ones, and training takes longer, with the same result to rounding. A "
+        "newer skae may know this version of torch.",
         FallbackWarning,
     )
