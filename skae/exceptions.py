@@ -62,7 +62,7 @@ class VersionWarning(UserWarning):
 _BETWEEN = {"contextlib", "joblib", "pickle", "skae", "sklearn", "skorch", "threading", "torch"}
 
 
-def warn(message, category):
+def warn(message: str, category: type[Warning]) -> None:
     """Warn, and name the line of the user's program that led here."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:

@@ -9,7 +9,10 @@ no `scoring` at all, for the estimator's own score. Scikit-learn's metrics by na
 `predict`: the search warns that scoring failed, and all scores are NaN.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state
@@ -27,8 +30,10 @@ __all__ = [
     "neg_mean_squared_reconstruction_error_scorer",
 ]
 
+Array = NDArray[np.float64]
 
-def _residuals(estimator, X, sample_weight):
+
+def _residuals(estimator: Any, X: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
     """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
     check_has(estimator, "inverse_transform")
     X = to_array(X)
@@ -44,7 +49,9 @@ def _residuals(estimator, X, sample_weight):
     return X[counts], X[counts] - X_hat[counts], weights
 
 
-def mean_squared_reconstruction_error(estimator, X, *, sample_weight=None):
+def mean_squared_reconstruction_error(
+    estimator: Any, X: Any, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Return the mean squared difference between X and its reconstruction.
 
     Parameters
@@ -79,7 +86,7 @@ def mean_squared_reconstruction_error(estimator, X, *, sample_weight=None):
     return float((weights * residual**2).sum() / residual.shape[1])
 
 
-def explained_variance(estimator, X, *, sample_weight=None):
+def explained_variance(estimator: Any, X: Any, *, sample_weight: ArrayLike | None = None) -> float:
     r"""Return the share of the variance of X that the reconstruction explains.
 
     .. math:: 1 - \sum_i |x_i - \hat x_i|^2 / \sum_i |x_i - \bar x|^2
@@ -123,7 +130,7 @@ def explained_variance(estimator, X, *, sample_weight=None):
     return explained_share(left, total, weights[:, 0], X.shape[1])
 
 
-def explained_share(left, total, weights, magnitude):
+def explained_share(left: Array, total: Array, weights: Array, magnitude: float) -> float:
     """Return 1 minus the ratio of weighted sums of squares; see `explained_variance`.
 
     Parameters
@@ -144,7 +151,9 @@ def explained_share(left, total, weights, magnitude):
     return float(1 - share_left)
 
 
-def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_weight=None):
+def neg_mean_squared_reconstruction_error_scorer(
+    estimator: Any, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Scorer of `mean_squared_reconstruction_error`: ``GridSearchCV(..., scoring=this)``.
 
     Parameters
@@ -165,7 +174,9 @@ def neg_mean_squared_reconstruction_error_scorer(estimator, X, y=None, sample_we
     return -mean_squared_reconstruction_error(estimator, X, sample_weight=sample_weight)
 
 
-def explained_variance_scorer(estimator, X, y=None, sample_weight=None):
+def explained_variance_scorer(
+    estimator: Any, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Scorer of `explained_variance`: ``GridSearchCV(..., scoring=this)``.
 
     The name ``scoring="explained_variance"`` is scikit-learn's metric of predictions, which
@@ -189,7 +200,7 @@ def explained_variance_scorer(estimator, X, y=None, sample_weight=None):
     return explained_variance(estimator, X, sample_weight=sample_weight)
 
 
-def maximum_mean_discrepancy(X, Y, *, bandwidths="median"):
+def maximum_mean_discrepancy(X: Any, Y: Any, *, bandwidths: str | ArrayLike = "median") -> float:
     r"""Return the unbiased estimate of the squared maximum mean discrepancy of two samples.
 
     .. math:: E\,k(x, x') + E\,k(y, y') - 2 E\,k(x, y), \qquad
@@ -240,8 +251,13 @@ def maximum_mean_discrepancy(X, Y, *, bandwidths="median"):
 
 
 def maximum_mean_discrepancy_null(
-    X, Y, *, bandwidths="median", n_permutations=1000, random_state=None
-):
+    X: Any,
+    Y: Any,
+    *,
+    bandwidths: str | ArrayLike = "median",
+    n_permutations: int = 1000,
+    random_state: int | np.random.RandomState | None = None,
+) -> Array:
     """Return what `maximum_mean_discrepancy` is where the rows are dealt out to X and Y by chance.
 
     Two samples differ at the level of 5 % where their discrepancy exceeds
@@ -281,7 +297,7 @@ def maximum_mean_discrepancy_null(
     return _unbiased_mmd(kernel, (order < n).T)
 
 
-def _pooled_kernel(X, Y, bandwidths):
+def _pooled_kernel(X: Any, Y: Any, bandwidths: str | ArrayLike) -> tuple[Array, int]:
     """Return the kernel between all rows, its diagonal zero, and the number of rows of X."""
     X, Y = (
         check_array(to_array(A), dtype=np.float64, ensure_min_samples=2, input_name=name)
@@ -303,7 +319,7 @@ def _pooled_kernel(X, Y, bandwidths):
     return kernel, len(X)
 
 
-def _squared_distances(X):
+def _squared_distances(X: Array) -> tuple[Array, float]:
     """Return the squared distances between rows over the square of a unit, and that unit."""
     # They are computed as |x|^2 + |y|^2 - 2 x y, which an offset would leave no digits of.
     X = X - np.clip(X.mean(axis=0), X.min(axis=0), X.max(axis=0))
@@ -311,7 +327,7 @@ def _squared_distances(X):
     return euclidean_distances(X / unit, squared=True), unit
 
 
-def _unbiased_mmd(kernel, in_X):
+def _unbiased_mmd(kernel: Array, in_X: NDArray[np.bool_]) -> Array:
     """Return the estimate for each column of `in_X`, which says what rows belong to X."""
     in_X = in_X.astype(np.float64)
     n = in_X[:, 0].sum()

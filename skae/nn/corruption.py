@@ -1,37 +1,43 @@
 """Corruptions C(x~ | x): what is done to a row before a model restores it."""
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Generator, Tensor, nn
 
 CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper", "swap")
+Kind = str | Callable[[Tensor], Tensor]
 PROBABILITIES = ("masking", "salt_and_pepper", "swap")  # those whose level is one
 
 # Each takes x, (batch, n_features), the level, and the draws of one step: noise, standard normal,
 # and u and v, uniform in [0, 1), all of the shape of x.
 
 
-def add_gaussian(x, level, noise):
+def add_gaussian(x: Tensor, level: float, noise: Tensor) -> Tensor:
     """Return x + s e."""
     return x + level * noise
 
 
-def mask(x, level, u):
+def mask(x: Tensor, level: float, u: Tensor) -> Tensor:
     """Set features to 0, the mean of centred data."""
     return torch.where(u < level, torch.zeros_like(x), x)
 
 
-def salt_and_pepper(x, level, u, v, low, high):
+def salt_and_pepper(
+    x: Tensor, level: float, u: Tensor, v: Tensor, low: Tensor, high: Tensor
+) -> Tensor:
     """Set features to their smallest or largest value, with equal odds."""
     return torch.where(u < level, torch.where(v < 0.5, low, high), x)
 
 
-def swap(x, level, u, v, pool):
+def swap(x: Tensor, level: float, u: Tensor, v: Tensor, pool: Tensor) -> Tensor:
     """Take features from other rows, those of the pool."""
     other = (v * len(pool)).long()
     return torch.where(u < level, pool.gather(0, other), x)
 
 
-def check_level(kind, level):
+def check_level(kind: Kind, level: float) -> None:
     """Refuse a level that is no probability where it has to be one."""
     if kind in PROBABILITIES and level > 1:
         raise ValueError(
@@ -40,7 +46,7 @@ def check_level(kind, level):
         )
 
 
-def _checked(corrupted, x):
+def _checked(corrupted: Any, x: Tensor) -> Tensor:
     """Return what a user's function made of x, or refuse it."""
     if not torch.is_tensor(corrupted):
         raise TypeError(
@@ -66,24 +72,26 @@ class Corruption(nn.Module):
     """
 
     repeatable = True
+    low: Tensor
+    high: Tensor
 
-    def __init__(self, kind, level, n_features):
+    def __init__(self, kind: Kind, level: float, n_features: int) -> None:
         super().__init__()
         self.kind, self.level = kind, level
         self.register_buffer("low", torch.zeros(n_features))
         self.register_buffer("high", torch.zeros(n_features))
 
     @torch.no_grad()
-    def start(self, spans):
+    def start(self, spans: Iterable[Tensor]) -> None:
         """Learn each feature's range from batches of rows."""
         ranges = [(x.amin(dim=0), x.amax(dim=0)) for x in spans]
         self.low.copy_(torch.stack([low for low, _ in ranges]).amin(dim=0))
         self.high.copy_(torch.stack([high for _, high in ranges]).amax(dim=0))
 
-    def draw(self, n_rows, generator):
+    def draw(self, n_rows: int, generator: Generator) -> tuple[Tensor, ...]:
         """Return the random inputs of one step, a tuple of tensors (n_rows, n_features)."""
         shape = (n_rows, len(self.low))
-        like = {"device": self.low.device, "dtype": self.low.dtype}
+        like: dict[str, Any] = {"device": self.low.device, "dtype": self.low.dtype}
         if callable(self.kind):
             return ()
         if self.kind == "gaussian":
@@ -91,7 +99,7 @@ class Corruption(nn.Module):
         n_draws = 1 if self.kind == "masking" else 2
         return torch.rand((n_draws, *shape), generator=generator, **like).unbind()
 
-    def forward(self, x, noise, pool=None):
+    def forward(self, x: Tensor, noise: Sequence[Tensor], pool: Tensor | None = None) -> Tensor:
         """Return x~; features are swapped with the rows of the pool, by default those of x."""
         if callable(self.kind):
             return _checked(self.kind(x), x)
@@ -99,6 +107,7 @@ class Corruption(nn.Module):
             return add_gaussian(x, self.level, *noise)
         if self.kind == "masking":
             return mask(x, self.level, *noise)
+        u, v = noise
         if self.kind == "swap":
-            return swap(x, self.level, *noise, x if pool is None else pool)
-        return salt_and_pepper(x, self.level, *noise, self.low, self.high)
+            return swap(x, self.level, u, v, x if pool is None else pool)
+        return salt_and_pepper(x, self.level, u, v, self.low, self.high)

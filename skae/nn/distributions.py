@@ -1,9 +1,11 @@
 """Distributions: of the data given the code, p(x | z); of the code, q(z | x) and p(z)."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
@@ -13,16 +15,18 @@ LARGEST_LOG_SCALE = 8.0  # standard deviations of codes stay between exp(-8) and
 class Likelihood(NamedTuple):
     """A p(x | z) without parameters of its own, as the deterministic models use it."""
 
-    loss: object  # (parameters, x) -> (batch,), minus log p(x | z) up to a constant
-    mean: object  # parameters -> E[x | z]
+    loss: Callable[
+        [Tensor, Tensor], Tensor
+    ]  # (parameters, x) -> (batch,), minus log p(x | z) up to a constant
+    mean: Callable[[Tensor], Tensor]  # parameters -> E[x | z]
 
 
-def squared_error(x_hat, x):
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Minus log N(x; x_hat, I / 2) up to a constant: the squared error summed over features."""
     return (x_hat - x).square().sum(dim=1)
 
 
-def bernoulli_cross_entropy(logits, x):
+def bernoulli_cross_entropy(logits: Tensor, x: Tensor) -> Tensor:
     """Minus log of independent Bernoulli distributions, summed over features, in nats."""
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(dim=-1)
 
@@ -49,43 +53,43 @@ class Gaussian:
         L, strictly lower triangular; None for a diagonal covariance.
     """
 
-    def __init__(self, mean, log_scale, lower=None):
+    def __init__(self, mean: Tensor, log_scale: Tensor, lower: Tensor | None = None) -> None:
         self.mean, self.log_scale, self.lower = mean, log_scale, lower
 
     @property
-    def scale(self):
+    def scale(self) -> Tensor:
         """The diagonal of B."""
         return self.log_scale.exp()
 
     @property
-    def log_determinant(self):
+    def log_determinant(self) -> Tensor:
         """The sum of log s over the components."""
         if self.log_scale.dim() == 0:
             return self.mean.shape[-1] * self.log_scale
         return self.log_scale.sum(-1)
 
     @property
-    def factor(self):
+    def factor(self) -> Tensor:
         """B, (..., k, k)."""
         factor = torch.diag_embed(self.scale.expand_as(self.mean))
         return factor if self.lower is None else factor + self.lower
 
     @property
-    def covariance(self):
+    def covariance(self) -> Tensor:
         """B B^T, (..., k, k)."""
         return self.factor @ self.factor.mT
 
-    def draw(self, noise):
+    def draw(self, noise: Tensor) -> Tensor:
         """Return m + B e for standard normal e."""
         z = self.mean + self.scale * noise
         return z if self.lower is None else z + (self.lower @ noise[..., None])[..., 0]
 
-    def log_prob_of_draw(self, noise):
+    def log_prob_of_draw(self, noise: Tensor) -> Tensor:
         """Return log N(m + B e; m, B B^T), which needs no inverse of B."""
         k = self.mean.shape[-1]
         return -0.5 * (noise.square().sum(-1) + k * LOG_2PI) - self.log_determinant
 
-    def log_prob(self, z):
+    def log_prob(self, z: Tensor) -> Tensor:
         """Return log N(z; m, B B^T)."""
         if self.log_scale.dim() == 0 and self.lower is None:  # one division for each row
             squares = (z - self.mean).square().sum(-1) / self.scale.square()
@@ -97,7 +101,7 @@ class Gaussian:
         inverse = torch.linalg.solve_triangular(self.factor, identity, upper=False)
         return self.log_prob_of_draw((inverse * (z - self.mean)[..., None, :]).sum(-1))
 
-    def kl(self, p):
+    def kl(self, p: "Gaussian") -> Tensor:
         r"""Return KL(self || p) split over the components, (..., k), for a diagonal p.
 
         The j-th part is the mean of :math:`KL(q(z_j | z_{<j}) \| p(z_j))`: with b_j the j-th row
@@ -109,19 +113,19 @@ class Gaussian:
         squares = variance + (self.mean - p.mean).square()
         return 0.5 * squares / p.scale.square() - 0.5 - self.log_scale + p.log_scale
 
-    def sample(self, shape, generator):
+    def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
         """Return draws, (*shape, *mean.shape)."""
         shape = (*shape, *self.mean.shape)
-        like = {"device": self.mean.device, "dtype": self.mean.dtype}
+        like: dict[str, Any] = {"device": self.mean.device, "dtype": self.mean.dtype}
         return self.draw(torch.randn(shape, generator=generator, **like))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> "Gaussian":
         lower = None if self.lower is None else self.lower[index]
         log_scale = self.log_scale if self.log_scale.dim() == 0 else self.log_scale[index]
         return Gaussian(self.mean[index], log_scale, lower)
 
 
-def is_diagonal(p):
+def is_diagonal(p: object) -> bool:
     """Whether the KL to p has a closed form, split over the components."""
     return isinstance(p, Gaussian) and p.lower is None
 
@@ -135,14 +139,14 @@ class Mixture:
     components : Gaussian with leading dimension n_prior_components
     """
 
-    def __init__(self, log_weights, components):
+    def __init__(self, log_weights: Tensor, components: Gaussian) -> None:
         self.log_weights, self.components = log_weights, components
 
-    def log_prob(self, z):
+    def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z)."""
         return (self.log_weights + self.components.log_prob(z[..., None, :])).logsumexp(-1)
 
-    def sample(self, shape, generator):
+    def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
         """Return draws, (*shape, k)."""
         n = math.prod(shape)
         chosen = torch.multinomial(self.log_weights.exp(), n, True, generator=generator)
@@ -158,33 +162,33 @@ class Bernoulli:
     logits : tensor of shape (..., n_features)
     """
 
-    def __init__(self, logits):
+    def __init__(self, logits: Tensor) -> None:
         self.logits = logits
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         """E[x]."""
         return torch.sigmoid(self.logits)
 
-    def log_prob(self, x):
+    def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), minus the cross-entropy for values between 0 and 1."""
         return -bernoulli_cross_entropy(self.logits, x.expand_as(self.logits))
 
-    def sample(self, shape, generator):
+    def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
         """Return draws, (*shape, *logits.shape)."""
         return self.mean.expand(*shape, *self.logits.shape).bernoulli(generator=generator)
 
 
 # How a network's outputs become the parameters of q(z | x).
 
-N_POSTERIOR_PARAMETERS = {
+N_POSTERIOR_PARAMETERS: dict[str, Callable[[int], int]] = {
     "identity": lambda k: k,
     "diag": lambda k: 2 * k,
     "full": lambda k: 2 * k + k * (k - 1) // 2,
 }
 
 
-def make_posterior(parameters, k):
+def make_posterior(parameters: Tensor, k: int) -> Gaussian:
     """Return the Gaussian whose mean, log scale and lower triangle lie side by side.
 
     What is missing at the end is the identity's. The log scale is bounded, smoothly, so that its
@@ -207,7 +211,7 @@ def make_posterior(parameters, k):
     return Gaussian(mean, log_scale, lower)
 
 
-def unbound_log_scale(log_scale):
+def unbound_log_scale(log_scale: Tensor) -> Tensor:
     """Return the network output that `make_posterior` bounds to `log_scale`."""
     share = (log_scale / LARGEST_LOG_SCALE).clamp(-0.99, 0.99)
     return LARGEST_LOG_SCALE * torch.atanh(share)

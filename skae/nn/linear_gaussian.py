@@ -7,6 +7,7 @@ With :math:`\Psi = \sigma^2 I` it is probabilistic PCA (Tipping and Bishop 1999)
 """
 
 import torch
+from torch import Tensor
 
 LEAST_NOISE = 1e-6  # in the network's units
 N_STEPS, N_STEPS_WIDE = 100, 10  # of factor analysis: it is a start, and gradients go on
@@ -14,7 +15,12 @@ N_EXACT = 512  # features above which a step takes long
 TOLERANCE = 1e-4
 
 
-def probabilistic_pca(components, variances, residual, noise=None):
+def probabilistic_pca(
+    components: Tensor,
+    variances: Tensor,
+    residual: float | Tensor,
+    noise: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Return W, (n_components, n_features), and the noise variance of probabilistic PCA.
 
     Parameters
@@ -30,12 +36,12 @@ def probabilistic_pca(components, variances, residual, noise=None):
     k, d = components.shape
     if noise is None:
         # As many components as features leave no residual: the last one is noise too.
-        noise = residual / (d - k) if k < d else variances[d - 1]
-        noise = torch.as_tensor(noise, dtype=torch.float64).clamp_min(LEAST_NOISE)
+        left = residual / (d - k) if k < d else variances[d - 1]
+        noise = torch.as_tensor(left, dtype=torch.float64).clamp_min(LEAST_NOISE)
     return (variances - noise.mean()).clamp_min(0).sqrt()[:, None] * components, noise
 
 
-def factor_analysis(covariance, n_components):
+def factor_analysis(covariance: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
     r"""Return W, (n_components, n_features), and the noise variances of factor analysis.
 
     Given :math:`\Psi`, W is probabilistic PCA's of the whitened data; given W, :math:`\Psi` is
@@ -62,7 +68,7 @@ def factor_analysis(covariance, n_components):
     return loadings, noise
 
 
-def posterior(loadings, noise):
+def posterior(loadings: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     r"""Turn W so that p(z | x) has a diagonal covariance; return W, the gain and the variances.
 
     .. math:: p(z \mid x) = N(M^{-1} W^T \Psi^{-1} (x - b),\; M^{-1}),
@@ -88,7 +94,12 @@ def posterior(loadings, noise):
     return loadings, variances[:, None] * loadings / noise, variances
 
 
-def unit_posterior(components, variances, residual, noise=None):
+def unit_posterior(
+    components: Tensor,
+    variances: Tensor,
+    residual: float | Tensor,
+    noise: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     r"""Return noise, loadings, gain and variances of the best linear model with q = N(., I).
 
     Minimising :math:`E|x - W(z + e)|^2 / 2\sigma^2 + |z|^2 / 2` over W, the gain and

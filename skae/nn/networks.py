@@ -2,18 +2,20 @@
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 
-def identity(x):
+def identity(x: Tensor) -> Tensor:
     """Return the argument."""
     return x
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": identity,
     "relu": F.relu,
     "tanh": torch.tanh,
@@ -27,7 +29,7 @@ ACTIVATIONS = {
 }
 
 # Where an activation takes a given value, away from its ends: the start of an output's bias.
-INVERSES = {
+INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
     **dict.fromkeys(("sigmoid", "logistic"), lambda y: torch.logit(y, eps=0.01)),
     "tanh": lambda y: torch.atanh(y.clamp(-0.99, 0.99)),
     "softplus": lambda y: y.clamp_min(0.01) + (-(-y.clamp_min(0.01)).expm1()).log(),
@@ -50,7 +52,9 @@ RANGES = {
 GAINS = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.2, "tanh": 5 / 3}
 
 
-def dropout_masks(widths, p, n_rows, generator, like):
+def dropout_masks(
+    widths: Sequence[int], p: float, n_rows: int, generator: Generator | None, like: Tensor
+) -> tuple[Tensor, ...]:
     """Return a mask per hidden layer, (n_rows, width): 0 with probability p, else 1 / (1 - p)."""
     return tuple(
         torch.empty(n_rows, width, device=like.device, dtype=like.dtype)
@@ -60,24 +64,24 @@ def dropout_masks(widths, p, n_rows, generator, like):
     )
 
 
-def is_ours(network):
+def is_ours(network: nn.Module) -> bool:
     """Whether an estimator built the network: what it is made of is known then, else nothing."""
-    return type(network) in (MLP, TiedMLP) and network.built_in
+    return type(network) in (MLP, TiedMLP) and bool(network.built_in)
 
 
-def own_layers(network):
+def own_layers(network: nn.Module) -> Sequence[nn.Linear]:
     """Return the layers of a perceptron that an estimator built, of any other network none."""
     return network.layers if is_ours(network) and isinstance(network, MLP) else ()
 
 
-def apply(network, x, masks=()):
+def apply(network: nn.Module, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
     """Return what a network makes of x; one of the user's may change it, or its precision."""
     if is_ours(network):
         return network(x, *masks)
     return network(x.clone(), *masks).to(x.dtype)
 
 
-def draw_masks(network, n_rows, generator):
+def draw_masks(network: Any, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
     """Return the dropout masks of a network for one step, none where it does not know them."""
     perceptron = isinstance(network, (MLP, TiedMLP))
     knows = perceptron and type(network).forward in (MLP.forward, TiedMLP.forward)
@@ -117,33 +121,33 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        n_in,
-        hidden_layer_sizes,
-        n_out,
+        n_in: int,
+        hidden_layer_sizes: Sequence[int],
+        n_out: int,
         *,
-        activation="relu",
-        dropout=0.0,
-        linear_path=False,
-        unit_norm=False,
-        generator=None,
-    ):
+        activation: str = "relu",
+        dropout: float = 0.0,
+        linear_path: bool = False,
+        unit_norm: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
         super().__init__()
         self.activation = activation
         self.dropout = dropout
         self.unit_norm = unit_norm
         widths = [n_in, *hidden_layer_sizes, n_out]
-        self.layers = nn.ModuleList(
+        self.layers: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32)
             for a, b in itertools.pairwise(widths)
         )
-        self.path = None
+        self.path: nn.Linear | None = None
         if linear_path and hidden_layer_sizes:
             self.path = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False, dtype=torch.float32)
         self.has_linear_path = linear_path
         self._initialise(generator)
 
     @torch.no_grad()
-    def _initialise(self, generator):
+    def _initialise(self, generator: Generator | None) -> None:
         for layer in self.layers:
             last = layer is self.layers[-1]
             gain = 1.0 if last else GAINS.get(self.activation, 1.0)
@@ -154,37 +158,37 @@ class MLP(nn.Module):
             self.path.weight.zero_()
 
     @torch.no_grad()
-    def start_linear(self, weight):
+    def start_linear(self, weight: Tensor) -> None:
         """Make the whole network the linear map `weight`, (n_out, n_in)."""
         linear = self.layers[0] if self.path is None else self.path
         self.layers[-1].weight.zero_()
         linear.weight.copy_(weight)
 
     @torch.no_grad()
-    def start_bias(self, bias, gain=1.0):
+    def start_bias(self, bias: Tensor, gain: float = 1.0) -> None:
         """Set the bias of the last layer, (n_out,), and scale its weights."""
         self.layers[-1].bias.copy_(bias)
         self.layers[-1].weight.mul_(gain)
 
-    def undecayed_parameters(self):
+    def undecayed_parameters(self) -> list[Tensor]:
         """Return the parameters that weight decay leaves alone beside the biases."""
         if not self.has_linear_path:
             return []
         return [(self.layers[0] if self.path is None else self.path).weight]
 
-    def draw_masks(self, n_rows, generator):
+    def draw_masks(self, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
         """Return the dropout masks of one step."""
         if not self.dropout:
             return ()
         widths = [layer.out_features for layer in self.layers[:-1]]
         return dropout_masks(widths, self.dropout, n_rows, generator, self.layers[0].weight)
 
-    def first_weight(self):
+    def first_weight(self) -> Tensor:
         """Return W_1 as it is applied."""
         weight = self.layers[0].weight
         return F.normalize(weight, dim=0) if self.unit_norm else weight
 
-    def forward(self, x, *masks):
+    def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         phi = ACTIVATIONS[self.activation]
         h = F.linear(x, self.first_weight(), self.layers[0].bias)
         for i, layer in enumerate(self.layers[1:]):
@@ -207,7 +211,7 @@ class TiedMLP(nn.Module):
     repeatable = True
     built_in = True
 
-    def __init__(self, encoder):
+    def __init__(self, encoder: MLP) -> None:
         super().__init__()
         self._encoder = (encoder,)  # in a tuple: torch must not register the weights twice
         self.biases = nn.ParameterList(
@@ -215,15 +219,15 @@ class TiedMLP(nn.Module):
         )
 
     @torch.no_grad()
-    def start_bias(self, bias, gain=1.0):
+    def start_bias(self, bias: Tensor, gain: float = 1.0) -> None:
         """Set the bias of the last layer, (n_out,); its weights belong to the encoder."""
         self.biases[-1].copy_(bias)
 
-    def undecayed_parameters(self):
+    def undecayed_parameters(self) -> list[Tensor]:
         """Return no parameter: the biases are never decayed anyway."""
         return []
 
-    def draw_masks(self, n_rows, generator):
+    def draw_masks(self, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
         """Return the dropout masks of one step."""
         (encoder,) = self._encoder
         if not encoder.dropout:
@@ -231,7 +235,7 @@ class TiedMLP(nn.Module):
         widths = [layer.in_features for layer in reversed(encoder.layers[1:])]
         return dropout_masks(widths, encoder.dropout, n_rows, generator, self.biases[0])
 
-    def forward(self, z, *masks):
+    def forward(self, z: Tensor, *masks: Tensor) -> Tensor:
         (encoder,) = self._encoder
         phi = ACTIVATIONS[encoder.activation]
         layers = list(reversed(encoder.layers))
