@@ -1,5 +1,6 @@
 """What a model keeps of single training rows, and how it drops it."""
 
+import inspect
 import pickle
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_training_goes_on_afterwards(estimator):
 
 @every_class
 def test_the_docstring_of_the_class_says_what_is_kept(estimator):
-    notes = type(estimator).__doc__.split("Notes\n    -----\n")[1].split("\n\n")[0]
+    notes = inspect.getdoc(type(estimator)).split("Notes\n-----\n")[1].split("\n\n")[0]
     assert "The fitted model keeps" in notes
     assert "`forget_rows`" in notes
 

@@ -123,7 +123,7 @@ def test_no_filter_of_warnings_is_touched(estimator, monkeypatch):
 
 
 def test_no_file_but_one_knows_of_filters():
-    """cuda.py lets torch say once per process what it says once per process."""
+    """cuda.py lets torch say once per process what it says once; testing.py runs tests."""
     names = {"catch_warnings", "filterwarnings", "simplefilter"}
     found = {
         path.name
@@ -131,7 +131,7 @@ def test_no_file_but_one_knows_of_filters():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in names
     }
-    assert found == {"cuda.py"}
+    assert found == {"cuda.py", "testing.py"}
 
 
 # scikit-learn's `set_output` is about `transform` alone

@@ -239,7 +239,9 @@ FORKS = """
     import os, signal, threading, time, warnings
     import torch
     from sklearn.datasets import load_iris
-    from skae import Autoencoder, graphs, randomness, replay, threads
+    from skae import Autoencoder
+    from skae.fast import cpu, cuda
+    from skae.training import randomness, threads
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
@@ -265,7 +267,7 @@ FORKS = """
 
 HELD = """
     def hold(is_held, may_go_on):
-        locks = threads._lock, replay._lock, threads._governor._lock, graphs._capturing
+        locks = threads._lock, cpu._lock, threads._governor._lock, cuda._capturing
         with locks[0], locks[1], locks[2], locks[3], randomness._global_generator_lock:
             is_held.set()
             may_go_on.wait()
@@ -274,7 +276,7 @@ HELD = """
     holder = threading.Thread(target=hold, args=events)
     holder.start()
     events[0].wait()
-    replay._written_down.clear()
+    cpu._written_down.clear()
     code = forked_fit()
     events[1].set()
     holder.join()
@@ -283,19 +285,19 @@ HELD = """
 
 TRAINING = """
     stop, compiling, n_fits = threading.Event(), threading.Event(), 0
-    compile_program = replay._compile
+    compile_program = cpu._compile
 
     def announced(*args):
         compiling.set()
         return compile_program(*args)
 
-    replay._compile = announced
+    cpu._compile = announced
 
     def train():
         global n_fits
         while not stop.is_set():
             n_fits += 1
-            replay._written_down.clear()
+            cpu._written_down.clear()
             fit()
 
     trainer = threading.Thread(target=train)

@@ -65,9 +65,9 @@ def skae_fit(objective, workload, X, epochs):
 
 def eager_fit(objective, workload, X, epochs):
     """skae without its fast path."""
-    from skae import repeating
+    from skae.fast import repeater
 
-    repeating.WORTH = 10**12
+    repeater.WORTH = 10**12
     skae_fit(objective, workload, X, epochs)
 
 
