@@ -38,11 +38,13 @@ from .outcome import Outcome, warn_of_interruption
 from .parameters import check_shape_is_kept, is_same, warn_of_ignored
 from .persistence import (
     as_it_was_on_failure,
+    complete_old_state,
     defaults_of,
     to_arrays,
     to_tensors,
     with_fitted_params,
 )
+from .sampling import SamplesFromCodes
 from .start import start_at_pca
 from .validation import check_combinations, check_reach, check_training_data, warn_of_targets
 
@@ -427,6 +429,7 @@ class BaseAutoencoder(BaseCoder):
 
     def _restore(self, state):
         net_state = state.pop("net_", None)
+        complete_old_state(state, keeps_codes=isinstance(self, SamplesFromCodes))
         super()._restore(state)
         if net_state is None:
             return

@@ -7,6 +7,7 @@ import torch
 
 from .. import __version__
 from .._sklearn import parse_version
+from ..data.streams import moments_of
 from ..exceptions import VersionWarning, warn
 from ..training.torch_settings import torch_as_usual
 from .subclassing import NO_DEFAULT, default_parameters
@@ -35,6 +36,27 @@ def read_state(estimator, state):
         raise ValueError(
             f"skae {__version__} cannot read what skae {version} wrote. {advice}"
         ) from error
+
+
+def complete_old_state(state, keeps_codes):
+    """Add to a state what files did not hold as long as all models kept codes of training rows.
+
+    Parameters
+    ----------
+    state : dict
+        Changed in place.
+    keeps_codes : bool
+        Whether the class still does.
+    """
+    if "_sample_dtype" in state:
+        state["_X_dtype"] = state.pop("_sample_dtype")
+    if "_X_dtype" in state or "_codes" not in state:
+        return
+    codes = state["_codes"] if keeps_codes else state.pop("_codes")
+    state["_X_dtype"], state["_code_distribution"] = codes.dtype.name, None
+    if not keeps_codes:
+        state["_code_moments"] = moments_of(codes)
+    state.pop("_code_mixture", None)
 
 
 def defaults_of(estimator):
