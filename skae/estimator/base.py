@@ -365,7 +365,7 @@ class BaseAutoencoder(BaseCoder):
     def score(self, X, y=None, sample_weight=None):
         r"""Return the share of the variance that the reconstruction explains.
 
-        .. math:: 1 - \\sum_i |x_i - \\hat x_i|^2 / \\sum_i |x_i - \\bar x|^2
+        .. math:: 1 - \sum_i |x_i - \hat x_i|^2 / \sum_i |x_i - \bar x|^2
 
         with the training mean. For PCA on its training data this is
         ``explained_variance_ratio_.sum()``.
