@@ -554,9 +554,10 @@ def check_surroundings(estimator: Any) -> None:
 
 
 def _surroundings() -> dict[str, Any]:
+    numpy_s = np.random.get_state(legacy=False)["state"]  # one draw moves `pos` alone
     return {
         "torch's global generator": torch.get_rng_state().numpy(),
-        "numpy's global generator": np.random.get_state(legacy=False)["state"]["key"],
+        "numpy's global generator": np.append(numpy_s["key"], numpy_s["pos"]),
         "torch's number of threads": torch.get_num_threads(),
         "torch's default dtype": str(torch.get_default_dtype()),
     }
