@@ -4,9 +4,11 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from estimators import DEFAULTS, all_estimators, has_engine
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from skorch.callbacks import Callback, LRScheduler
@@ -21,6 +23,7 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from skae.estimator import validation
 from skae.exceptions import (
     DivergenceWarning,
     ParameterWarning,
@@ -227,6 +230,31 @@ def test_a_conditional_vae_without_a_condition():
         lambda: clone(cvae).set_params(condition_features=[0]).fit(X),
     ):
         assert heard(quiet, ParameterWarning) == []
+
+
+# y beside X
+
+
+@pytest.mark.parametrize("name", ["Autoencoder", "ConditionalVAE", "GLGAE"])
+def test_y_that_looks_like_targets_is_said_to_be_ignored(name):
+    ae = clone(DEFAULTS[name])
+    for y in (X + 1, pd.DataFrame(X + 1), (X + 1).tolist(), sparse.csr_matrix(X + 1)):
+        words = heard(lambda y=y: ae.fit(X, y), ParameterWarning)
+        assert sum("looks like targets" in w for w in words) == 1
+    ragged = [[1.0] * X.shape[1], *([[2.0]] * (len(X) - 1))]
+    for y in (None, species, X, X.copy(), X.tolist(), ragged, np.c_[species, species]):
+        words = heard(lambda y=y: ae.fit(X, y), ParameterWarning)
+        assert not any("looks like targets" in w for w in words)
+
+
+def test_sparse_tables_are_compared_as_they_are(monkeypatch):
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", lambda *_: pytest.fail("made dense"))
+    A = sparse.csr_matrix(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        validation.warn_of_targets(A, A.copy())
+    with pytest.warns(ParameterWarning, match="looks like targets"):
+        validation.warn_of_targets(A, 2 * A)
 
 
 # Training that was of no use

@@ -124,14 +124,24 @@ def warn_of_targets(X, y):
     """Warn where y is a table like X and yet another, as clean rows beside noisy ones are."""
     if y is None or y is X or len(shape_of(y)) != 2 or shape_of(y) != shape_of(X):
         return
-    X, y = (A.toarray() if sparse.issparse(A) else np.asarray(to_array(A)) for A in (X, y))
-    if not np.array_equal(X, y):
+    if _differ(X, y):
         warn(
             "y is ignored, and it looks like targets for the rows of X. Autoencoders learn to "
             "give X back: fit on the rows that shall come out. DenoisingAutoencoder adds the "
             "noise itself.",
             ParameterWarning,
         )
+
+
+def _differ(X, y):
+    """Whether two tables of one shape hold other entries; a sparse one is not made dense."""
+    if sparse.issparse(X) and sparse.issparse(y):
+        return (y != X).nnz > 0
+    try:
+        X, y = (A.toarray() if sparse.issparse(A) else np.asarray(to_array(A)) for A in (X, y))
+    except ValueError:  # of rows of several lengths: no targets, and nothing that is ignored errs
+        return False
+    return not np.array_equal(X, y)
 
 
 def check_combinations(estimator):
