@@ -27,6 +27,7 @@ __all__ = [
     "is_replaced",
     "is_torchscript_enabled",
     "missing",
+    "place_of",
     "script",
     "step_hooks",
     "storage_of",
@@ -179,6 +180,12 @@ def _hooks_before(part):
 def storage_of(tensor):
     """Return what names the memory that a tensor lies in."""
     return tensor.untyped_storage()._cdata
+
+
+def place_of(tensor):
+    """Return what makes two tensors the same value."""
+    offset = tensor.storage_offset()
+    return storage_of(tensor), offset, tensor.shape, tensor.stride(), tensor.dtype
 
 
 def arguments_of(func):

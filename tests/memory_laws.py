@@ -40,7 +40,7 @@ def small(estimator):
     """Return a small copy, after a fit that has loaded what a fit needs."""
     known = estimator.get_params()
     copy = clone(estimator).set_params(**{k: v for k, v in SMALL.items() if k in known})
-    longer = {"max_iter": 1 + repeater.WORTH // 4} if has_engine(copy) else {}
+    longer = {"max_iter": 1 + repeater.FEWEST_REPETITIONS // 4} if has_engine(copy) else {}
     few = np.random.default_rng(0).normal(size=(2000, D)).astype(np.float32)
     clone(copy).set_params(**longer).fit(few)
     return copy
@@ -116,7 +116,7 @@ SCRIPT = """
     sources.HOST_BYTES = 2**26
     X = np.load({path!r}, mmap_mode="r")
     model = Autoencoder(2, hidden_layer_sizes=8, batch_size=1000, random_state=0)
-    model.set_params(max_iter=1 + repeater.WORTH // 5).fit(X[:5000])
+    model.set_params(max_iter=1 + repeater.FEWEST_REPETITIONS // 5).fit(X[:5000])
     model.set_params(max_iter=1)
     with open("/proc/self/status") as status:
         held = 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmData"))

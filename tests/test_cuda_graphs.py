@@ -8,7 +8,7 @@ import torch
 from estimators import all_estimators, has_engine
 from sklearn.base import clone
 from skorch.callbacks import Callback
-from test_tracing import (
+from test_repeated_steps import (
     HALVING,
     WEIGHTS,
     Bare,
@@ -61,7 +61,7 @@ def fit(monkeypatch):
     """Return a function that fits with a repeater of our choice, None being the eager path."""
 
     def fit_with(kind, estimator, sample_weight=None):
-        monkeypatch.setattr(repeater, "WORTH", 10**9 if kind is None else 0)
+        monkeypatch.setattr(repeater, "FEWEST_REPETITIONS", 10**9 if kind is None else 0)
         if kind is not None:
             monkeypatch.setattr(choice, "Replay", kind)
         return clone(estimator).fit(X, sample_weight=sample_weight)
@@ -184,7 +184,7 @@ def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
 @pytest.mark.parametrize("estimator", [Autoencoder(), VAE(), SparseAutoencoder()])
 def test_no_step_waits_for_the_device(estimator, monkeypatch):
     """From the fourth epoch on; the mean of the losses is read when an epoch has ended."""
-    monkeypatch.setattr(repeater, "WORTH", 0)
+    monkeypatch.setattr(repeater, "FEWEST_REPETITIONS", 0)
     in_runs = engine.Engine._in_runs
 
     def watched(self, batches):

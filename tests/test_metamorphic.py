@@ -18,7 +18,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from test_hostile import HOSTILE
-from test_tracing import assert_equal_models
+from test_repeated_steps import assert_equal_models
 from threadpoolctl import threadpool_limits
 
 import skae
@@ -221,7 +221,7 @@ def test_repeated_steps_are_eager_steps(configuration):
     unit = (few - few.min()) / np.ptp(few)  # in reach of every likelihood and activation
     ae = from_chance(small(name, **params)).set_params(dtype="float64")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repeater, "WORTH", 0)
+        patch.setattr(repeater, "FEWEST_REPETITIONS", 0)
         try:
             fast = clone(ae).fit(unit)
         except ValueError:

@@ -21,7 +21,8 @@ from skae.data.batches import Batches
 from skae.data.sources import RowsOnDevice
 from skae.fast import cpu, record, repeater
 from skae.fast.choice import make_repeater
-from skae.models.autoencoder import AutoencoderModule
+from skae.fast.simplify import Simplifier
+from skae.nn.autoencoder import AutoencoderModule
 from skae.nn.module import BaseModule
 from skae.nn.networks import MLP
 from skae.training.engine import Engine
@@ -38,7 +39,7 @@ def on(monkeypatch):
     """Return a function that fits on one of the paths, whatever the number of steps."""
 
     def fit(path, estimator, sample_weight=None, X=X):
-        monkeypatch.setattr(repeater, "WORTH", {"eager": 10**9, "fast": 0}[path])
+        monkeypatch.setattr(repeater, "FEWEST_REPETITIONS", {"eager": 10**9, "fast": 0}[path])
         return estimator.fit(X, sample_weight=sample_weight)
 
     return fit
@@ -242,7 +243,7 @@ def test_a_program_is_written_down_where_it_pays():
     """Decided by the number of steps alone: the short batches come once an epoch."""
     few = with_module(AutoencoderModule).fit(X)
     assert not programs(few)
-    n_epochs = repeater.WORTH // 4
+    n_epochs = repeater.FEWEST_REPETITIONS // 4
     many = with_module(AutoencoderModule).set_params(max_iter=n_epochs).fit(X)
     assert len(programs(many)) == 1
 
@@ -440,7 +441,7 @@ def patched_inside(*networks, **options):
 
 def trained(make_module, path, monkeypatch, n_epochs=6):
     """Return an engine that has trained a module, with no estimator around it."""
-    monkeypatch.setattr(repeater, "WORTH", {"eager": 10**9, "fast": 0}[path])
+    monkeypatch.setattr(repeater, "FEWEST_REPETITIONS", {"eager": 10**9, "fast": 0}[path])
     generators = make_generators(0)
     networks = [
         MLP(4, (6,), 2, generator=generators["initialisation"]),
@@ -714,7 +715,7 @@ def program_of(step, x, *lasting):
     """Return the program of a function of one input."""
     with record.Recorder() as recorder:
         result = step(x)
-    return record.Program(recorder.calls, [x], lasting, [], [], result)
+    return record.Program(recorder.calls, [x], lasting, [], [], result, Simplifier)
 
 
 def names_of(program):

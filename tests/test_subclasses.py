@@ -28,8 +28,8 @@ from skae import (
 )
 from skae._sklearn import Interval
 from skae.estimator.base import BaseAutoencoder
-from skae.models.autoencoder import AutoencoderModule
 from skae.models.vae import VAEModule
+from skae.nn.autoencoder import AutoencoderModule
 
 X = load_iris().data
 QUICK = {"max_iter": 2, "random_state": 0}

@@ -34,7 +34,7 @@ def make_repeater(step, sizes, n_epochs):
     if has_foreign_code(step.module) or closure or norms:
         return None
     n_times = collections.Counter(sizes)
-    frequent = {size for size, n in n_times.items() if n * n_epochs >= repeater.WORTH}
+    frequent = {size for size, n in n_times.items() if n * n_epochs >= repeater.FEWEST_REPETITIONS}
     device = step.flat.device.type
     if missing():
         if frequent and device in ("cpu", "cuda"):

@@ -13,6 +13,7 @@ from ..training.optimizers import fused_adam, move
 from ..training.threads import others_inside
 from .record import OnlyTensors, Program, Recorder, tensors_in
 from .repeater import Repeater, agree, gradient_of
+from .simplify import Simplifier
 
 N_PROGRAMS = 256  # compiled ones kept in the process
 
@@ -218,15 +219,17 @@ class Replay(Repeater):
             with Recorder() as recorder, OnlyTensors():
                 results = self.step.loss_terms(batch, draws)
                 gradient = gradient_of(results["loss"], trainable)
-        except Exception:  # nobody's fault, or one that the eager step will show
+        except Exception:  # it cannot be recorded; an error of the step itself comes up again
             _copy(before, buffers)
             return None
-        self.step.flat_gradient.zero_()  # for good, where parameters are frozen
+        self.step.flat_gradient.zero_()  # that of frozen parameters is never written again
         parts = [(g, p.grad) for g, p in zip(gradient, trainable, strict=True)]
         after = [buffer.clone() for buffer in buffers]
         try:
             lasting, values = [*parameters, *buffers], results["values"]
-            program = Program(recorder.calls, inputs, lasting, parameters, parts, values)
+            program = Program(
+                recorder.calls, inputs, lasting, parameters, parts, values, Simplifier
+            )
             _copy(before, buffers)
             written = compiled(program, inputs)
             if self.is_unchanged():

@@ -1,4 +1,4 @@
-"""The fast path: an eager step is written down once, operation by operation, and replayed.
+"""The record of one eager step, operation by operation, as a program that can be run again.
 
 What autograd runs, forward and backward, are operations on plain tensors. A `TorchDispatchMode`
 sees all of them go by while one ordinary step is taken; their list is a program from the inputs
@@ -16,8 +16,7 @@ import torch
 from torch import fx
 from torch.overrides import TorchFunctionMode
 
-from .._torch import DispatchMode, arguments_of, aten, storage_of
-from .simplify import Operation, Rewriter, place_of
+from .._torch import DispatchMode, arguments_of, aten, place_of, storage_of
 
 # Operations whose result depends on the shapes of their arguments only.
 FACTORIES = {
@@ -104,9 +103,11 @@ class Program:
     gradient : list of pairs of tensors
         What the step computed, and the memory it belongs in.
     result : tensor
+    simplifier : class
+        As `Simplifier`: made with `_is_constant` and `_make_constant`, it replaces operations.
     """
 
-    def __init__(self, calls, inputs, lasting, frozen, gradient, result):
+    def __init__(self, calls, inputs, lasting, frozen, gradient, result, simplifier):
         written = [t for func, args, kwargs, _ in calls for t in _written(func, args, kwargs)]
         self._written = {storage_of(tensor) for tensor in written}
         if self._written & {storage_of(tensor) for tensor in [*frozen, *inputs]}:
@@ -114,7 +115,7 @@ class Program:
 
         self.graph, self.kept = fx.Graph(), []
         self._nodes, self._makers, self._same = {}, {}, {}
-        self._rewriter = Rewriter(self._is_constant, self._make_constant)
+        self._simplifier = simplifier(self._is_constant, self._make_constant)
         self._constants, self._memory = set(), {storage_of(tensor) for tensor in lasting}
         for i, tensor in enumerate(inputs):
             self._nodes[place_of(tensor)] = self.graph.placeholder(f"input_{i}")
@@ -158,9 +159,9 @@ class Program:
                     self._keep(tensor)
                 return
         is_pure = not self._written & set(map(storage_of, [*used, *results]))
-        operation = Operation(func, args, kwargs)
+        operation = func, args, kwargs
         if is_pure:
-            operation = self._rewriter.rewrite(func, args, kwargs, result)
+            operation = self._simplifier.simplify(*operation, result)
         if torch.is_tensor(operation):
             self._nodes[place_of(result)] = self._find(operation)
         else:
@@ -168,12 +169,13 @@ class Program:
 
     def _call(self, operation, result, is_pure):
         """Add an operation to the graph, unless it is pure and there already."""
-        args, kwargs = fx.node.map_aggregate(operation[1:], self._to_argument)
-        key = operation.func, str(args), str(kwargs)
+        func, *arguments = operation
+        args, kwargs = fx.node.map_aggregate(arguments, self._to_argument)
+        key = func, str(args), str(kwargs)
         node = self._same.get(key) if is_pure else None
         if node is None:
-            node = self._same[key] = self.graph.call_function(operation.func, args, kwargs)
-            used = map(storage_of, tensors_in(operation[1:]))
+            node = self._same[key] = self.graph.call_function(func, args, kwargs)
+            used = map(storage_of, tensors_in(arguments))
             if torch.is_tensor(result) and storage_of(result) not in used:
                 self._makers[storage_of(result)] = node, result
         if torch.is_tensor(result):

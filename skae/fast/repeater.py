@@ -7,8 +7,9 @@ import torch
 from .._torch import is_hooked, tensors_of
 from ..nn.repeatable import PLAIN, is_repeatable
 
-# Steps of one size from which on it pays to prepare their repetition, which costs 10 to 120 ms.
-WORTH = 100
+# With fewer steps of one size it does not pay to prepare their repetition, which costs 10 to
+# 120 ms.
+FEWEST_REPETITIONS = 100
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}  # between a step and its repetition
 

@@ -1,14 +1,12 @@
-"""Cheaper ways to the same numbers, for one operation at a time of a step that is written down.
+"""Cheaper ways to the same numbers, for one operation at a time of a recorded step.
 
 Autograd's formulas are general: they multiply by ones, sum over dimensions of size one, convert
 a number from double precision each time. On small networks each of these costs what a layer does.
 """
 
-from typing import NamedTuple
-
 import torch
 
-from .._torch import aten, storage_of
+from .._torch import aten, place_of
 
 # Operations on a tensor and a number or on two tensors, and the second argument that changes
 # nothing; of a sum and a product the first as well.
@@ -23,21 +21,7 @@ WITH_NUMBERS = {
 REDUCTIONS = (aten.sum.dim_IntList, aten.mean.dim)
 
 
-class Operation(NamedTuple):
-    """One call of a torch operator."""
-
-    func: object
-    args: tuple
-    kwargs: dict
-
-
-def place_of(tensor):
-    """Return what makes two tensors the same value."""
-    offset = tensor.storage_offset()
-    return storage_of(tensor), offset, tensor.shape, tensor.stride(), tensor.dtype
-
-
-class Rewriter:
+class Simplifier:
     """Replaces operations of which neither arguments nor results are changed in place later.
 
     Parameters
@@ -52,9 +36,9 @@ class Rewriter:
         self.is_constant, self.make_constant = is_constant, make_constant
         self._made, self._scaled, self._expanded = {}, {}, {}
 
-    def rewrite(self, func, args, kwargs, result):
-        """Return an equal `Operation`, or the tensor that its result is."""
-        same = Operation(func, args, kwargs)
+    def simplify(self, func, args, kwargs, result):
+        """Return an equal operation (func, args, kwargs), or the tensor that its result is."""
+        same = func, args, kwargs
         if not torch.is_tensor(result) or not result.is_floating_point() or kwargs:
             return same
         if func is aten.expand.default:
@@ -64,14 +48,14 @@ class Rewriter:
         elif func is aten.neg.default:
             return self._arithmetic(aten.mul.Tensor, -1, *args, result)
         elif func is aten.stack.default and len(args[0]) == 1 and args[0][0].is_contiguous():
-            return Operation(aten.unsqueeze.default, (args[0][0], *(args[1:] or [0])), {})
+            return (aten.unsqueeze.default, (args[0][0], *(args[1:] or [0])), {})
         elif func is aten.rsub.Scalar and len(args) == 2:
             return self._arithmetic(aten.sub.Tensor, args[1], args[0], result)
         elif WITH_NUMBERS.get(func, func) in NEUTRAL and len(args) == 2:
             return self._arithmetic(WITH_NUMBERS.get(func, func), *args, result)
         elif func is aten.mean.default and args[0].dim() == 1 and len(args[0]):
             shares = self._full(args[0].shape, 1 / len(args[0]), result)
-            return Operation(aten.dot.default, (args[0], shares), {})
+            return (aten.dot.default, (args[0], shares), {})
         elif func in REDUCTIONS and args[1] and args[0].dim():
             return self._reduction(func, *args, result=result)
         return same
@@ -89,7 +73,7 @@ class Rewriter:
             b = self._expanded.get(place_of(b), b)
         elif b.shape == result.shape:
             a = self._expanded.get(place_of(a), a)
-        return Operation(func, (a, b), {})
+        return (func, (a, b), {})
 
     def _scale_once(self, a, b, result):
         """Return the factors of c (s x), for constants c and s, as c s and x."""
@@ -106,13 +90,13 @@ class Rewriter:
         if all(x.shape[dim] == 1 for dim in dims) and x.is_contiguous():
             if _is_like(x, result):
                 return x
-            return Operation(aten.view.default, (x, list(result.shape)), {})
+            return (aten.view.default, (x, list(result.shape)), {})
         if func is aten.sum.dim_IntList and x.dim() == 2 and x.dtype == result.dtype:
             if list(dims) == [0] and keepdim:
-                return Operation(aten.mm.default, (self._full((1, len(x)), 1, result), x), {})
+                return (aten.mm.default, (self._full((1, len(x)), 1, result), x), {})
             if list(dims) in ([1], [-1]) and not keepdim:
-                return Operation(aten.mv.default, (x, self._full(x.shape[1:], 1, result)), {})
-        return Operation(func, (x, dims, keepdim), {})
+                return (aten.mv.default, (x, self._full(x.shape[1:], 1, result)), {})
+        return (func, (x, dims, keepdim), {})
 
     def _full(self, shape, number, like):
         """Return a constant in the precision in which it is needed."""

@@ -14,6 +14,7 @@ from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.inference import map_rows
 from ..estimator.networks import make_network
 from ..estimator.sampling import seed_for_samples
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.distributions import make_posterior
 from ..nn.networks import MLP, apply
 from ..training.randomness import (
@@ -22,7 +23,6 @@ from ..training.randomness import (
     seeded_global_generator,
 )
 from ..training.torch_settings import torch_as_usual
-from .autoencoder import AutoencoderModule
 
 # Prior samplers: (n_samples, n_components, generator) -> tensor (n_samples, n_components).
 

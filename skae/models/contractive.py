@@ -12,9 +12,9 @@ from ..estimator.choices import n_components_of
 from ..estimator.inference import map_rows
 from ..estimator.sampling import SamplesFromCodes
 from ..exceptions import ParameterWarning, warn
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.networks import is_ours, own_layers
 from ..training.randomness import seeded_global_generator
-from .autoencoder import AutoencoderModule
 
 # Codes up to this size have their Jacobian computed in full, larger ones along random directions.
 EXACT_COMPONENTS = 256

@@ -17,10 +17,10 @@ from ..estimator.inference import map_rows
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import own_layers
 from ..training.randomness import global_generator_for, make_random_state
-from .autoencoder import AutoencoderModule
 
 # Of each feature of restored rows, with which "swap" corrupts in `sample`.
 QUANTILES = (np.arange(100) + 0.5) / 100

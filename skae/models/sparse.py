@@ -18,9 +18,9 @@ from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
 from ..estimator.sampling import SamplesFromCodes, add_to_stream
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.networks import ACTIVATIONS, own_layers
 from ..training.randomness import make_random_state
-from .autoencoder import AutoencoderModule
 
 # The activation on the code that suits each kind of sparsity.
 CODE_ACTIVATIONS = {

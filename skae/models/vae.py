@@ -23,6 +23,7 @@ from ..estimator.sampling import choose_rows, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
 from ..nn import linear_gaussian
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.distributions import (
     N_POSTERIOR_PARAMETERS,
@@ -37,7 +38,6 @@ from ..nn.networks import apply, draw_masks, own_layers
 from ..nn.score_draws import RowDraws
 from ..training.randomness import global_generator_for, make_generator
 from ..training.torch_settings import torch_as_usual
-from .autoencoder import AutoencoderModule
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior

@@ -49,7 +49,7 @@ def timed(function, device):
 
 
 def fit(estimator, X, path):
-    repeater.WORTH = 0 if path == "repeated" else 10**12
+    repeater.FEWEST_REPETITIONS = 0 if path == "repeated" else 10**12
     return clone(estimator).fit(X)
 
 

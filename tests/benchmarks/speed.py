@@ -67,7 +67,7 @@ def eager_fit(objective, workload, X, epochs):
     """skae without its fast path."""
     from skae.fast import repeater
 
-    repeater.WORTH = 10**12
+    repeater.FEWEST_REPETITIONS = 10**12
     skae_fit(objective, workload, X, epochs)
 
 
