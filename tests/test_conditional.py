@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skae import VAE, ConditionalVAE
+from skae.estimator.evidence import make_draws
 
 iris, species = load_iris(return_X_y=True)
 QUICK = {"max_iter": 4, "random_state": 0}
@@ -108,7 +109,7 @@ def test_the_draws_of_a_row_follow_from_its_condition_too():
     X = np.repeat(iris[:1], 3, axis=0)
     cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)
     XC = torch.from_numpy(cvae._to_table(X, reset=False, condition=[0, 1, 2])[:])
-    digits = cvae._make_draws(1, XC.shape[1]).hash(XC)
+    digits = make_draws(cvae, 1, XC.shape[1]).hash(XC)
     assert all(len(column.unique()) == 3 for column in digits.T)
 
 
@@ -382,3 +383,25 @@ def test_no_prior_is_worse(digits):
         for prior in ("learned", "standard", "none")
     ]
     assert min(scores[:2]) > scores[2] + 5
+
+
+@pytest.mark.parametrize(
+    ("options", "condition"),
+    [({}, species), ({}, numbers), ({"condition_features": [1]}, None), ({}, None)],
+    ids=["labels", "numbers", "columns", "none"],
+)
+def test_files_in_which_each_part_of_the_condition_was_an_attribute(options, condition):
+    cvae = ConditionalVAE(**QUICK, **options).fit(iris, condition=condition)
+    state = cvae.__getstate__()
+    parts = state.pop("_condition")
+    state["_condition_kind"] = parts["kind"]
+    state["_condition_mean"], state["_condition_scale"] = parts["mean"], parts["scale"]
+    if parts["kind"] == "columns":
+        state["_columns"] = parts["columns"]
+    copy = ConditionalVAE.__new__(ConditionalVAE)
+    copy.__setstate__(state)
+    assert set(vars(copy)) == set(vars(cvae))
+    for again in (copy, pickle.loads(pickle.dumps(copy))):
+        np.testing.assert_array_equal(
+            again.transform(iris, condition=condition), cvae.transform(iris, condition=condition)
+        )

@@ -21,6 +21,8 @@ from torch import nn
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from skae import VAE
+from skae.estimator import evidence
+from skae.estimator.evidence import log_volume, make_draws
 from skae.nn.distributions import Gaussian, make_posterior, unbound_log_scale
 
 iris = load_iris().data
@@ -179,7 +181,7 @@ def test_weight_decay_leaves_the_prior_alone():
 def test_more_draws_give_a_higher_bound(options):
     """For one set of draws, row by row (Jensen)."""
     vae = VAE(3, max_iter=10, random_state=0, **options).fit(iris)
-    module, draws = vae._module_in(torch.float64), vae._make_draws(64, 4)
+    module, draws = vae._module_in(torch.float64), make_draws(vae, 64, 4)
     x = torch.from_numpy(iris)
     noise = next(draws.split(draws.hash(x), 64))
     x = vae._units.enter(x, torch.float64)
@@ -190,18 +192,16 @@ def test_more_draws_give_a_higher_bound(options):
     halves, single = torch.stack(halves).mean(0), torch.stack(single).mean(0)
     assert (whole >= halves - 1e-9).all()
     assert (halves >= single - 1e-9).all()
-    offset = vae._get_log_volume()
+    offset = log_volume(vae)
     np.testing.assert_allclose(vae.score_samples(iris, 64), whole.numpy() - offset)
 
 
 def test_many_draws_need_no_more_memory(monkeypatch):
-    import skae.models.vae
-
     vae = VAE(**QUICK).fit(iris)
     whole = vae.score_samples(iris, 50)
-    monkeypatch.setattr(skae.models.vae, "SCORE_ROWS", 300)
+    monkeypatch.setattr(evidence, "SCORE_ROWS", 300)
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
-    monkeypatch.setattr(skae.models.vae, "SCORE_CELLS", 70)
+    monkeypatch.setattr(evidence, "SCORE_CELLS", 70)
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
 
 
@@ -286,11 +286,9 @@ def test_both_decompositions_of_the_kl_hold(prior, covariance_type):
 
 
 def test_the_decomposition_does_not_depend_on_its_chunks(monkeypatch):
-    import skae.models.vae
-
     vae = VAE(covariance_type="full", **QUICK).fit(iris)
     whole = vae.elbo_decomposition(iris)
-    monkeypatch.setattr(skae.models.vae, "PAIRS", 7000)
+    monkeypatch.setattr(evidence, "PAIRS", 7000)
     assert vae.elbo_decomposition(iris) == pytest.approx(whole)
     assert vae.elbo_decomposition(iris.astype(np.float32)) == pytest.approx(whole, rel=1e-3)
     assert vae.elbo_decomposition(sparse.csr_matrix(iris)) == pytest.approx(whole)

@@ -1,4 +1,9 @@
-"""What is given as a condition, checked: class labels, or columns of numbers."""
+"""What is given as a condition: class labels, columns of numbers, or some of the columns of X."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
@@ -9,7 +14,176 @@ from .inputs import (
     how_to_encode,
     shape_of,
     text_columns,
+    to_array,
 )
+from .moments import weighted_moments
+from .tables import SideBySide, SomeColumns
+from .units import Units, to_scale
+
+LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
+
+
+@dataclass
+class Condition:
+    """What a model has learnt of its condition.
+
+    Parameters
+    ----------
+    kind : {"none", "labels", "numbers", "columns"}
+        Whether there is one, and whether it is given beside X or among its columns.
+    n_numbers : int
+        How many numbers stand for it: one for each label, else as many as are given.
+    classes : ndarray or None
+        The labels, sorted.
+    features : array-like or None
+        How the user has named columns of X.
+    columns : tuple of ndarray or None
+        The numbers of the columns of X that are modelled, and of those that are the condition.
+    mean, scale : ndarray of shape (n_numbers,)
+        What the networks see is the numbers less `mean`, divided by `scale`.
+    """
+
+    kind: str = "none"
+    n_numbers: int = 0
+    classes: np.ndarray | None = None
+    features: Any = None
+    columns: tuple | None = None
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+
+    @property
+    def units(self):
+        """The units of the condition, the user's and the network's."""
+        return Units(self.mean, self.scale)
+
+    def learn_units(self, C, weights):
+        """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
+        self.mean, self.scale = np.zeros(self.n_numbers), np.ones(self.n_numbers)
+        if self.kind in ("numbers", "columns"):
+            moments = weighted_moments(C, weights)
+            # A column that is hardly ever different would be blown up by its small deviation.
+            least = moments.farthest / LARGEST_CONDITION
+            self.mean, self.scale = moments.mean, to_scale(moments, per_feature=True)
+            self.scale = np.maximum(self.scale, least)
+
+    def beside(self, X, given):
+        """Return the table of rows and conditions side by side, X itself without a condition."""
+        if self.kind == "columns":
+            if given is not None:
+                raise ValueError(
+                    "condition is given beside condition_features, which have it in X already. "
+                    "Leave one of them out."
+                )
+            return SideBySide(*(SomeColumns(X, index) for index in self.columns))
+        C = self.encode(given, X.shape[0], X.dtype)
+        return SideBySide(X, C) if C.shape[1] else X
+
+    def encode(self, given, n, dtype):
+        """Return the condition of n rows as numbers, (n, n_numbers), checked."""
+        given = to_array(given)
+        if (given is None) != (self.kind == "none"):
+            said = (
+                "without a condition, and one was given: condition= was not passed to fit, which "
+                "ignores y. Fit with condition=, or leave it out here."
+                if self.kind == "none"
+                else f"with a condition, and none was given: pass condition=, {self._wanted()}."
+            )
+            raise ValueError(f"This model was fitted {said}")
+        if self.kind == "none":
+            return np.empty((n, 0), dtype)
+        if self.kind == "labels":
+            C = self._encode_labels(given).astype(dtype)
+        else:
+            C = check_numbers(given, dtype, self.n_numbers)
+        if len(C) != n:
+            raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
+        return C
+
+    def encode_any(self, given, dtype):
+        """Return a label, labels or rows of numbers as numbers; no condition is one row."""
+        given = to_array(given)
+        if given is not None and np.ndim(given) == 0:
+            given = [given]
+        return self.encode(given, 1 if given is None else len(given), dtype)
+
+    def _encode_labels(self, given):
+        labels, classes = check_labels(given), self.classes
+        unseen = [label for label in np.unique(labels).tolist() if label not in classes]
+        if unseen:
+            seen = ", ".join(map(repr, classes[:10].tolist())) + ", ..." * (len(classes) > 10)
+            raise ValueError(
+                f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
+            )
+        return np.eye(len(classes))[np.searchsorted(classes, labels)]
+
+    def _wanted(self):
+        """Return what a condition of this model looks like, in words."""
+        if self.kind == "labels":
+            return f"labels such as {', '.join(map(repr, self.classes[:5].tolist()))}"
+        if self.kind == "columns":
+            return f"an array of the values of condition_features={self.features!r}"
+        return f"an array with {self.n_numbers} columns of numbers"
+
+    def fill_in(self, x, c):
+        """Return a batch of modelled columns in the layout of X, with the condition c."""
+        if self.kind != "columns":
+            return x
+        modelled, conditions = self.columns
+        out = x.new_empty(len(x), len(modelled) + len(conditions))
+        out[:, modelled], out[:, conditions] = x, c.to(x)
+        return out
+
+
+def learn_condition(given, features, names, n_features):
+    """Return the `Condition` that a fit is given, beside X or as names of its columns.
+
+    Parameters
+    ----------
+    given : array-like or None
+    features : array-like of int, str or bool, or None
+        Columns of X.
+    names : list of str
+        Of all columns of X, empty where they have none.
+    n_features : int
+    """
+    given = to_array(given)
+    if features is not None:
+        columns = find_columns(features, names, n_features)
+        return Condition("columns", len(columns[1]), features=features, columns=columns)
+    if given is None:
+        return Condition()
+    if len(shape_of(given)) == 1:
+        classes = np.unique(check_labels(given))
+        return Condition("labels", len(classes), classes=classes)
+    return Condition("numbers", check_numbers(given).shape[1])
+
+
+def find_columns(features, names, n_features):
+    """Return the numbers of the columns that are not among `features`, and of those that are."""
+    wanted = np.asarray(features)
+    if wanted.dtype.kind in "OUS":
+        missing = [str(name) for name in wanted if name not in names]
+        if missing:
+            known = f"are {names}" if names else "have no names: give their numbers instead"
+            raise ValueError(
+                f"condition_features={features!r} must be columns of X. "
+                f"Got {', '.join(missing)} there, but the columns of X {known}."
+            )
+        wanted = np.array([names.index(name) for name in wanted])
+    try:
+        conditions = np.arange(n_features)[wanted]
+    except IndexError as error:
+        raise ValueError(
+            f"condition_features={features!r} must be columns of X, which has "
+            f"{n_features} features, numbered from 0 to {n_features - 1}."
+        ) from error
+    others = np.setdiff1d(np.arange(n_features), conditions)
+    if not len(conditions) or not len(others):
+        raise ValueError(
+            "condition_features must name some columns of X, and not all. Got "
+            f"{features!r} of {n_features}."
+        )
+    return others, conditions
 
 
 def check_labels(condition):

@@ -61,6 +61,29 @@ class Units:
         return torch.addcmul(shift, x, scale)
 
 
+class JointUnits(Units):
+    """Units of rows and conditions side by side on the way in, of rows alone on the way out.
+
+    Parameters
+    ----------
+    rows : Units
+        Of the first `n_features` columns.
+    n_features : int
+    conditions : Units
+        Of the others.
+    """
+
+    def __init__(self, rows, n_features, conditions):
+        self.rows = rows
+        shift = np.broadcast_to(rows.shift, n_features), conditions.shift
+        scale = np.broadcast_to(rows.scale, n_features), conditions.scale
+        super().__init__(np.concatenate(shift), np.concatenate(scale))
+
+    def leave(self, x):
+        """Return the tensor x, in the network's units, in the user's."""
+        return self.rows.leave(x)
+
+
 def to_scale(moments, per_feature=False):
     """Return what centred data are divided by, a number or one for each column.
 

@@ -396,6 +396,9 @@ class BaseAutoencoder(BaseCoder):
         left, total = map_rows(self, X, X.dtype, distances).T
         return explained_share(left, total, weights, np.abs(self.mean_).sum())
 
+    def _reconstruct_batch(self, module, x):
+        return self._units.leave(module.reconstruct(self._units.enter(x, x.dtype)))
+
     def _forget_rows(self):
         self.net_.optimizer_.state.clear()
 

@@ -3,67 +3,31 @@
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
-from torch import nn
 
 from .._sklearn import StrOptions, fit_context
-from ..data.conditions import check_labels, check_numbers
-from ..data.inputs import check_bool, describe_columns, shape_of, to_array
-from ..data.moments import N_DENSE, weighted_moments
+from ..data.conditions import Condition, find_columns, learn_condition
+from ..data.inputs import check_bool, describe_columns, to_array
+from ..data.moments import N_DENSE
+from ..data.regression import Residuals, regress
 from ..data.streams import N_STORED_CODES
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
-from ..data.units import Units, to_scale
+from ..data.units import JointUnits
 from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
 from ..estimator.choices import hidden_layer_sizes_of, reaches_everything
 from ..estimator.coder import points_between
+from ..estimator.density_start import start_at_linear_gaussian
+from ..estimator.evidence import decompose_bound, posterior_of
 from ..estimator.inference import map_rows
 from ..estimator.sampling import choose_rows, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..estimator.validation import check_codes, check_ends, warn_of_targets
 from ..exceptions import ParameterWarning, warn
-from ..nn.distributions import Gaussian, make_posterior
 from ..nn.networks import MLP
+from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
+from ..nn.variational import VAEModule
 from ..training.randomness import make_generator
-from .vae import VAE, StandardPrior, VAEModule
-
-LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
-
-
-class LearnedPrior(nn.Module):
-    """p(z | c) = N(m(c), diag s^2(c)), with m and log s from a network."""
-
-    repeatable = True
-
-    def __init__(self, network, n_components):
-        super().__init__()
-        self.network, self.n_components = network, n_components
-        with torch.no_grad():  # whatever c, it starts at N(0, I)
-            network.layers[-1].weight.zero_()
-
-    def forward(self, module, c):
-        """Return p(z | c)."""
-        return make_posterior(self.network(c), self.n_components)
-
-
-class FittedPrior(nn.Module):
-    """No p(z) in the objective; after it, a Gaussian fitted to the codes."""
-
-    repeatable = True
-
-    def __init__(self, n_components):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(n_components))
-        self.register_buffer("factor", torch.eye(n_components))
-
-    @torch.no_grad()
-    def fit(self, mean, covariance):
-        """Take over the moments of the codes, (n_components,) and its square."""
-        self.mean.copy_(torch.as_tensor(mean))
-        self.factor.copy_(torch.linalg.cholesky(torch.as_tensor(covariance)))
-
-    def forward(self, module, c):
-        """Return the Gaussian."""
-        return Gaussian(self.mean, self.factor.diagonal().log(), self.factor.tril(-1))
+from .vae import VAE
 
 
 class ConditionalVAEModule(VAEModule):
@@ -102,65 +66,6 @@ class ConditionalVAEModule(VAEModule):
         if isinstance(self.prior, FittedPrior):
             del terms["kl"]
         return terms
-
-
-class JointUnits(Units):
-    """Units of rows and conditions side by side on the way in, of rows alone on the way out."""
-
-    def __init__(self, rows, shift, scale):
-        n = len(shift)
-        wide = [np.ones(n) * v for v in (shift, scale)]
-        self.rows = rows
-        super().__init__(*wide)
-
-    def leave(self, x):
-        """Return the tensor x, in the network's units, in the user's."""
-        return self.rows.leave(x)
-
-
-class Residuals:
-    """Rows of x - A c: what the conditions leave to the code of a linear model.
-
-    Parameters
-    ----------
-    rows : RowsOnDevice or RowsOnHost
-        x and c side by side.
-    slopes : tensor of shape (n_features, n_conditions)
-        A.
-    """
-
-    def __init__(self, rows, slopes):
-        self.rows, self.slopes = rows, slopes
-
-    def __len__(self):
-        return len(self.rows)
-
-    @property
-    def shape(self):
-        """Numbers of rows and of columns of x."""
-        return len(self.rows), len(self.slopes)
-
-    def span(self, rows):
-        """Return a slice of rows."""
-        xc, n_features = self.rows.span(rows), len(self.slopes)
-        return xc[:, :n_features] - xc[:, n_features:] @ self.slopes.T.to(xc)
-
-
-def regress(rows, weights, n_features):
-    """Return slopes A and intercept of the weighted least squares of x on c, in one pass."""
-    moments, total = 0.0, 0.0
-    for span in chunks_of(rows):
-        xc = rows.span(span).double()
-        xc1 = torch.cat([xc, torch.ones_like(xc[:, :1])], dim=1)
-        w = xc.new_ones(len(xc)) if weights is None else weights[span].double()
-        moments = moments + (w[:, None] * xc1[:, n_features:]).T @ xc1
-        total = total + w.sum()
-    moments = (moments / total).cpu()
-    cross, square = moments[:, :n_features], moments[:, n_features:]
-    # One-hot labels add up to the constant: the least-norm solution, by a little ridge.
-    ridge = 1e-6 * torch.eye(len(square), dtype=square.dtype)
-    solution = torch.linalg.solve(square + ridge, cross).T
-    return solution[:, :-1], solution[:, -1]
 
 
 class ConditionalVAE(VAE):
@@ -412,7 +317,7 @@ class ConditionalVAE(VAE):
     # The condition
 
     def _check_parameters_for(self, n_features):
-        if self._condition_kind != "none":
+        if self._condition.kind != "none":
             return
         warn(
             "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
@@ -426,7 +331,8 @@ class ConditionalVAE(VAE):
         if self.condition_features is None:
             super()._check_reach(X)
             return
-        modelled = SomeColumns(X, self._find_columns()[0])
+        columns, _ = find_columns(self.condition_features, self._names(), self.n_features_in_)
+        modelled = SomeColumns(X, columns)
         if not reaches_everything(self):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
@@ -441,126 +347,31 @@ class ConditionalVAE(VAE):
 
     def _to_table(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
-        condition = to_array(condition)
         if reset:
-            self._learn_condition(X, condition)
-        if self._condition_kind == "columns":
-            if condition is not None:
-                raise ValueError(
-                    "condition is given beside condition_features, which have it in X already. "
-                    "Leave one of them out."
-                )
-            return SideBySide(*(SomeColumns(X, index) for index in self._columns))
-        C = self._encode_condition(condition, X.shape[0], X.dtype)
-        return SideBySide(X, C) if C.shape[1] else X
-
-    def _learn_condition(self, X, condition):
-        """Learn what kind of condition it is, and which labels there are."""
-        self._n_conditions = 0
-        if hasattr(self, "condition_classes_"):
-            del self.condition_classes_
-        if self.condition_features is not None:
-            self._condition_kind, self._columns = "columns", self._find_columns()
-            self._n_conditions = len(self._columns[1])
-        elif condition is None:
-            self._condition_kind = "none"
-        elif len(shape_of(condition)) == 1:
-            self._condition_kind = "labels"
-            self.condition_classes_ = np.unique(check_labels(condition))
-            self._n_conditions = len(self.condition_classes_)
-        else:
-            self._condition_kind = "numbers"
-            self._n_conditions = check_numbers(condition).shape[1]
-
-    def _find_columns(self):
-        """Return the numbers of the columns that are modelled, and of those that are not."""
-        n, wanted = self.n_features_in_, np.asarray(self.condition_features)
-        if wanted.dtype.kind in "OUS":
-            names = list(getattr(self, "feature_names_in_", []))
-            missing = [str(name) for name in wanted if name not in names]
-            if missing:
-                known = f"are {names}" if names else "have no names: give their numbers instead"
-                raise ValueError(
-                    f"condition_features={self.condition_features!r} must be columns of X. "
-                    f"Got {', '.join(missing)} there, but the columns of X {known}."
-                )
-            wanted = np.array([names.index(name) for name in wanted])
-        try:
-            conditions = np.arange(n)[wanted]
-        except IndexError as error:
-            raise ValueError(
-                f"condition_features={self.condition_features!r} must be columns of X, which has "
-                f"{n} features, numbered from 0 to {n - 1}."
-            ) from error
-        rows = np.setdiff1d(np.arange(n), conditions)
-        if not len(conditions) or not len(rows):
-            raise ValueError(
-                "condition_features must name some columns of X, and not all. Got "
-                f"{self.condition_features!r} of {n}."
+            self._condition = learn_condition(
+                condition, self.condition_features, self._names(), self.n_features_in_
             )
-        return rows, conditions
+            self._n_conditions = self._condition.n_numbers
+            vars(self).pop("condition_classes_", None)
+            if self._condition.kind == "labels":
+                self.condition_classes_ = self._condition.classes
+        return self._condition.beside(X, condition)
 
-    def _encode_condition(self, condition, n, dtype):
-        """Return the condition of n rows as numbers, (n, n_conditions), checked."""
-        kind = self._condition_kind
-        if (condition is None) != (kind == "none"):
-            said = (
-                "without a condition, and one was given: condition= was not passed to fit, which "
-                "ignores y. Fit with condition=, or leave it out here."
-                if kind == "none"
-                else f"with a condition, and none was given: pass condition=, {self._wanted()}."
-            )
-            raise ValueError(f"This {type(self).__name__} was fitted {said}")
-        if kind == "none":
-            return np.empty((n, 0), dtype)
-        if kind == "labels":
-            C = self._encode_labels(condition).astype(dtype)
-        else:
-            C = check_numbers(condition, dtype, self._n_conditions)
-        if len(C) != n:
-            raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
-        return C
-
-    def _wanted(self):
-        """Return what a condition of this model looks like, in words."""
-        if self._condition_kind == "labels":
-            shown = ", ".join(map(repr, self.condition_classes_[:5].tolist()))
-            return f"labels such as {shown}"
-        if self._condition_kind == "columns":
-            return f"an array of the values of condition_features={self.condition_features!r}"
-        return f"an array with {self._n_conditions} columns of numbers"
-
-    def _encode_labels(self, condition):
-        labels, classes = check_labels(condition), self.condition_classes_
-        unseen = [label for label in np.unique(labels).tolist() if label not in classes]
-        if unseen:
-            seen = ", ".join(map(repr, classes[:10].tolist())) + ", ..." * (len(classes) > 10)
-            raise ValueError(
-                f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
-            )
-        return np.eye(len(classes))[np.searchsorted(classes, labels)]
+    def _names(self):
+        return list(getattr(self, "feature_names_in_", []))
 
     # Units, networks and their start
 
     def _learn_units(self, X, weights):
         C = X.right if isinstance(X, SideBySide) else None
-        self._condition_mean = np.zeros(self._n_conditions)
-        self._condition_scale = np.ones(self._n_conditions)
-        if self._condition_kind in ("numbers", "columns"):
-            moments = weighted_moments(C, weights)
-            # A column that is hardly ever different would be blown up by its small deviation.
-            least = moments.farthest / LARGEST_CONDITION
-            self._condition_mean = moments.mean
-            self._condition_scale = np.maximum(to_scale(moments, per_feature=True), least)
+        self._condition.learn_units(C, weights)
         super()._learn_units(X if C is None else X.left, weights)
 
     def _make_units(self):
-        rows, n = super()._make_units(), len(self.mean_)
+        rows = super()._make_units()
         if not self._n_conditions:
             return rows
-        shift = np.concatenate([np.broadcast_to(rows.shift, n), self._condition_mean])
-        scale = np.concatenate([np.broadcast_to(rows.scale, n), self._condition_scale])
-        return JointUnits(rows, shift, scale)
+        return JointUnits(rows, len(self.mean_), self._condition.units)
 
     def _make_module(self, n_inputs, generator):
         module = super()._make_module(n_inputs, generator)
@@ -577,7 +388,7 @@ class ConditionalVAE(VAE):
         network = MLP(
             self._n_conditions, sizes, 2 * k, activation=self.activation, generator=generator
         )
-        return LearnedPrior(network, k)
+        return ConditionalPrior(network, k)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
@@ -585,22 +396,22 @@ class ConditionalVAE(VAE):
             name = f"linear regression on the condition, then {name}"
         return name, is_optimal
 
-    def _start_at_linear_gaussian(self, rows, weights, generator, mean=None, slopes=None):
-        if self._n_conditions:
-            n_features = len(self.mean_)
-            slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
-            mean = start_mean_of(self)
-            if self._n_conditions <= N_DENSE:
-                slopes, mean = regress(rows, weights, n_features)
-            rows = Residuals(rows, slopes)
-        super()._start_at_linear_gaussian(rows, weights, generator, mean, slopes)
+    def _start_at_linear_gaussian(self, rows, weights):
+        if not self._n_conditions:
+            super()._start_at_linear_gaussian(rows, weights)
+            return
+        n_features, mean = len(self.mean_), start_mean_of(self)
+        slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
+        if self._n_conditions <= N_DENSE:
+            slopes, mean = regress(rows, weights, n_features)
+        start_at_linear_gaussian(self, Residuals(rows, slopes), weights, mean, slopes)
 
     def _learn_from_codes(self, X, streaming=False):
         """Fit the Gaussian that stands for a prior, where there is none."""
         super()._learn_from_codes(X, streaming)
         if self.conditional_prior != "none":
             return
-        q = self._get_posterior(choose_rows(X, N_STORED_CODES, self._seed))
+        q = posterior_of(self, choose_rows(X, N_STORED_CODES, self._seed))
         within, moments = q.covariance.double().mean(0).numpy(), self._code_moments
         if streaming:
             within = moments["share"] * self._within + (1 - moments["share"]) * within
@@ -611,18 +422,6 @@ class ConditionalVAE(VAE):
 
     def _check_rows(self, X, condition):
         return self._to_table(self._check_X(X), reset=False, condition=condition)
-
-    def _reconstruct_batch(self, module, x):
-        return self._units.leave(module.reconstruct(self._units.enter(x, x.dtype)))
-
-    def _restore_columns(self, x, c):
-        """Return a batch of rows in the layout of the X that `fit` saw."""
-        if self._condition_kind != "columns":
-            return x
-        out = x.new_empty(len(x), self.n_features_in_)
-        rows, conditions = self._columns
-        out[:, rows], out[:, conditions] = x, c.to(x)
-        return out
 
     def transform(self, X, *, condition=None):
         """Return the codes of X, the means of q(z | x, c).
@@ -658,16 +457,17 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
         Z = check_codes(self, X)
-        C = self._encode_condition(to_array(condition), Z.shape[0], Z.dtype)
-        return map_rows(self, Z, Z.dtype, self._decode_batch, chunk_to_tensor(C, slice(None)))
+        C = self._condition.encode(condition, Z.shape[0], Z.dtype)
 
-    def _decode_batch(self, module, z, c):
-        x = self._units.leave(module.decode(z, self._enter_condition(c)))
-        return self._restore_columns(x, c)
+        def decode(module, z, c):
+            x = self._units.leave(module.decode(z, self._enter_condition(c)))
+            return self._condition.fill_in(x, c)
+
+        return map_rows(self, Z, Z.dtype, decode, chunk_to_tensor(C, slice(None)))
 
     def _enter_condition(self, c):
         """Return conditions in the network's units."""
-        return Units(self._condition_mean, self._condition_scale).enter(c, c.dtype)
+        return self._condition.units.enter(c, c.dtype)
 
     def reconstruct(self, X, *, condition=None):
         """Return X as the codes and the conditions tell it.
@@ -687,7 +487,7 @@ class ConditionalVAE(VAE):
         XC = self._check_rows(X, condition)
 
         def reconstruct(module, x):
-            return self._restore_columns(self._reconstruct_batch(module, x), module.split(x)[1])
+            return self._condition.fill_in(self._reconstruct_batch(module, x), module.split(x)[1])
 
         return map_rows(self, XC, XC.dtype, reconstruct)
 
@@ -752,7 +552,7 @@ class ConditionalVAE(VAE):
         score : ndarray of shape (n_samples,)
             In nats and in the units of X, in double precision.
         """
-        return self._bound(self._check_rows(X, condition), n_importance_samples)
+        return self._score_rows(self._check_rows(X, condition), n_importance_samples)
 
     def score(self, X, y=None, sample_weight=None, *, condition=None):
         """Return the mean of `score_samples`: the larger, the better the model.
@@ -795,7 +595,7 @@ class ConditionalVAE(VAE):
         terms : dict of str to float
             In nats per row.
         """
-        return self._decompose(self._check_rows(X, condition))
+        return decompose_bound(self, self._check_rows(X, condition))
 
     def sample(self, n_samples=1, *, condition=None, observation_noise=True, random_state=None):
         """Draw new rows: codes from p(z | c), rows from p(x | z, c).
@@ -824,28 +624,18 @@ class ConditionalVAE(VAE):
         """
         check_bool(observation_noise, "observation_noise")
         seed = seed_for_samples(self, n_samples, random_state)
-        C = self._encode_conditions_of_samples(condition)
-        C = np.repeat(C, n_samples, axis=0)
+        C = self._condition.encode_any(condition, np.dtype(self._X_dtype))
         generator = make_generator(seed, "sample", self.device_)
-        return map_rows(
-            self, C, C.dtype, lambda m, c: self._sample_batch(m, c, generator, observation_noise)
-        )
 
-    def _encode_conditions_of_samples(self, condition):
-        condition = to_array(condition)
-        if condition is None:
-            return self._encode_condition(None, 1, np.dtype(self._X_dtype))
-        if np.ndim(condition) == 0:
-            condition = [condition]
-        return self._encode_condition(condition, len(condition), np.dtype(self._X_dtype))
+        def draw(module, given):
+            c = self._enter_condition(given)
+            p_z = module.p_z(c)
+            shape = () if p_z.mean.dim() == 2 else (len(c),)
+            p_x = module.p_x(p_z.sample(shape, generator), c)
+            x = p_x.sample((), generator) if observation_noise else p_x.mean
+            return self._condition.fill_in(self._units.leave(x), given)
 
-    def _sample_batch(self, module, given, generator, observation_noise):
-        c = self._enter_condition(given)
-        p_z = module.p_z(c)
-        shape = () if p_z.mean.dim() == 2 else (len(c),)
-        p_x = module.p_x(p_z.sample(shape, generator), c)
-        x = self._units.leave(p_x.sample((), generator) if observation_noise else p_x.mean)
-        return self._restore_columns(x, given)
+        return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw)
 
     def interpolate(self, x0, x1, n_steps=10, *, condition=None):
         """Return the rows on the way between two rows, along a straight line between their codes.
@@ -869,6 +659,35 @@ class ConditionalVAE(VAE):
         ends = check_ends(self, x0, x1, n_steps)
         rows = None if condition is None else [to_array(condition)] * n_steps
         XC = self._to_table(ends, reset=False, condition=rows and rows[:2])
-        if self._condition_kind == "columns":
-            rows = np.repeat(ends[:1, self._columns[1]], n_steps, axis=0)
+        if self._condition.kind == "columns":
+            rows = np.repeat(ends[:1, self._condition.columns[1]], n_steps, axis=0)
         return self.inverse_transform(points_between(self._encode(XC), n_steps), condition=rows)
+
+    # Persistence
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_condition" in state:
+            state["_condition"] = vars(self._condition).copy()
+        return state
+
+    def _restore(self, state):
+        if "_condition_kind" in state:
+            state["_condition"] = _old_condition(state)
+        if "_condition" in state:
+            state["_condition"] = Condition(**state["_condition"])
+        super()._restore(state)
+
+
+def _old_condition(state):
+    """Return what files held of a condition while each part was an attribute; drop these."""
+    kind, columns = state.pop("_condition_kind"), state.pop("_columns", None)
+    return {
+        "kind": kind,
+        "n_numbers": state["_n_conditions"],
+        "classes": state.get("condition_classes_"),
+        "columns": columns if kind == "columns" else None,
+        "features": state["condition_features"] if kind == "columns" else None,
+        "mean": state.pop("_condition_mean"),
+        "scale": state.pop("_condition_scale"),
+    }

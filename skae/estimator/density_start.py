@@ -1,0 +1,82 @@
+"""The start of a density model: the linear Gaussian model at its maximum likelihood, the prior."""
+
+import numpy as np
+import torch
+
+from ..data.moments import N_DENSE, principal_components, scatter
+from ..nn import linear_gaussian
+from ..training.randomness import global_generator_for
+from .choices import has_linear_path
+
+# A component of a learned prior starts at the mean of a row and its nearest among some: what a
+# file holds is then no row.
+N_ROWS_OF_PRIORS, N_NEAR = 1000, 5
+
+
+def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
+    """Set the noise variance, and with a linear path the networks, to the linear optimum.
+
+    Parameters
+    ----------
+    estimator : VAE
+    rows : RowsOnDevice, RowsOnHost or Residuals
+        Of the training, in the network's units.
+    weights : tensor of shape (n_samples,) or None
+    mean : tensor of shape (n_features,)
+        Of the rows.
+    slopes : tensor of shape (n_features, n_conditions) or None
+        What a condition adds to it.
+    """
+    noise, *linear_map = _solve_linear_case(estimator, rows, weights, mean)
+    estimator.module_.start_noise(noise)
+    if has_linear_path(estimator):
+        estimator.module_.start_posterior(*linear_map, mean, slopes)
+
+
+def _solve_linear_case(estimator, rows, weights, mean):
+    """Return the noise variance, the loadings, and gain and variances of the posterior."""
+    k, is_identity = estimator.n_components, estimator.covariance_type == "identity"
+    if estimator.noise_variance == "per_feature" and not is_identity and len(mean) <= N_DENSE:
+        covariance, _ = scatter(rows, weights, mean, None)
+        loadings, noise = linear_gaussian.factor_analysis(covariance, k)
+        return noise, *linear_gaussian.posterior(loadings, noise)
+    generator = estimator.net_.generators["initialisation"]
+    pca = principal_components(rows, weights, mean, k, generator)
+    noise = _fixed_noise(estimator)
+    if is_identity:
+        return linear_gaussian.unit_posterior(*pca, noise)
+    loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
+    return noise, *linear_gaussian.posterior(loadings, noise)
+
+
+def _fixed_noise(estimator):
+    """Return a given noise variance in the network's units, or None."""
+    variance = estimator.noise_variance
+    if isinstance(variance, str):
+        return None
+    return torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
+
+
+def start_prior(estimator, rows, n_prior_components):
+    """Let a learned prior start at what the module makes of means of neighbouring rows."""
+    generators = estimator.net_.generators
+    order = torch.randperm(len(rows), generator=generators["initialisation"])[:N_ROWS_OF_PRIORS]
+    some = rows.take(order.to(rows.device))
+    chosen = torch.randint(
+        len(some), (n_prior_components,), generator=generators["initialisation"]
+    )
+    means = _means_of_neighbours(some[chosen.to(some.device)], some)
+    module = estimator.module_.eval()
+    with global_generator_for(module, generators["noise"]):
+        module.prior.start(module, means)
+
+
+def _means_of_neighbours(points, rows):
+    """Return the mean of the nearest rows of each point, (n_points, n_features).
+
+    Of rows that are equally far there are all, so that rounding decides nothing.
+    """
+    distances = torch.cdist(points, rows, compute_mode="donot_use_mm_for_euclid_dist")
+    farthest = distances.kthvalue(min(N_NEAR, len(rows)), dim=1, keepdim=True)[0]
+    near = (distances <= 1.0001 * farthest).to(rows.dtype)
+    return near @ rows / near.sum(dim=1, keepdim=True)

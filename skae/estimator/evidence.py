@@ -1,0 +1,100 @@
+"""What a density model says of rows: bounds of their log-likelihood, and what these consist of."""
+
+import math
+
+import numpy as np
+import torch
+
+from ..nn.distributions import is_diagonal, make_posterior
+from ..nn.networks import apply
+from ..nn.score_draws import RowDraws
+from ..training.randomness import make_generator
+from ..training.torch_settings import torch_as_usual
+from .inference import map_rows
+
+SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
+PAIRS = 2**22  # numbers held at a time while every code meets every posterior
+
+
+def posterior_of(estimator, X, dtype=None):
+    """Return q(z | x) of all rows, on the CPU, by default in the precision of X."""
+
+    def parameters(module, x):
+        return apply(module.encoder, estimator._units.enter(x, x.dtype))
+
+    found = torch.from_numpy(map_rows(estimator, X, dtype or X.dtype, parameters))
+    return make_posterior(found, estimator._n_features_out)
+
+
+def bound_of(estimator, X, n_draws):
+    """Return the importance-weighted bound of log p(x) of each row, in the user's units."""
+    draws, offset = make_draws(estimator, n_draws, X.shape[1]), log_volume(estimator)
+
+    def bound_part(module, x):
+        size = max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))
+        noise = draws.split(draws.hash(x), size)
+        return module.importance_bound(estimator._units.enter(x, x.dtype), noise)
+
+    def bound(module, x):
+        parts = x.split(max(1, SCORE_CELLS // x.shape[1]))
+        return torch.cat([bound_part(module, part) for part in parts]) - offset
+
+    return map_rows(estimator, X, X.dtype, bound)
+
+
+def make_draws(estimator, n_draws, n_columns):
+    """Return the draws of rows, which follow from the row and the seed alone."""
+    generator, k = make_generator(estimator._seed, "score"), estimator._n_features_out
+    with torch_as_usual():
+        return RowDraws(n_draws, k, n_columns, estimator._units, generator, estimator.device_)
+
+
+def log_volume(estimator):
+    """Return the logarithm of the volume, in the units of X, of one unit of the network."""
+    if not estimator._shifted:
+        return 0.0
+    return float(np.log(np.broadcast_to(estimator.scale_, estimator.mean_.shape)).sum())
+
+
+def decompose_bound(estimator, X):
+    """Return the terms of the evidence lower bound, averaged over rows, by name.
+
+    All come from the same draws, so that what is equal in theory is equal to rounding.
+    """
+    draws = make_draws(estimator, 1, X.shape[1])
+    noise = torch.from_numpy(
+        map_rows(estimator, X, np.float64, lambda _, x: next(draws.split(draws.hash(x), 1))[0])
+    )
+    q = posterior_of(estimator, X, np.float64)
+    z = q.draw(noise)
+
+    def log_densities(module, x, z):
+        x, c = module.split(estimator._units.enter(x, x.dtype))
+        p_z, q_z = module.p_z(c), module.q_z(x, c)
+        exact = q_z.kl(p_z).sum(-1) if is_diagonal(p_z) else x.new_full((len(x),), math.nan)
+        return torch.stack([module.p_x(z, c).log_prob(x), p_z.log_prob(z), exact], dim=1)
+
+    log_p_x, log_p_z, kl = map_rows(estimator, X, np.float64, log_densities, z).T
+    log_p_x = log_p_x - log_volume(estimator)
+    log_q_given_x = q.log_prob_of_draw(noise).numpy()
+    log_q = _log_aggregated(q, z).numpy()
+    terms = {
+        "reconstruction": log_p_x,
+        "kl": log_q_given_x - log_p_z,
+        "conditional_entropy": -log_q_given_x,
+        "cross_entropy": -log_p_z,
+        "mutual_information": log_q_given_x - log_q,
+        "marginal_kl": log_q - log_p_z,
+        "elbo": log_p_x - log_q_given_x + log_p_z,
+        "kl_closed_form": kl,
+    }
+    return {name: float(values.mean()) for name, values in terms.items()}
+
+
+def _log_aggregated(q, z):
+    """Return log q(z) under the mixture of all posteriors, a few rows of z at a time."""
+    n, k = q.mean.shape
+    numbers = n * k * (1 if q.lower is None else k)
+    size = max(1, PAIRS // numbers)
+    parts = [q.log_prob(rows[:, None]).logsumexp(1) for rows in z.split(size)]
+    return torch.cat(parts) - math.log(n)

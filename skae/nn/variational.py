@@ -1,0 +1,235 @@
+"""The module of a variational autoencoder: its objective, and the distributions it is made of."""
+
+import math
+
+import torch
+from torch import nn
+
+from . import linear_gaussian
+from .autoencoder import AutoencoderModule
+from .distributions import Bernoulli, Gaussian, is_diagonal, make_posterior, unbound_log_scale
+from .networks import apply, draw_masks, own_layers
+from .priors import MixturePrior, VampPrior
+
+
+class VAEModule(AutoencoderModule):
+    r"""An inference network q(z | x) and a generative model p(z) p(x | z).
+
+    .. math:: -E_{q(z \mid x)} \log p(x \mid z) + \beta\, KL(q(z \mid x) \,\|\, p(z))
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        x, (batch, n_features), to the parameters of q(z | x); z to those of p(x | z).
+    prior : nn.Module
+        Called with this module, returns p(z).
+    n_components : int
+    noise_shape : tuple
+        () for one noise variance, (n_features,) for one of each feature.
+    learn_noise : bool
+    beta, free_bits : float
+    n_mc_samples : int
+    importance_weighted : bool
+    corruption : Corruption or None
+    **options : dict
+        As in `AutoencoderModule`.
+    """
+
+    repeatable = True
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        prior,
+        *,
+        n_components,
+        noise_shape=(),
+        learn_noise=True,
+        beta=1.0,
+        free_bits=0.0,
+        n_mc_samples=1,
+        importance_weighted=False,
+        corruption=None,
+        **options,
+    ):
+        super().__init__(encoder, decoder, **options)
+        self.prior, self.corruption = prior, corruption
+        self.n_components, self.n_mc_samples = n_components, n_mc_samples
+        self.beta, self.free_bits = beta, free_bits
+        self.importance_weighted = importance_weighted
+        self.is_bernoulli = options["likelihood"] == "bernoulli"
+        self.least_noise = linear_gaussian.LEAST_NOISE if learn_noise else 0.0
+        log_noise = torch.zeros(noise_shape)
+        if learn_noise and not self.is_bernoulli:
+            self.log_noise = nn.Parameter(log_noise)
+        else:
+            self.register_buffer("log_noise", log_noise)
+        # The share of beta that counts; a tensor filled in place while training warms up.
+        self.register_buffer("warmth", torch.ones(()), persistent=False)
+        self.draws_globally |= corruption is not None and callable(corruption.kind)
+
+    # The three distributions, given c where there is a condition
+
+    def split(self, x):
+        """Return the row and the condition that the networks are shown, here none."""
+        return x, None
+
+    def q_z(self, x, c=None, masks=()):
+        """Return q(z | x)."""
+        return make_posterior(apply(self.encoder, x, masks), self.n_components)
+
+    def p_z(self, c=None):
+        """Return p(z)."""
+        return self.prior(self)
+
+    def p_x(self, z, c=None, masks=()):
+        """Return p(x | z) for codes (..., n_components)."""
+        parameters = self.decode_parameters(self.decoder_input(z, c).flatten(0, -2), masks)
+        parameters = parameters.reshape(*z.shape[:-1], -1)
+        if self.is_bernoulli:
+            return Bernoulli(parameters)
+        return Gaussian(parameters, 0.5 * self.noise_variance().log())
+
+    def decoder_input(self, z, c):
+        """Return what the decoder sees."""
+        return z
+
+    def noise_variance(self):
+        """Return the variance of p(x | z), of shape () or (n_features,)."""
+        return self.least_noise + self.log_noise.exp()
+
+    def undecayed_parameters(self):
+        """Return the parameters that weight decay leaves alone: those of a mixture prior too."""
+        is_mixture = isinstance(self.prior, (MixturePrior, VampPrior))
+        return super().undecayed_parameters() + list(self.prior.parameters()) * is_mixture
+
+    # The objective
+
+    def draw(self, n_rows, generators):
+        """Return the random inputs of one step: dropout masks, noise on z, corruption of x."""
+        n_codes = self.n_mc_samples * n_rows
+        masks = [
+            draw_masks(network, n, generators["dropout"]) if self.training else ()
+            for network, n in ((self.encoder, n_rows), (self.decoder, n_codes))
+        ]
+        like = {"device": self.warmth.device, "dtype": self.warmth.dtype}
+        shape = (self.n_mc_samples, n_rows, self.n_components)
+        noise = torch.randn(shape, generator=generators["noise"], **like)
+        if self.corruption is None:
+            return *masks, noise, ()
+        return *masks, noise, self.corruption.draw(n_rows, generators["corruption"])
+
+    def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise):
+        """Return the loss terms of each row, in nats."""
+        x, c = self.split(x)
+        x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
+        q = self.q_z(x_seen, c, encoder_masks)
+        z = q.draw(noise)  # (n_mc_samples, batch, n_components)
+        return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c))
+
+    def terms(self, x, z, noise, q, p_x, p_z):
+        """Return the loss terms of each row, in nats.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+        z : tensor of shape (n_mc_samples, batch, n_components)
+            Draws from q.
+        noise : tensor of shape (n_mc_samples, batch, n_components)
+            What they were made of.
+        q, p_x, p_z : distributions
+            q(z | x), p(x | z) and p(z), with a condition given it.
+        """
+        log_p_x = p_x.log_prob(x)
+        if self.importance_weighted:
+            log_w = log_p_x + p_z.log_prob(z) - q.log_prob_of_draw(noise)
+            return {"negative_bound": math.log(len(z)) - log_w.logsumexp(0)}
+        kl = self.above_free_bits(self.kl(q, p_z, z, noise))
+        return {"reconstruction": -log_p_x.mean(0), "kl": self.beta * self.warmth * kl.sum(-1)}
+
+    def kl(self, q, p, z, noise):
+        """Return KL(q || p), exact by components, or estimated from draws and whole.
+
+        Of shape (batch, n_components) or (batch, 1).
+        """
+        if is_diagonal(p):
+            return q.kl(p)
+        return (q.log_prob_of_draw(noise) - p.log_prob(z)).mean(0)[:, None]
+
+    def above_free_bits(self, kl):
+        """Return the KL, with a constant where its mean over the batch is free (Kingma 2016)."""
+        if not self.free_bits:
+            return kl
+        free = self.free_bits * self.n_components / kl.shape[1]
+        return torch.where(kl.mean(0) > free, kl, torch.full_like(kl, free))
+
+    def importance_bound(self, x, noise):
+        """Return log mean_k w_k, where w_k = p(x, z_k) / q(z_k | x), in double precision.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+        noise : iterable of tensors of shape (n_draws, batch, n_components), in double precision
+            Standard normal draws, a few at a time.
+        """
+        x, c = self.split(x)
+        q, p_z, target = self.q_z(x, c), self.p_z(c), x.double()
+        n_draws, parts = 0, []
+        for e in noise:
+            z = q.draw(e.to(x))
+            # Squares of single precision overflow 1e19 away from the data.
+            log_p = self.p_x(z, c).log_prob(target) + p_z.log_prob(z.double())
+            parts.append((log_p - q.log_prob_of_draw(e)).logsumexp(0))
+            n_draws += len(e)
+        return torch.stack(parts).logsumexp(0) - math.log(n_draws)
+
+    # What stands for one point
+
+    def encode(self, x, masks=()):
+        """Return the mean of q(z | x), (batch, n_components)."""
+        return self.q_z(*self.split(x), masks).mean
+
+    def decode(self, z, c=None):
+        """Return E[x | z], (batch, n_features)."""
+        return self.p_x(z, c).mean
+
+    def reconstruct(self, x):
+        """Return E[x | z] at the code of x, under its condition, (batch, n_features)."""
+        return self.decode(self.encode(x), self.split(x)[1])
+
+    # The start
+
+    @torch.no_grad()
+    def start_output(self, mean):
+        """Let E[x | z] start near the mean of the data, q(z | x) with covariance I for every x."""
+        super().start_output(mean)
+        if layers := own_layers(self.encoder):
+            layers[-1].weight[self.n_components :] = 0
+
+    @torch.no_grad()
+    def start_noise(self, variance):
+        """Set the noise variance, a number or (n_features,)."""
+        variance = torch.as_tensor(variance, dtype=torch.float64)
+        self.log_noise.copy_((variance - self.least_noise).clamp_min(1e-12).log())
+
+    @torch.no_grad()
+    def start_posterior(self, loadings, gain, variances, mean, slopes=None):
+        """Start at q(z | x) = N(gain (x - mean), variances) and E[x | z] = mean + W z.
+
+        With slopes A, (n_features, n_conditions), the mean is mean + A c.
+        """
+        n_outputs, k = self.encoder.layers[-1].out_features, self.n_components
+        bias = torch.zeros(n_outputs, dtype=gain.dtype)
+        bias[:k] = -gain @ mean
+        if n_outputs > k:
+            bias[k : 2 * k] = unbound_log_scale(0.5 * variances.log())
+        if slopes is not None:
+            gain = torch.cat([gain, -gain @ slopes], dim=1)
+            loadings = torch.cat([loadings, slopes.T])
+        weight = torch.zeros(n_outputs, gain.shape[1], dtype=gain.dtype)
+        weight[:k] = gain
+        self.encoder.start_linear(weight)
+        self.encoder.start_bias(bias)
+        self.decoder.start_linear(loadings.T)
+        self.decoder.start_bias(mean)
