@@ -20,7 +20,7 @@ from sklearn.datasets import load_iris
 import skae
 from skae._sklearn import Interval, StrOptions
 from skae.estimator.shared_parameters import SHARED_PARAMETERS
-from skae.estimator.subclassing import find_section, parse_entries
+from skae.estimator.subclassing import NO_DEFAULT, find_section, parameters_of, parse_entries
 from skae.training.step import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +111,30 @@ def test_nothing_is_left_to_fill_in(estimator):
     for title in ("Parameters", "Attributes"):
         entries = described(type(estimator), title).values()
         assert all(entry.kind and entry.text for entry in entries)
+
+
+def methods_of(cls):
+    """Return {name: function} of the public methods of a class that the package has written."""
+    found = {}
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        function = getattr(member, "fn", member)
+        written = str(getattr(function, "__module__", None)).startswith("skae")
+        if not name.startswith("_") and inspect.isfunction(function) and written:
+            found[name] = function
+    return found
+
+
+@every_class
+def test_docstrings_of_methods_have_the_parameters_and_defaults_of_the_signature(estimator):
+    for name, function in methods_of(type(estimator)).items():
+        section = find_section(inspect.cleandoc(function.__doc__), "Parameters")
+        entries, parameters = parse_entries(section), parameters_of(function)
+        assert list(entries) == list(parameters), name
+        for argument, entry in entries.items():
+            default = parameters[argument].default
+            if entry.kind != "Ignored" and default is not NO_DEFAULT:
+                assert ast.literal_eval(entry.default) == default, (name, argument)
 
 
 @every_class

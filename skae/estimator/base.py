@@ -34,7 +34,7 @@ from .choices import (
 from .coder import BaseCoder
 from .inference import map_rows
 from .networks import make_network
-from .outcome import Outcome, warn_of_interruption
+from .outcome import Outcome, loss_over, warn_of_interruption
 from .parameters import check_shape_is_kept, is_same, warn_of_ignored
 from .persistence import (
     as_it_was_on_failure,
@@ -149,11 +149,10 @@ class BaseAutoencoder(BaseCoder):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
 
-        y : Ignored
-            Present for scikit-learn's convention.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss, in `mean_` and in `scale_`.
+
+        {shared parameters}
 
         Returns
         -------
@@ -205,11 +204,10 @@ class BaseAutoencoder(BaseCoder):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; two rows at least in the first call.
 
-        y : Ignored
-            Present for scikit-learn's convention.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
+
+        {shared parameters}
 
         Returns
         -------
@@ -335,11 +333,7 @@ class BaseAutoencoder(BaseCoder):
         if residual is None:
             return None
         is_pca = self._linear_path_by_default()
-        return self.net_.weights(), residual if is_pca else self._loss_over(rows, weights)
-
-    def _loss_over(self, rows, weights):
-        batches = Batches(rows, weights, chunk_size(rows.shape[1]))
-        return self.net_.monitored_loss(self.net_.evaluate(batches))
+        return self.net_.weights(), residual if is_pca else loss_over(self.net_, rows, weights)
 
     def _describe_start(self):
         """Return the name of the linear start, and whether nothing trainable is better."""
@@ -372,13 +366,10 @@ class BaseAutoencoder(BaseCoder):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in both sums.
+
+        {shared parameters}
 
         Returns
         -------

@@ -11,10 +11,12 @@ from ..data.inputs import describe_columns, how_to_encode
 from .inference import map_rows
 from .parameters import explain_parameters
 from .persistence import VERSION, defaults_of, read_state
+from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS
 from .subclassing import (
     complete_constraints,
     complete_docstring,
+    complete_method_docstrings,
     complete_signature,
     default_parameters,
 )
@@ -59,6 +61,7 @@ class BaseCoder(
         complete_signature(cls)
         complete_constraints(cls, SHARED_PARAMETERS)
         complete_docstring(cls, SHARED_PARAMETERS)
+        complete_method_docstrings(cls, SHARED_ARGUMENTS)
 
     def _store(self, arguments):
         """Keep a constructor's arguments, given as ``locals()``, untouched.

@@ -5,12 +5,20 @@ import math
 import numpy as np
 import torch
 
+from ..data.batches import Batches
+from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
 N_FEW_ROWS = 256  # rows by which that is judged
 NOTHING_LEFT = 1e-3  # share of the variance below which a start leaves nothing to gain
+
+
+def loss_over(net, rows, weights):
+    """Return the monitored loss of a module over all rows, as it is now."""
+    batches = Batches(rows, weights, chunk_size(rows.shape[1]))
+    return net.monitored_loss(net.evaluate(batches))
 
 
 class Outcome:
@@ -117,7 +125,7 @@ class Outcome:
         if convergence.keep_best and convergence.best_ == before:  # its weights are here
             curve = self.estimator.validation_loss_curve_
             return "validation", min(curve, default=math.nan), before
-        loss = self.estimator._loss_over(self.rows, self.weights)
+        loss = loss_over(self.estimator.net_, self.rows, self.weights)
         if loss <= start_loss:
             return None
         self.net.set_weights(start_weights)  # a NaN is not better either

@@ -59,6 +59,22 @@ def complete_old_state(state, keeps_codes):
     state.pop("_code_mixture", None)
 
 
+def complete_old_condition(state):
+    """Join in a state what files held of a condition while each part was an attribute."""
+    if "_condition_kind" not in state:
+        return
+    kind, columns = state.pop("_condition_kind"), state.pop("_columns", None)
+    state["_condition"] = {
+        "kind": kind,
+        "n_numbers": state["_n_conditions"],
+        "classes": state.get("condition_classes_"),
+        "columns": columns if kind == "columns" else None,
+        "features": state["condition_features"] if kind == "columns" else None,
+        "mean": state.pop("_condition_mean"),
+        "scale": state.pop("_condition_scale"),
+    }
+
+
 def defaults_of(estimator):
     """Return the defaults of all parameters that have one."""
     defaults = default_parameters(type(estimator))

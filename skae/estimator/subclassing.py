@@ -1,4 +1,4 @@
-"""What is completed when a class is made: its signature, its constraints and its docstring.
+"""What is completed when a class is made: its signature, its constraints and its docstrings.
 
 What a class does not say itself it takes from its parents, and they from a table.
 """
@@ -9,13 +9,14 @@ import re
 import textwrap
 from typing import NamedTuple
 
+PLACE = "{shared "  # how a line of a docstring begins that is to be filled in
 NO_DEFAULT = inspect.Parameter.empty
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def parameters_of(constructor):
-    """Return {name: inspect.Parameter} of a constructor, without ``self``, ``*`` and ``**``."""
-    _, *parameters = inspect.signature(constructor).parameters.values()
+def parameters_of(method):
+    """Return {name: inspect.Parameter} of a method, without ``self``, ``*`` and ``**``."""
+    _, *parameters = inspect.signature(method).parameters.values()
     return {p.name: p for p in parameters if p.kind not in VARIADIC}
 
 
@@ -85,19 +86,45 @@ def complete_docstring(cls, table):
     the docstring does not describe itself, in the order and with the defaults of the signature.
     ``{shared attributes}`` among the Attributes becomes those that its parents describe.
     """
-    if not vars(cls).get("__doc__"):
+    if PLACE not in (vars(cls).get("__doc__") or ""):
         return
-    doc = inspect.cleandoc(cls.__doc__)
+    parents = [parent.__doc__ for parent in cls.__mro__[1:]]
     shared = {name: Entry(p.kind, None, p.text) for name, p in table.items()}
-    for title, said_for_all, describe in (
-        ("Parameters", shared, _describe_parameters),
-        ("Attributes", {}, _describe_attributes),
-    ):
-        section, line = find_section(doc, title), f"{{shared {title.lower()}}}"
-        if line in section.splitlines():
-            own = parse_entries(section.replace(line, ""))
-            inherited = _inherit_entries(cls, title, said_for_all)
-            cls.__doc__ = doc = doc.replace(section, describe(cls, own, inherited))
+    doc = _fill_in_parameters(cls.__doc__, cls.__init__, parents, shared)
+    section, line = find_section(doc, "Attributes"), "{shared attributes}"
+    if line in section.splitlines():
+        own = parse_entries(section.replace(line, ""))
+        inherited = _inherit_entries(parents, "Attributes", {})
+        doc = doc.replace(section, _render({**own, **inherited, **own}))  # own first, in own words
+    cls.__doc__ = doc
+
+
+def complete_method_docstrings(cls, table):
+    """Put what a method shares with others in the place of ``{shared parameters}``.
+
+    What its docstring does not describe itself is described as for the method of the same name of
+    a parent, and else in the words of the table.
+    """
+    for name, member in vars(cls).items():
+        function = getattr(member, "fn", member)  # of a method that is there on a condition
+        if inspect.isfunction(function) and PLACE in (function.__doc__ or ""):
+            parents = [_docstring_of(parent, name) for parent in cls.__mro__[1:]]
+            function.__doc__ = _fill_in_parameters(function.__doc__, function, parents, table)
+
+
+def _docstring_of(cls, name):
+    return getattr(vars(cls).get(name), "__doc__", None)
+
+
+def _fill_in_parameters(doc, function, parents, shared):
+    """Return a docstring in which the placeholder, where there is one, is filled in."""
+    doc = inspect.cleandoc(doc)
+    section, line = find_section(doc, "Parameters"), "{shared parameters}"
+    if line not in section.splitlines():
+        return doc
+    own = parse_entries(section.replace(line, ""))
+    inherited = _inherit_entries(parents, "Parameters", shared)
+    return doc.replace(section, _describe_parameters(function, own, inherited))
 
 
 def find_section(doc, title):
@@ -113,21 +140,21 @@ def parse_entries(section):
     for block in re.split(r"\n(?=\S)", section.strip()):
         heading, text = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", block, re.DOTALL).groups()
         names, _, kind = re.sub(r"\\\n\s*", "", heading).partition(" : ")
-        kind, _, default = kind.partition(", default=")
+        kind, _, default = " ".join(kind.split()).partition(", default=")
         entry = Entry(kind, default or None, textwrap.dedent(text).strip())
         entries.update(dict.fromkeys(names.split(", "), entry))
     entries.pop("", None)
     return entries
 
 
-def _inherit_entries(cls, title, shared):
-    """Return the entries of the parents, nearest first, then those of the table.
+def _inherit_entries(parents, title, shared):
+    """Return the entries of the parents' docstrings, nearest first, then those of the table.
 
     Defaults are their own, and so are the references that they number.
     """
     found = {}
-    for parent in cls.__mro__[1:]:
-        entries = parse_entries(find_section(inspect.cleandoc(parent.__doc__ or ""), title))
+    for doc in parents:
+        entries = parse_entries(find_section(inspect.cleandoc(doc or ""), title))
         for name, entry in entries.items():
             text = re.sub(r"\s*\[\d+\]_", "", entry.text)
             found.setdefault(name, Entry(entry.kind, None, text))
@@ -136,18 +163,15 @@ def _inherit_entries(cls, title, shared):
     return found
 
 
-def _describe_parameters(cls, own, inherited):
+def _describe_parameters(function, own, inherited):
     entries = {}
-    for name, parameter in parameters_of(cls.__init__).items():
+    for name, parameter in parameters_of(function).items():
         entry = own.get(name) or inherited.get(name, Entry("", None, ""))
-        if entry.default is None and parameter.default is not NO_DEFAULT:
+        has_default = parameter.default is not NO_DEFAULT and entry.kind != "Ignored"
+        if entry.default is None and has_default:
             entry = entry._replace(default=_show(parameter.default))
         entries[name] = entry
     return _render({**entries, **{name: own[name] for name in own if name not in entries}})
-
-
-def _describe_attributes(cls, own, inherited):
-    return _render({**own, **inherited, **own})  # own ones first, and in own words
 
 
 def _show(value):

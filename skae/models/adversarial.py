@@ -479,9 +479,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
         n_samples : int, default=1
             Number of codes.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------
@@ -499,12 +497,7 @@ class AdversarialAutoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------

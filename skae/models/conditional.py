@@ -19,53 +19,16 @@ from ..estimator.coder import points_between
 from ..estimator.density_start import start_at_linear_gaussian
 from ..estimator.evidence import decompose_bound, posterior_of
 from ..estimator.inference import map_rows
+from ..estimator.persistence import complete_old_condition
 from ..estimator.sampling import choose_rows, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..estimator.validation import check_codes, check_ends, warn_of_targets
 from ..exceptions import ParameterWarning, warn
 from ..nn.networks import MLP
 from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
-from ..nn.variational import VAEModule
+from ..nn.variational import ConditionalVAEModule
 from ..training.randomness import make_generator
 from .vae import VAE
-
-
-class ConditionalVAEModule(VAEModule):
-    r"""The variational autoencoder with everything given c.
-
-    .. math:: -E_{q(z \mid x, c)} \log p(x \mid z, c)
-              + \beta\, KL(q(z \mid x, c) \,\|\, p(z \mid c))
-
-    Its rows are x and c side by side; of the last `n_conditions` columns nothing is modelled.
-    """
-
-    repeatable = True
-
-    n_conditions = 0
-
-    def split(self, x):
-        """Return x, (batch, n_features), and c, (batch, n_conditions)."""
-        n_features = x.shape[-1] - self.n_conditions
-        return x[..., :n_features], x[..., n_features:]
-
-    def q_z(self, x, c=None, masks=()):
-        """Return q(z | x, c)."""
-        return super().q_z(torch.cat([x, c], dim=-1), masks=masks)
-
-    def p_z(self, c=None):
-        """Return p(z | c)."""
-        return self.prior(self, c)
-
-    def decoder_input(self, z, c):
-        """Return z and c side by side."""
-        return torch.cat([z, c.expand(*z.shape[:-1], c.shape[-1])], dim=-1)
-
-    def forward(self, x, *draws):
-        """Return the loss terms of each row, in nats."""
-        terms = super().forward(x, *draws)
-        if isinstance(self.prior, FittedPrior):
-            del terms["kl"]
-        return terms
 
 
 class ConditionalVAE(VAE):
@@ -233,17 +196,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the loss, in `mean_` and in `scale_`.
+        {shared parameters}
 
         Returns
         -------
@@ -275,14 +228,7 @@ class ConditionalVAE(VAE):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; two rows at least in the first call, and one of each label.
 
-        y : Ignored
-            Present for scikit-learn's convention.
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the loss.
+        {shared parameters}
 
         Returns
         -------
@@ -301,11 +247,10 @@ class ConditionalVAE(VAE):
         y : Ignored
             Present for scikit-learn's convention.
 
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
+
+        {shared parameters}
 
         Returns
         -------
@@ -331,7 +276,7 @@ class ConditionalVAE(VAE):
         if self.condition_features is None:
             super()._check_reach(X)
             return
-        columns, _ = find_columns(self.condition_features, self._names(), self.n_features_in_)
+        columns, _ = find_columns(self.condition_features, _names_of(self), self.n_features_in_)
         modelled = SomeColumns(X, columns)
         if not reaches_everything(self):
             for rows in chunks_of(modelled):
@@ -349,16 +294,13 @@ class ConditionalVAE(VAE):
         """Return rows and conditions side by side."""
         if reset:
             self._condition = learn_condition(
-                condition, self.condition_features, self._names(), self.n_features_in_
+                condition, self.condition_features, _names_of(self), self.n_features_in_
             )
             self._n_conditions = self._condition.n_numbers
             vars(self).pop("condition_classes_", None)
             if self._condition.kind == "labels":
                 self.condition_classes_ = self._condition.classes
         return self._condition.beside(X, condition)
-
-    def _names(self):
-        return list(getattr(self, "feature_names_in_", []))
 
     # Units, networks and their start
 
@@ -428,10 +370,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -445,11 +384,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -474,10 +409,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -496,10 +428,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -519,10 +448,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -538,14 +464,11 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
         n_importance_samples : int, default=16
             Number of draws, which follow from the row, its condition and the seed; see
             `VAE.score_samples`.
 
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -559,16 +482,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the mean.
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -585,10 +499,7 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
-            Class labels of one kind (one-dimensional), or numbers (two-dimensional).
+        {shared parameters}
 
         Returns
         -------
@@ -612,9 +523,7 @@ class ConditionalVAE(VAE):
         observation_noise : bool, default=True
             Whether to draw from p(x | z, c); otherwise its mean is returned.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------
@@ -642,14 +551,10 @@ class ConditionalVAE(VAE):
 
         Parameters
         ----------
-        x0, x1 : array-like of shape (n_features,)
-            The ends.
-
-        n_steps : int, default=10
-            Number of rows, the reconstructions of both ends included.
-
         condition : label or array-like of shape (n_numbers,), default=None
             The condition of all of them; with `condition_features` it is that of x0.
+
+        {shared parameters}
 
         Returns
         -------
@@ -672,22 +577,12 @@ class ConditionalVAE(VAE):
         return state
 
     def _restore(self, state):
-        if "_condition_kind" in state:
-            state["_condition"] = _old_condition(state)
+        complete_old_condition(state)
         if "_condition" in state:
             state["_condition"] = Condition(**state["_condition"])
         super()._restore(state)
 
 
-def _old_condition(state):
-    """Return what files held of a condition while each part was an attribute; drop these."""
-    kind, columns = state.pop("_condition_kind"), state.pop("_columns", None)
-    return {
-        "kind": kind,
-        "n_numbers": state["_n_conditions"],
-        "classes": state.get("condition_classes_"),
-        "columns": columns if kind == "columns" else None,
-        "features": state["condition_features"] if kind == "columns" else None,
-        "mean": state.pop("_condition_mean"),
-        "scale": state.pop("_condition_scale"),
-    }
+def _names_of(estimator):
+    """Return the names of the columns of X, none where they have no names."""
+    return list(getattr(estimator, "feature_names_in_", []))

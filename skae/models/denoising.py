@@ -14,6 +14,7 @@ from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
+from ..estimator.outcome import loss_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca
@@ -219,7 +220,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         if start_at_pca(self, rows, weights) is None:
             return None
         # Under the noise, as the loss of the end is measured.
-        return self.net_.weights(), self._loss_over(rows, weights)
+        return self.net_.weights(), loss_over(self.net_, rows, weights)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
@@ -293,9 +294,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         n_steps : int, default=100
             Length of the chains.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------

@@ -542,12 +542,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------

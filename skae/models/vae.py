@@ -19,6 +19,7 @@ from ..estimator.density_start import start_at_linear_gaussian, start_prior
 from ..estimator.evidence import bound_of, decompose_bound, posterior_of
 from ..estimator.inference import map_rows
 from ..estimator.networks import make_network
+from ..estimator.outcome import loss_over
 from ..estimator.sampling import choose_rows, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
@@ -310,7 +311,7 @@ class VAE(BaseAutoencoder):
             start_prior(self, rows, self.n_prior_components)
         if not has_linear_path(self):
             return None
-        return self.net_.weights(), self._loss_over(rows, weights)
+        return self.net_.weights(), loss_over(self.net_, rows, weights)
 
     def _start_at_linear_gaussian(self, rows, weights):
         start_at_linear_gaussian(self, rows, weights, start_mean_of(self))
@@ -394,13 +395,10 @@ class VAE(BaseAutoencoder):
 
         Parameters
         ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the mean.
+
+        {shared parameters}
 
         Returns
         -------
@@ -447,15 +445,10 @@ class VAE(BaseAutoencoder):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
         observation_noise : bool, default=True
             Whether to draw from p(x | z); otherwise its mean is returned.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The module of a variational autoencoder: its objective, and the distributions it is made of."""
+"""The modules of variational autoencoders: their objective and the distributions in it."""
 
 import math
 
@@ -9,7 +9,7 @@ from . import linear_gaussian
 from .autoencoder import AutoencoderModule
 from .distributions import Bernoulli, Gaussian, is_diagonal, make_posterior, unbound_log_scale
 from .networks import apply, draw_masks, own_layers
-from .priors import MixturePrior, VampPrior
+from .priors import FittedPrior, MixturePrior, VampPrior
 
 
 class VAEModule(AutoencoderModule):
@@ -233,3 +233,41 @@ class VAEModule(AutoencoderModule):
         self.encoder.start_bias(bias)
         self.decoder.start_linear(loadings.T)
         self.decoder.start_bias(mean)
+
+
+class ConditionalVAEModule(VAEModule):
+    r"""The variational autoencoder with everything given c.
+
+    .. math:: -E_{q(z \mid x, c)} \log p(x \mid z, c)
+              + \beta\, KL(q(z \mid x, c) \,\|\, p(z \mid c))
+
+    Its rows are x and c side by side; of the last `n_conditions` columns nothing is modelled.
+    """
+
+    repeatable = True
+
+    n_conditions = 0
+
+    def split(self, x):
+        """Return x, (batch, n_features), and c, (batch, n_conditions)."""
+        n_features = x.shape[-1] - self.n_conditions
+        return x[..., :n_features], x[..., n_features:]
+
+    def q_z(self, x, c=None, masks=()):
+        """Return q(z | x, c)."""
+        return super().q_z(torch.cat([x, c], dim=-1), masks=masks)
+
+    def p_z(self, c=None):
+        """Return p(z | c)."""
+        return self.prior(self, c)
+
+    def decoder_input(self, z, c):
+        """Return z and c side by side."""
+        return torch.cat([z, c.expand(*z.shape[:-1], c.shape[-1])], dim=-1)
+
+    def forward(self, x, *draws):
+        """Return the loss terms of each row, in nats."""
+        terms = super().forward(x, *draws)
+        if isinstance(self.prior, FittedPrior):
+            del terms["kl"]
+        return terms
