@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from estimators import DEFAULTS
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import NMF, PCA
 from sklearn.linear_model import LinearRegression
@@ -21,6 +23,17 @@ def test_of_pca_they_are_what_pca_says():
     np.testing.assert_allclose(metrics.explained_variance(pca, X), share)
     left = PCA().fit(X).explained_variance_[2:].sum() * 149 / 150 / 4
     np.testing.assert_allclose(metrics.mean_squared_reconstruction_error(pca, X), left)
+
+
+@pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+def test_of_ours_they_are_what_the_methods_say(estimator):
+    ae = clone(estimator).fit(X)
+    error = ae.reconstruction_error(X)
+    np.testing.assert_allclose(
+        metrics.mean_squared_reconstruction_error(ae, X), error.mean() / X.shape[1]
+    )
+    share = 1 - error.sum() / np.square(X - X.mean(axis=0)).sum()
+    np.testing.assert_allclose(metrics.explained_variance(ae, X), share, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
