@@ -128,9 +128,9 @@ def test_a_map_without_its_rows():
 
 
 def test_a_map_keeps_few_codes_of_many_rows(monkeypatch):
-    import skae.models.glgae
+    import skae.models.glgae_samples
 
-    monkeypatch.setattr(skae.models.glgae, "N_STORED_CODES", 60)
+    monkeypatch.setattr(skae.models.glgae_samples, "N_STORED_CODES", 60)
     model = GLGAE(max_iter=4).fit(X)
     assert len(model._codes) == 60
     assert model.embedding_.shape == (N, 2)

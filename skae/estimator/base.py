@@ -10,7 +10,6 @@ from sklearn.utils.metaestimators import available_if
 from .._sklearn import fit_context
 from ..data.batches import Batches
 from ..data.moments import row_norms, weighted_moments
-from ..data.sources import make_source
 from ..data.streams import keep_watch, start_watch
 from ..data.tables import chunk_size
 from ..data.units import Units, check_magnitude, to_scale
@@ -19,11 +18,9 @@ from ..fast.choice import make_repeater
 from ..metrics import explained_share
 from ..nn.networks import TiedMLP
 from ..training.convergence import Convergence
-from ..training.devices import check_device, is_available
 from ..training.engine import Engine
-from ..training.randomness import draw_seed, make_generator, make_generators
+from ..training.randomness import make_generator, make_generators
 from ..training.threads import threads_for
-from ..training.torch_settings import torch_as_usual
 from .choices import (
     alpha_for,
     batch_size_for,
@@ -35,18 +32,17 @@ from .coder import BaseCoder
 from .inference import map_rows
 from .networks import make_network
 from .outcome import Outcome, loss_over, warn_of_interruption
-from .parameters import check_shape_is_kept, is_same, warn_of_ignored
+from .parameters import is_same
 from .persistence import (
-    as_it_was_on_failure,
     complete_old_state,
-    defaults_of,
     to_arrays,
     to_tensors,
     with_fitted_params,
 )
+from .preparation import take_seed, to_rows
 from .sampling import SamplesFromCodes
 from .start import start_at_pca
-from .validation import check_combinations, check_reach, check_training_data, warn_of_targets
+from .validation import check_combinations, check_reach
 
 
 def has_no_early_stopping(estimator):
@@ -140,53 +136,14 @@ class BaseAutoencoder(BaseCoder):
 
     # Fitting
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, sample_weight=None):
-        """Train the model on X.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the loss, in `mean_` and in `scale_`.
-
-        {shared parameters}
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If X holds NaN or infinity, fewer than two rows, values that the likelihood or the
-            output activation cannot reach, or if parameters contradict each other.
-        """
-        warn_of_targets(X, y)
-        return self._fit(X, sample_weight)
-
-    def _fit(self, X, sample_weight, *, one_pass=False, **others):
-        """Train over X, from the start or from where the last fit ended."""
-        resume = (one_pass or self.warm_start) and hasattr(self, "_is_fitted")
-        least = 1 if one_pass and resume else 2
-        with as_it_was_on_failure(self), torch_as_usual():
-            if resume:
-                check_shape_is_kept(self, self._fitted_params)
-            X, weights = check_training_data(self, X, sample_weight, not resume, least)
-            table = self._to_table(X, reset=not resume, **others)
-            if not (one_pass and resume):
-                self._check_parameters_for(table.shape[1])
-            if not one_pass:  # which has no use for some of the others
-                warn_of_ignored(self)
-            self._prepare(table, weights, resume=resume, one_pass=one_pass)
-            self._train(table, weights, resume=resume, one_pass=one_pass)
-            self._X_dtype = table.dtype.name
-            self._learn_from_codes(table, streaming=one_pass and resume)
-            self._is_fitted = True
-        return self
+    def _learn(self, X, weights, *, resume, one_pass, **others):
+        table = self._to_table(X, reset=not resume, **others)
+        if not (one_pass and resume):
+            self._check_parameters_for(table.shape[1])
+        self._prepare(table, weights, resume=resume, one_pass=one_pass)
+        self._train(table, weights, resume=resume, one_pass=one_pass)
+        self._X_dtype = table.dtype.name
+        self._learn_from_codes(table, streaming=one_pass and resume)
 
     @available_if(has_no_early_stopping)
     @fit_context(prefer_skip_nested_validation=True)
@@ -223,21 +180,16 @@ class BaseAutoencoder(BaseCoder):
         """
         return self._fit(X, sample_weight, one_pass=True)
 
-    # Before training: device, seed, units and networks
+    # Before training: seed, units and networks
 
     def _prepare(self, X, weights, *, resume, one_pass):
         """Build the module and its engine; give them what the last fit ended with."""
         state = self.net_.state() if resume else None
         before = self._fitted_params if resume else {}
-        if not resume or before["device"] != self.device:
-            self.device_ = str(check_device(self.device))
         if not resume or not is_same(before["random_state"], self.random_state):
-            self._is_seeded = self.random_state is not None
-            self._seed = draw_seed(self.random_state)
+            take_seed(self)
             state = state and {**state, "generators": {}}
-        # Of now, whatever is set later: they rebuild the module.
-        params = self._get_model_parameters()
-        self._fitted_params = {name: params[name] for name in params if name != "callbacks"}
+        self._fitted_params = self._get_fitted_params()  # they rebuild the module
         if not resume:
             self._n_features_out = n_components_of(self, X.shape[1])
             self._n_inputs = X.shape[1]
@@ -304,9 +256,7 @@ class BaseAutoencoder(BaseCoder):
         net, n_epochs = self.net_, 1 if one_pass else self.max_iter
         batch_size = batch_size_for(self, X.shape[0])
         with threads_for(min(X.shape[0], batch_size) * net.flat_.numel()):
-            rows = make_source(X, self._units, net.flat_.dtype, torch.device(self.device_))
-            if weights is not None:
-                weights = torch.from_numpy(weights).to(self.device_, net.flat_.dtype)
+            rows, weights = to_rows(self, X, weights)
             start = None if resume else self._start_networks(rows, weights)
             if resume and self._shifted:
                 self._watch = keep_watch(self._watch, rows, weights, len(self.mean_))
@@ -427,9 +377,6 @@ class BaseAutoencoder(BaseCoder):
         super()._restore(state)
         if net_state is None:
             return
-        if not is_available(self.device_):
-            self.device_ = "cpu"
-        self._fitted_params = {**defaults_of(self), **self._fitted_params}
         self._units = self._make_units()
         self.net_ = with_fitted_params(self)._build_engine()
         self.net_.load_state(to_tensors(net_state))

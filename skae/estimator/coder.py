@@ -7,10 +7,14 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
+from .._sklearn import fit_context
 from ..data.inputs import describe_columns, how_to_encode
+from ..training.devices import is_available
+from ..training.torch_settings import torch_as_usual
 from .inference import map_rows
-from .parameters import explain_parameters
-from .persistence import VERSION, defaults_of, read_state
+from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
+from .persistence import VERSION, as_it_was_on_failure, defaults_of, read_state
+from .preparation import choose_device
 from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS
 from .subclassing import (
@@ -20,7 +24,13 @@ from .subclassing import (
     complete_signature,
     default_parameters,
 )
-from .validation import check_codes, check_ends, check_rows
+from .validation import (
+    check_codes,
+    check_ends,
+    check_rows,
+    check_training_data,
+    warn_of_targets,
+)
 
 
 class BaseCoder(
@@ -28,8 +38,9 @@ class BaseCoder(
 ):
     """Base class of everything with a code, in scikit-learn's convention.
 
-    A subclass fits, sets `device_`, `_units` and `_n_features_out`, and returns in `_module_in`
-    what has ``encode`` and ``decode`` in the network's units.
+    A subclass learns from checked data in `_learn`, where it sets `device_`, `_units`,
+    `_n_features_out` and `_fitted_params`, and returns in `_module_in` what has ``encode`` and
+    ``decode`` in the network's units.
 
     Attributes
     ----------
@@ -101,6 +112,72 @@ class BaseCoder(
     @abstractmethod
     def _work_per_row(self):
         """Return the multiply-adds that a row costs."""
+
+    @abstractmethod
+    def _learn(self, X, weights, *, resume, one_pass):
+        """Set the fitted attributes by a table and weights that have been checked.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features)
+        weights : ndarray of shape (n_samples,) or None
+        resume : bool
+            Whether there is a fitted model to go on with.
+        one_pass : bool
+            Whether it is a call of `partial_fit`.
+        """
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, sample_weight=None):
+        """Train the model on X.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
+
+        y : Ignored
+            Present for scikit-learn's convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in what is trained for, in `mean_` and in `scale_`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X holds NaN or infinity, fewer than two rows, values that the model cannot produce,
+            or if parameters contradict each other.
+        """
+        warn_of_targets(X, y)
+        return self._fit(X, sample_weight)
+
+    def _fit(self, X, sample_weight, *, one_pass=False, **others):
+        """Learn from X, from the start or from where the last fit ended."""
+        goes_on = one_pass or getattr(self, "warm_start", False)
+        resume = goes_on and hasattr(self, "_is_fitted")
+        least = 1 if one_pass and resume else 2
+        with as_it_was_on_failure(self), torch_as_usual():
+            if resume:
+                check_shape_is_kept(self, self._fitted_params)
+            X, weights = check_training_data(self, X, sample_weight, not resume, least)
+            if not one_pass:  # which has no use for some of the parameters
+                warn_of_ignored(self)
+            choose_device(self, resume)
+            self._learn(X, weights, resume=resume, one_pass=one_pass, **others)
+            self._is_fitted = True
+        return self
+
+    def _get_fitted_params(self):
+        """Return the parameters that the fitted model goes by, whatever is set later."""
+        params = self._get_model_parameters()
+        return {name: params[name] for name in params if name != "callbacks"}
 
     # Input
 
@@ -246,6 +323,11 @@ class BaseCoder(
     def _restore(self, state):
         """Take over a state; parameters that its version did not have get their defaults."""
         super().__setstate__({**defaults_of(self), **state})
+        if hasattr(self, "device_") and not is_available(self.device_):
+            self.device_ = "cpu"
+        if hasattr(self, "_fitted_params"):
+            of_now = {**defaults_of(self), **self._get_fitted_params()}
+            self._fitted_params = {**of_now, **self._fitted_params}
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_is_fitted")

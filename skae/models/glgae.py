@@ -1,44 +1,35 @@
 """The Gaussian latent generative autoencoder: its estimator. `nodes` holds the mathematics."""
 
 import copy
-import functools
 import math
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool
 from ..data.moments import weighted_moments
-from ..data.sources import make_source
-from ..data.streams import N_STORED_CODES, join_stream, keep_watch, start_watch
+from ..data.streams import keep_watch, start_watch
 from ..data.units import Units, check_magnitude, to_scale
-from ..data.weights import weighted_mean
 from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
-from ..estimator.parameters import check_shape_is_kept, warn_of_ignored
-from ..estimator.persistence import as_it_was_on_failure
+from ..estimator.likelihoods import ScoresLikelihood
+from ..estimator.preparation import take_seed, to_rows
 from ..estimator.sampling import seed_for_samples
-from ..estimator.validation import check_training_data, warn_of_targets
 from ..nn.nodes import OBJECTIVES
-from ..training.devices import check_device, is_available
 from ..training.progress import step_of, write
-from ..training.randomness import draw_seed, make_generator, make_random_state
+from ..training.randomness import make_generator, make_random_state
 from ..training.threads import threads_for
-from ..training.torch_settings import torch_as_usual
-from .glgae_layouts import LARGEST_GRID, lay_out
-from .glgae_solvers import BatchSolver, OnlineSolver, encode_all
+from .glgae_layouts import check_layout, lay_out
+from .glgae_samples import choose_codes, move_codes
+from .glgae_solvers import BatchSolver, OnlineSolver, encode_all, passes
 
 MAX_ITER = {"batch": 60, "online": 20}
-MIN_ITER = 6  # before the objective may be called settled
-JITTER = 0.2  # of the codes that are decoded by `sample`, in units of the kernel's width
 
 
-class GLGAE(BaseCoder):
+class GLGAE(ScoresLikelihood, BaseCoder):
     r"""Gaussian latent generative autoencoder: a continuous map over a grid of nodes.
 
     Each of K nodes lies at :math:`A_k` among the data and at :math:`B_k` among the codes. A code z
@@ -222,10 +213,17 @@ class GLGAE(BaseCoder):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "forgetting": [Interval(Real, 0.5, 1, closed="right")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "n_encode_iter": [Interval(Integral, 1, None, closed="left")],
         "max_encode_iter": [Interval(Integral, 1, None, closed="left")],
     }
+
+    _training_parameters = (
+        "ridge",
+        "solver",
+        "forgetting",
+        "n_encode_iter",
+        "max_encode_iter",
+    )
 
     def __init__(
         self,
@@ -254,45 +252,6 @@ class GLGAE(BaseCoder):
         self._store(locals())
 
     # Fitting
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, sample_weight=None):
-        """Place the nodes among the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; a CSR matrix is made dense batch by batch, a tensor is an array.
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the objective, in `mean_` and in `scale_`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If X holds NaN or infinity, fewer than two rows, or if parameters contradict each
-            other.
-        """
-        warn_of_targets(X, y)
-        with as_it_was_on_failure(self), torch_as_usual():
-            X, weights = check_training_data(self, X, sample_weight, reset=True, min_samples=2)
-            warn_of_ignored(self)
-            rows, weights = self._start(X, weights)
-            max_iter = self.max_iter or MAX_ITER[self.solver]
-            if self.solver == "batch":
-                with threads_for(X.shape[0] * self._work_per_row()):
-                    self._fit_batch(rows, weights, max_iter)
-            else:
-                self._fit_online(rows, weights, max_iter)
-        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, *, sample_weight=None):
@@ -326,68 +285,51 @@ class GLGAE(BaseCoder):
         ValueError
             If a parameter that shapes the model, such as `n_nodes`, is no longer what it was.
         """
-        resume = hasattr(self, "nodes_data_")
-        least = 1 if resume else 2
-        with as_it_was_on_failure(self), torch_as_usual():
-            if resume:
-                check_shape_is_kept(self, self._fitted_params)
-            X, weights = check_training_data(self, X, sample_weight, not resume, least)
-            rows, weights = self._go_on(X, weights) if resume else self._start(X, weights)
-            self._fit_online(rows, weights, n_epochs=1, streaming=resume)
-        return self
+        return self._fit(X, sample_weight, one_pass=True)
 
     def _check_parameters(self):
-        if isinstance(self.node_layout, str):
-            if self.node_layout == "grid" and self.n_components > LARGEST_GRID:
-                raise ValueError(
-                    f"node_layout='grid' is for at most {LARGEST_GRID} components. Got "
-                    f"n_components={self.n_components}: leave node_layout at 'auto'."
-                )
-            return
-        places = check_array(self.node_layout, dtype=np.float64, input_name="node_layout")
-        if places.shape[1] != self.n_components:
-            raise ValueError(
-                f"node_layout must have n_components={self.n_components} columns. Got "
-                f"{places.shape[1]} instead."
-            )
+        check_layout(self)
 
-    def _start(self, X, weights):
-        """Learn the units, give the nodes their first places; return rows and weights."""
-        self.device_ = str(check_device(self.device))
-        self._seed = draw_seed(self.random_state)
-        self._is_seeded = self.random_state is not None
-        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
+    def _get_fitted_params(self):
+        return copy.deepcopy(super()._get_fitted_params())  # places may be an array of the user's
+
+    def _learn(self, X, weights, *, resume, one_pass):
+        """Move the nodes, from their first places or from where they are."""
         self._fitted_params = self._get_fitted_params()
+        if not resume:
+            self._prepare(X, weights)
+        rows, weights = to_rows(self, X, np.ones(X.shape[0]) if weights is None else weights)
+        if resume:
+            self._watch = keep_watch(self._watch, rows, weights, X.shape[1])
+        else:
+            self._place_nodes(X, rows, weights)
+        n_passes = 1 if one_pass else self.max_iter or MAX_ITER[self.solver]
+        if self.solver == "batch" and not one_pass:
+            with threads_for(X.shape[0] * self._work_per_row()):
+                self._fit_batch(rows, weights, n_passes)
+        else:
+            self._fit_online(rows, weights, n_passes, streaming=resume)
+
+    def _prepare(self, X, weights):
+        """Draw the seed and learn the units."""
+        take_seed(self)
+        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
         moments = weighted_moments(X, weights)
         self.mean_, self.scale_ = moments.mean, to_scale(moments)
         check_magnitude(moments, self.scale_, self.dtype)
         self._watch = start_watch(X.shape[0], weights)
-        self._statistics, self._n_steps = None, 0
-        self.n_iter_, self.objective_history_ = 0, []
 
-        rows, weights = self._to_rows(X, weights)
+    def _place_nodes(self, X, rows, weights):
+        """Give the nodes their first places, weights and variance."""
         with threads_for(X.shape[0] * X.shape[1] ** 2):
-            A, B = lay_out(self, X, rows, weights)
-        self.n_nodes_ = len(B)
-        self.node_weights_ = np.full(len(B), 1 / len(B))
-        self.nodes_latent_ = B
+            A, self.nodes_latent_ = lay_out(self, X, rows, weights)
+        self.nodes_data_ = self.mean_ + self.scale_ * A
+        self.n_nodes_ = len(A)
+        self.node_weights_ = np.full(len(A), 1 / len(A))
         fixed = self.noise_variance
         self.noise_variance_ = self.scale_**2 if fixed is None else float(fixed)
-        self.nodes_data_ = self.mean_ + self.scale_ * A
-        return rows, weights
-
-    def _get_fitted_params(self):
-        """Return the parameters that the fitted model goes by, whatever is set later."""
-        return copy.deepcopy(self._get_model_parameters())
-
-    def _go_on(self, X, weights):
-        """Take over what steers training from the parameters of now; return rows and weights."""
-        if self.device != self._fitted_params["device"]:
-            self.device_ = str(check_device(self.device))
-        self._fitted_params = self._get_fitted_params()
-        rows, weights = self._to_rows(X, weights)
-        self._watch = keep_watch(self._watch, rows, weights, X.shape[1])
-        return rows, weights
+        self._statistics, self._n_steps = None, 0
+        self.n_iter_, self.objective_history_ = 0, []
 
     def _work_per_row(self):
         n_nodes, n_features = self.nodes_data_.shape
@@ -396,12 +338,6 @@ class GLGAE(BaseCoder):
     @property
     def _units(self):
         return Units(self.mean_, self.scale_)
-
-    def _to_rows(self, X, weights):
-        device, dtype = torch.device(self.device_), getattr(torch, self.dtype)
-        weights = np.ones(X.shape[0]) if weights is None else weights
-        rows = make_source(X, self._units, dtype, device)
-        return rows, torch.from_numpy(weights).to(device, dtype)
 
     # The two solvers
 
@@ -441,12 +377,8 @@ class GLGAE(BaseCoder):
 
     def _repeat(self, make_pass, n_passes, objective, shows_last=True):
         """Pass over the rows again and again, until the objective has settled."""
-        for _ in range(n_passes):
-            before, objective = objective, make_pass()
-            self._report(objective, n_passes if shows_last else None)
-            is_small = abs(objective - before) < self.tol * max(1.0, abs(objective))
-            if self.n_iter_ >= MIN_ITER and is_small:
-                break
+        for F in passes(make_pass, n_passes, objective, self.tol, self.n_iter_):
+            self._report(F, n_passes if shows_last else None)
 
     def _report(self, F, last):
         self.n_iter_ += 1
@@ -463,9 +395,8 @@ class GLGAE(BaseCoder):
         self._statistics = statistics
         self.node_weights_ = statistics["mass"] / statistics["mass"].sum()
         self._embedding = codes.cpu().numpy()
-        self._codes = _choose_codes(self, weights.double().cpu().numpy(), streaming)
+        self._codes = choose_codes(self, weights.double().cpu().numpy(), streaming)
         self.objective_ = self.objective_history_[-1]
-        self._is_fitted = True
 
     # What a fitted model does
 
@@ -518,34 +449,21 @@ class GLGAE(BaseCoder):
         X = self._check_X(X)
         if kind not in ("marginal", "profile"):
             raise ValueError(f"kind must be 'marginal' or 'profile'. Got {kind!r} instead.")
-        log_density = _log_marginal if kind == "marginal" else _log_profile
-        function = functools.partial(log_density, self)
+
+        def log_density(nodes, x):
+            x = self._units.enter(x, x.dtype)
+            if kind == "marginal":
+                return nodes.log_density(x, torch.from_numpy(self.node_weights_).to(x))
+            if self._fitted_params["objective"] == "bound":
+                nodes = self._module_in(x.dtype, "likelihood")
+            return nodes.log_profile(x, self._fitted_params["max_encode_iter"])
+
         # In double precision: in single, the square of a distance of 1e20 is infinite.
-        return map_rows(self, X, np.float64, function) - self._log_volume()
+        return map_rows(self, X, np.float64, log_density) - self._log_volume()
 
     def _log_volume(self):
         """Return the logarithm of the volume that scaled units have in the units of X."""
         return len(self.mean_) * math.log(self.scale_)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of `score_samples`, a log-likelihood.
-
-        Parameters
-        ----------
-        X : {array-like, CSR matrix} of shape (n_samples, n_features)
-
-        y : Ignored
-            Present for scikit-learn's convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the mean.
-
-        Returns
-        -------
-        score : float
-            Nats per row, in the units of X.
-        """
-        return weighted_mean(self.score_samples(X), sample_weight)
 
     def responsibilities(self, X):
         r"""Return how likely each node has produced each row, given its code.
@@ -568,8 +486,7 @@ class GLGAE(BaseCoder):
         def posterior(nodes, x):
             x = self._units.enter(x, x.dtype)
             z, _ = self._find_codes(nodes, x)
-            log_p = nodes.log_likelihood(x, nodes.prototypes())
-            return (log_p + nodes.log_kernel(z)).softmax(dim=1)
+            return nodes.responsibilities(x, z)
 
         return map_rows(self, X, X.dtype, posterior)
 
@@ -618,26 +535,10 @@ class GLGAE(BaseCoder):
             chosen = random_state.choice(self.n_nodes_, n_samples, p=self.node_weights_)
             X = self.nodes_data_[chosen]
         else:
-            X = self._decode(self._draw_codes(n_samples, random_state))
+            X = self._decode(move_codes(self, n_samples, random_state))
         if observation_noise:
             X = X + np.sqrt(self.noise_variance_) * random_state.standard_normal(X.shape)
         return X.astype(self._X_dtype)
-
-    def _draw_codes(self, n_samples, random_state):
-        """Return codes of training rows, each moved a little."""
-        if self._codes is None:
-            raise NotFittedError(
-                "sample moves codes of training rows, which forget_rows has dropped. Draw before "
-                "that, or fit again; objective='bound' and 'likelihood' need no codes, unless "
-                "with observation_noise=False."
-            )
-        codes, weights = self._codes[:, :-1], self._codes[:, -1]
-        chosen = random_state.choice(len(weights), n_samples, p=weights / weights.sum())
-        Z = codes[chosen].astype(np.float64)
-        Z += JITTER * random_state.standard_normal(Z.shape)
-        if self._fitted_params["constrain"]:
-            Z = Z.clip(self.nodes_latent_.min(axis=0), self.nodes_latent_.max(axis=0))
-        return Z
 
     def _forget_rows(self):
         self._embedding = self._codes = None
@@ -657,40 +558,3 @@ class GLGAE(BaseCoder):
         check_is_fitted(self)
         nodes = self._module_in(torch.float64)
         return self._units.leave(nodes.prototypes()).cpu().numpy()
-
-    def _restore(self, state):
-        super()._restore(state)
-        if hasattr(self, "_fitted_params"):  # of an older version they were fewer
-            self._fitted_params = {**self._get_fitted_params(), **self._fitted_params}
-        if hasattr(self, "device_") and not is_available(self.device_):
-            self.device_ = "cpu"
-
-
-def _log_marginal(estimator, nodes, x):
-    """Return the log density of rows, up to the volume of the units."""
-    shares = torch.from_numpy(estimator.node_weights_).to(x).log()
-    x = estimator._units.enter(x, x.dtype)
-    log_p = nodes.log_likelihood(x, nodes.prototypes()) + shares
-    return log_p.logsumexp(dim=1) + nodes.log_normaliser()
-
-
-def _log_profile(estimator, nodes, x):
-    """Return the log density of rows at their codes, up to the volume of the units."""
-    if estimator._fitted_params["objective"] != "reconstruction":
-        nodes = estimator._module_in(x.dtype, "likelihood")
-    x = estimator._units.enter(x, x.dtype)
-    z, phi = estimator._find_codes(nodes, x)
-    if estimator._fitted_params["objective"] == "reconstruction":
-        phi = (x - nodes.decode(z)).square().sum(dim=1) / (-2 * nodes.variance)
-    return phi + nodes.log_normaliser()
-
-
-def _choose_codes(estimator, weights, streaming):
-    """Return the codes that `sample` moves, and their weights in the last column."""
-    codes, n = np.column_stack([estimator._embedding, weights]), len(estimator._embedding)
-    random_state = make_random_state(estimator._seed, "sample", estimator.n_iter_)
-    if streaming or n > N_STORED_CODES:
-        codes = codes[random_state.permutation(n)[:N_STORED_CODES]]
-    if streaming and estimator._codes is not None:
-        codes, _ = join_stream(estimator._codes, codes, n, N_STORED_CODES, random_state)
-    return codes

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.utils import check_array
 
 from ..data.moments import principal_components, weighted_moments
 from ..data.tables import chunk_to_tensor, distinct_rows
@@ -13,6 +14,23 @@ from ..training.randomness import make_generator, make_random_state
 SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
 LARGEST_GRID = 3  # components
 N_CLUSTERED_ROWS = 10000  # training rows that k-means places nodes by
+
+
+def check_layout(estimator):
+    """Refuse a layout that does not go with the number of components."""
+    if isinstance(estimator.node_layout, str):
+        if estimator.node_layout == "grid" and estimator.n_components > LARGEST_GRID:
+            raise ValueError(
+                f"node_layout='grid' is for at most {LARGEST_GRID} components. Got "
+                f"n_components={estimator.n_components}: leave node_layout at 'auto'."
+            )
+        return
+    places = check_array(estimator.node_layout, dtype=np.float64, input_name="node_layout")
+    if places.shape[1] != estimator.n_components:
+        raise ValueError(
+            f"node_layout must have n_components={estimator.n_components} columns. Got "
+            f"{places.shape[1]} instead."
+        )
 
 
 def lay_out(estimator, X, rows, weights):

@@ -5,6 +5,31 @@ import torch
 from ..data.tables import chunks_of
 from ..training.threads import reconsider_threads
 
+MIN_ITER = 6  # before the objective may be called settled
+
+
+def passes(make_pass, n_passes, objective, tol, n_before):
+    """Make passes until the objective has settled; yield it after each.
+
+    Parameters
+    ----------
+    make_pass : callable
+        It returns the objective.
+    n_passes : int
+        How many there are at most.
+    objective : float
+        That of before.
+    tol : float
+        A pass that changes it by less than this share is the last.
+    n_before : int
+        How many passes there have been before.
+    """
+    for n in range(n_before + 1, n_before + n_passes + 1):
+        before, objective = objective, make_pass()
+        yield objective
+        if n >= MIN_ITER and abs(objective - before) < tol * max(1.0, abs(objective)):
+            break
+
 
 class BatchSolver:
     """Moves codes, nodes and variance in turn; the objective never falls.

@@ -93,6 +93,22 @@ class Nodes(ABC):
         squares = x.square().sum(dim=1, keepdim=True) + centres.square().sum(dim=1)
         return (2 * x @ centres.T - squares).clamp_max_(0) / (2 * self.variance)
 
+    # Rows as the nodes make them
+
+    def responsibilities(self, x, z):
+        """Return r, proportional to q~_k N(x; c_k, s^2 I) with prototypes c, (n, n_nodes)."""
+        log_p = self.log_likelihood(x, self.prototypes())
+        return (log_p + self.log_kernel(z)).softmax(dim=1)
+
+    def log_density(self, x, shares):
+        """Return the log-density of rows under the mixture of prototypes with these shares."""
+        log_p = self.log_likelihood(x, self.prototypes()) + shares.log()
+        return log_p.logsumexp(dim=1) + self.log_normaliser()
+
+    def log_profile(self, x, n_iter):
+        """Return the log-density of rows with their codes in place of the mean over codes."""
+        return self.encode(x, n_iter)[1] + self.log_normaliser()
+
     # What an objective says of itself
 
     @abstractmethod
@@ -357,6 +373,11 @@ class Reconstruction(Nodes):
     def choice(self, evidence, z):
         """Return q~."""
         return self.mix(z)[0]
+
+    def log_profile(self, x, n_iter):
+        z, _ = self.encode(x, n_iter)
+        squares = (x - self.decode(z)).square().sum(dim=1)
+        return squares / (-2 * self.variance) + self.log_normaliser()
 
     def statistics(self, x, z, weights):
         q = self.mix(z)[0]
