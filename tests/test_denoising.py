@@ -193,3 +193,40 @@ def test_bernoulli_digits():
     S = ae.sample(4, n_steps=5)
     assert S.min() >= 0
     assert S.max() <= 1
+
+
+def test_swapping_needs_only_the_values_of_each_feature():
+    X = mixture(500)
+    ae = DenoisingAutoencoder(corruption="swap", max_iter=4, random_state=0).fit(X)
+    ae.forget_rows()
+    values = ae._code_distribution["values"]
+    restored = ae.reconstruct(X)
+    levels = [0.105, 0.505, 0.905]
+    np.testing.assert_allclose(
+        np.quantile(values, levels, axis=0), np.quantile(restored, levels, axis=0), atol=0.1
+    )
+
+
+def test_no_training_row_is_kept():
+    X = load_iris().data
+    ae = DenoisingAutoencoder(random_state=0, max_iter=3).fit(X)
+
+    def arrays(tree):
+        if isinstance(tree, dict):
+            return [a for value in tree.values() for a in arrays(value)]
+        return [tree] if isinstance(tree, np.ndarray) else []
+
+    for array in arrays(ae.__getstate__()):
+        if array.ndim == 2 and array.shape[1] == 4:
+            assert not (array[:, None] == X).all(axis=2).any()
+
+
+def test_a_score_field_goes_by_the_fitted_model():
+    X = load_iris().data
+    ae = DenoisingAutoencoder(max_iter=2, random_state=0).fit(X)
+    field, rows = ae.score_field(X), ae.sample(4)
+    ae.set_params(corruption="masking", corruption_level=0.9, output_activation="sigmoid")
+    np.testing.assert_array_equal(ae.score_field(X), field)
+    np.testing.assert_array_equal(ae.sample(4), rows)
+    masked = DenoisingAutoencoder(corruption="masking", max_iter=2).fit(X)
+    assert not hasattr(masked.set_params(corruption="gaussian"), "score_field")

@@ -64,8 +64,10 @@ class BaseCoder(
     # gives a value itself, and that are not among the ``**others`` that it passes on;
     _fixed_parameters: tuple = ()
     # of its own, those that steer training, and may change before a fit goes on. All others that
-    # nobody here knows may not.
+    # nobody here knows may not;
     _training_parameters: tuple = ()
+    # and what it takes for them to have an effect, each a `Need`.
+    _needs: tuple = ()
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

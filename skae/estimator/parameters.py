@@ -3,7 +3,9 @@
 `warm_start` and `partial_fit` go on with the model that an earlier fit has built. What shapes that
 model cannot change under way, what steers its training can. Of a parameter that a subclass adds
 nothing is known here, and it is taken for one that shapes the model, which can never go wrong
-unnoticed; a subclass names those that steer training in ``_training_parameters``.
+unnoticed; a subclass names those that steer training in ``_training_parameters``, and says in
+``_needs`` what it takes for them to have an effect. So do the methods of this package, where a
+parameter is theirs alone.
 """
 
 import inspect
@@ -19,41 +21,7 @@ from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
 from .choices import has_linear_path, reaches_everything
 
-# Names mean the same in every class that has them.
-SHAPING = frozenset(
-    {
-        "n_components",
-        "hidden_layer_sizes",
-        "activation",
-        "code_activation",
-        "output_activation",
-        "likelihood",
-        "linear_path",
-        "tied_weights",
-        "encoder",
-        "decoder",
-        "scaling",
-        "dtype",
-        "corruption",  # it has learnt the range of the data
-        "sparsity",
-        "unit_norm",
-        "covariance_type",
-        "prior",
-        "n_prior_components",
-        "noise_variance",
-        "conditional_prior",
-        "condition_features",
-        "encoder_type",
-        "discriminator_layer_sizes",
-        "n_nodes",
-        "objective",
-        "spacing",
-        "null_weight",
-        "constrain",
-        "node_layout",
-    }
-)
-
+# Names mean the same in every class that has them. All others shape the model.
 TRAINING = frozenset(
     {
         "alpha",
@@ -72,21 +40,11 @@ TRAINING = frozenset(
         "random_state",
         "corruption_level",
         "penalty",
-        "penalty_estimate",
-        "n_nonzero_coefs",
-        "rho",
-        "revive",
         "beta",
         "warm_up",
         "free_bits",
         "n_mc_samples",
         "importance_weighted",
-        "adversarial_weight",
-        "ridge",
-        "solver",
-        "forgetting",
-        "n_encode_iter",
-        "max_encode_iter",
     }
 )
 
@@ -148,24 +106,15 @@ class Need(NamedTuple):
     is_met: Callable  # of an estimator that has the parameters
 
 
-# Only of estimators that have all the parameters that a line is about.
+def needs_value(name, other, *values):
+    """Return the need of a parameter for one of some values of another."""
+    *most, last = (repr(value) for value in values)
+    listed = f"{', '.join(most)} or {last}" if most else last
+    return Need((name, other), f"{other}={listed}", lambda e: getattr(e, other) in values)
+
+
+# Of parameters of several classes; only of estimators that have all that a line is about.
 NEEDS = (
-    Need(
-        ("n_nonzero_coefs", "sparsity"),
-        "sparsity='topk' or 'batch_topk'",
-        lambda e: e.sparsity in ("topk", "batch_topk"),
-    ),
-    Need(
-        ("penalty", "sparsity"),
-        "sparsity='l1', 'kl' or 'jumprelu'",
-        lambda e: e.sparsity not in ("topk", "batch_topk"),
-    ),
-    Need(("rho", "sparsity"), "sparsity='kl'", lambda e: e.sparsity == "kl"),
-    Need(
-        ("penalty_estimate", "penalty"),
-        "penalty > 0, and hidden layers or an encoder of your own",
-        lambda e: e.penalty > 0 and (_has_hidden_layers(e) or e.encoder is not None),
-    ),
     Need(
         ("n_prior_components", "prior"),
         "a mixture as prior",
@@ -176,17 +125,9 @@ NEEDS = (
         "one of the named corruptions",
         lambda e: isinstance(e.corruption, str),
     ),
-    Need(
-        ("noise_variance", "likelihood"),
-        "likelihood='gaussian'",
-        lambda e: e.likelihood == "gaussian",
-    ),
+    needs_value("noise_variance", "likelihood", "gaussian"),
     *(
-        Need(
-            (name, "conditional_prior"),
-            "conditional_prior='learned' or 'standard'",
-            lambda e: e.conditional_prior != "none",
-        )
+        needs_value(name, "conditional_prior", "learned", "standard")
         for name in ("beta", "warm_up", "free_bits")
     ),
     *(
@@ -201,7 +142,7 @@ NEEDS = (
     Need(
         ("alpha", "linear_path"),
         "hidden layers, or linear_path=False",
-        lambda e: e.alpha == 0 or _has_hidden_layers(e) or not has_linear_path(e),
+        lambda e: e.alpha == 0 or has_hidden_layers(e) or not has_linear_path(e),
     ),
     Need(
         ("scaling", "likelihood"),
@@ -213,35 +154,17 @@ NEEDS = (
         "callbacks without a scheduler",
         lambda e: not any(_is_scheduler(callback) for callback in e.callbacks or []),
     ),
-    Need(("validation_fraction",), "early_stopping=True", lambda e: e.early_stopping),
+    needs_value("validation_fraction", "early_stopping", True),
     Need(
         ("tol", "n_iter_no_change"),
         "a number for n_iter_no_change",
         lambda e: e.n_iter_no_change is not None,
     ),
-    Need(
-        ("n_nodes", "node_layout"),
-        "a node_layout that is not given in numbers",
-        lambda e: isinstance(e.node_layout, str),
-    ),
-    Need(
-        ("spacing", "node_layout"),
-        "a node_layout that is not given in numbers",
-        lambda e: isinstance(e.node_layout, str),
-    ),
-    Need(
-        ("ridge", "objective"),
-        "objective='reconstruction'",
-        lambda e: e.objective == "reconstruction",
-    ),
-    *(
-        Need((name, "solver"), "solver='online'", lambda e: e.solver == "online")
-        for name in ("batch_size", "forgetting")
-    ),
 )
 
 
-def _has_hidden_layers(estimator):
+def has_hidden_layers(estimator):
+    """Whether encoder and decoder have more than one layer."""
     return np.size(estimator.hidden_layer_sizes) > 0
 
 
@@ -252,7 +175,7 @@ def _has_built_in(estimator):
 
 
 def _has_units(estimator):
-    return _has_built_in(estimator) and _has_hidden_layers(estimator)
+    return _has_built_in(estimator) and has_hidden_layers(estimator)
 
 
 def _is_scheduler(callback):
@@ -269,7 +192,7 @@ def warn_of_ignored(estimator):
     """
     signature = inspect.signature(type(estimator).__init__).parameters
     found = []
-    for need in NEEDS:
+    for need in (*_said_by(type(estimator), "_needs"), *NEEDS):
         name = need.parameters[0]
         if name not in signature or not all(hasattr(estimator, n) for n in need.parameters):
             continue
@@ -288,10 +211,14 @@ def is_same(a, b):
     return np.array_equal(a, b)
 
 
-def _get_changeable(cls):
+def changeable_parameters(cls):
     """Return the parameters that do not shape the model, by the tables or by what a class says."""
-    said = (vars(parent).get("_training_parameters", ()) for parent in cls.__mro__)
-    return TRAINING.union(NEITHER, *said)
+    return TRAINING.union(NEITHER, _said_by(cls, "_training_parameters"))
+
+
+def _said_by(cls, name):
+    """Return all that a class and its parents name under an attribute."""
+    return [item for parent in cls.__mro__ for item in vars(parent).get(name, ())]
 
 
 def check_shape_is_kept(estimator, fitted_params):
@@ -303,7 +230,7 @@ def check_shape_is_kept(estimator, fitted_params):
     fitted_params : dict
         Its parameters when the model was built.
     """
-    for name in sorted(set(fitted_params) - _get_changeable(type(estimator))):
+    for name in sorted(set(fitted_params) - changeable_parameters(type(estimator))):
         then, now = fitted_params[name], getattr(estimator, name)
         if not is_same(then, now):
             raise ValueError(

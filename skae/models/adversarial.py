@@ -357,6 +357,8 @@ class AdversarialAutoencoder(BaseAutoencoder):
         "discriminator_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     }
 
+    _training_parameters = ("adversarial_weight",)
+
     def __init__(
         self,
         n_components=2,

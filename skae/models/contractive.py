@@ -10,6 +10,7 @@ from .._sklearn import Interval, StrOptions
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import map_rows
+from ..estimator.parameters import Need, has_hidden_layers
 from ..estimator.sampling import SamplesFromCodes
 from ..exceptions import ParameterWarning, warn
 from ..nn.autoencoder import AutoencoderModule
@@ -178,6 +179,15 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
         "penalty": [Interval(Real, 0, None, closed="left")],
         "penalty_estimate": [StrOptions({"auto", "exact", "stochastic"})],
     }
+
+    _training_parameters = ("penalty_estimate",)
+    _needs = (
+        Need(
+            ("penalty_estimate", "penalty"),
+            "penalty > 0, and hidden layers or an encoder of your own",
+            lambda e: e.penalty > 0 and (has_hidden_layers(e) or e.encoder is not None),
+        ),
+    )
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from ..data.units import Units, check_magnitude, to_scale
 from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
+from ..estimator.parameters import Need, needs_value
 from ..estimator.preparation import take_seed, to_rows
 from ..estimator.sampling import seed_for_samples
 from ..nn.nodes import OBJECTIVES
@@ -217,12 +218,19 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         "max_encode_iter": [Interval(Integral, 1, None, closed="left")],
     }
 
-    _training_parameters = (
-        "ridge",
-        "solver",
-        "forgetting",
-        "n_encode_iter",
-        "max_encode_iter",
+    _training_parameters = ("ridge", "solver", "forgetting", "n_encode_iter", "max_encode_iter")
+    _needs = (
+        *(
+            Need(
+                (name, "node_layout"),
+                "a node_layout that is not given in numbers",
+                lambda e: isinstance(e.node_layout, str),
+            )
+            for name in ("n_nodes", "spacing")
+        ),
+        needs_value("ridge", "objective", "reconstruction"),
+        needs_value("batch_size", "solver", "online"),
+        needs_value("forgetting", "solver", "online"),
     )
 
     def __init__(

@@ -16,6 +16,7 @@ from ..data.tables import CHUNK, iter_chunks
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
+from ..estimator.parameters import needs_value
 from ..estimator.sampling import SamplesFromCodes, add_to_stream
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.autoencoder import AutoencoderModule
@@ -379,6 +380,13 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         "sparse_output": ["boolean"],
         "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
     }
+
+    _training_parameters = ("n_nonzero_coefs", "rho", "revive")
+    _needs = (
+        needs_value("n_nonzero_coefs", "sparsity", "topk", "batch_topk"),
+        needs_value("penalty", "sparsity", "l1", "kl", "jumprelu"),
+        needs_value("rho", "sparsity", "kl"),
+    )
 
     def __init__(
         self,
