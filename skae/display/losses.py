@@ -117,17 +117,16 @@ class LossCurveDisplay:
         return self
 
 
+def _has_losses(estimator):
+    """Whether its class keeps losses of training and validation, fitted or not."""
+    return hasattr(type(estimator), "validation_loss_curve_")
+
+
 def _check_has_losses(estimator):
-    from ..estimator.base import BaseAutoencoder
-    from ..models.glgae import GLGAE
-
-    def has_losses(step):
-        return isinstance(step, BaseAutoencoder)
-
-    if has_losses(estimator):
+    if _has_losses(estimator):
         return
-    advice = where_inside(estimator, has_losses)
-    if isinstance(estimator, GLGAE):
+    advice = where_inside(estimator, _has_losses)
+    if hasattr(estimator, "objective_history_"):
         advice = " Its objective after each pass is in objective_history_."
     raise TypeError(
         "estimator must have a loss for each epoch, as skae's autoencoders have. Got "
