@@ -82,13 +82,26 @@ DEFAULTS = {
     "VAE": VAE(**QUICK),
 }
 
-VARIANTS = {
+# The variants that scikit-learn's checks and every kind of data run over, besides the defaults:
+# one for each path through the code.
+MAIN = {
     "linear": Autoencoder(hidden_layer_sizes=(), linear_path=False, **QUICK),
+    "tied": Autoencoder(tied_weights=True, code_activation="sigmoid", **QUICK),
+    "early stopping": Autoencoder(early_stopping=True, **QUICK),
+    "own networks": Autoencoder(encoder=SmallEncoder, decoder=SmallDecoder, **QUICK),
+    "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
+    "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
+    "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
+    "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **QUICK),
+    "full vamp": VAE(
+        3, covariance_type="full", prior="vamp", noise_variance="per_feature", **QUICK
+    ),
+}
+
+OTHERS = {
     "deep": Autoencoder(3, hidden_layer_sizes=(16, 8), activation="gelu", **QUICK),
     "textbook": Autoencoder(linear_path=False, activation="tanh", **QUICK),
-    "tied": Autoencoder(tied_weights=True, code_activation="sigmoid", **QUICK),
     "regularised": Autoencoder(alpha=0.1, dropout=0.2, **QUICK),
-    "early stopping": Autoencoder(early_stopping=True, **QUICK),
     "standardised": Autoencoder(
         scaling="standard", optimizer="sgd", learning_rate_init=1e-3, **QUICK
     ),
@@ -100,27 +113,19 @@ VARIANTS = {
         batch_size=1000,
         **QUICK,
     ),
-    "own networks": Autoencoder(encoder=SmallEncoder, decoder=SmallDecoder, **QUICK),
-    "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
     "salt and pepper": DenoisingAutoencoder(corruption="salt_and_pepper", **QUICK),
     "swap": DenoisingAutoencoder(corruption="swap", early_stopping=True, **QUICK),
     "own corruption": DenoisingAutoencoder(corruption=jitter, linear_path=False, **QUICK),
-    "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
     "kl": SparseAutoencoder(9, sparsity="kl", tied_weights=True, **QUICK),
     "batch top k": SparseAutoencoder(sparsity="batch_topk", hidden_layer_sizes=(7,), **QUICK),
     "jumprelu": SparseAutoencoder(sparsity="jumprelu", penalty=0.1, **QUICK),
     "wide": SparseAutoencoder(300, n_nonzero_coefs=2, **QUICK),
-    "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
     "contractive estimate": ContractiveAutoencoder(
         3, hidden_layer_sizes=(8,), penalty_estimate="stochastic", dropout=0.1, **QUICK
     ),
     "map": GLGAE(objective="bound", dtype="float64", **QUICK),
     "unbounded map": GLGAE(1, objective="likelihood", constrain=False, n_nodes=8, **QUICK),
-    "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **QUICK),
     "clustered map": GLGAE(4, n_nodes=20, **QUICK),
-    "full vamp": VAE(
-        3, covariance_type="full", prior="vamp", noise_variance="per_feature", **QUICK
-    ),
     "importance weighted": VAE(
         importance_weighted=True, n_mc_samples=3, prior="mixture", linear_path=False, **QUICK
     ),
@@ -134,20 +139,7 @@ VARIANTS = {
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 
-
-# The variants that scikit-learn's checks and every kind of data run over, besides the defaults:
-# one for each path through the code.
-MAIN = (
-    "linear",
-    "tied",
-    "early stopping",
-    "own networks",
-    "masking",
-    "l1",
-    "contractive deep",
-    "online map",
-    "full vamp",
-)
+VARIANTS = {**MAIN, **OTHERS}
 
 
 def _parametrize(named, exclude, only):
@@ -157,7 +149,7 @@ def _parametrize(named, exclude, only):
 
 def main_estimators(exclude=(), only=lambda estimator: True):
     """Parametrise a test over every estimator and the main variants."""
-    return _parametrize({**DEFAULTS, **{name: VARIANTS[name] for name in MAIN}}, exclude, only)
+    return _parametrize({**DEFAULTS, **MAIN}, exclude, only)
 
 
 def all_estimators(exclude=(), only=lambda estimator: True):

@@ -1,11 +1,14 @@
 """The contractive autoencoder: exact Jacobians, an unbiased estimate, tangents of a surface."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits, load_iris
 
 from skae import Autoencoder, ContractiveAutoencoder
+from skae.exceptions import ParameterWarning
 
 X = load_iris().data
 
@@ -179,3 +182,35 @@ def test_digits_vary_along_few_directions():
     _, values = ae.tangent_directions(digits[:200], 64)
     share = (values**2).cumsum(axis=1) / (values**2).sum(axis=1, keepdims=True)
     assert np.median((share < 0.9).sum(axis=1)) < 40
+
+
+class Normalised(torch.nn.Sequential):
+    def __init__(self, n_in, n_out):
+        layers = torch.nn.Linear(n_in, 6), torch.nn.BatchNorm1d(6), torch.nn.Linear(6, n_out)
+        super().__init__(*layers)
+
+
+def test_a_jacobian_needs_rows_that_do_not_mix():
+    own = {"encoder": Normalised, "decoder": Normalised, "tied_weights": False}
+    with pytest.raises(
+        ValueError, match="encoder must make each row.s code of that row alone.*BatchNorm1d"
+    ):
+        fitted(4, batch_size=50, **own)
+    plain = fitted(4, batch_size=50, penalty=0.0, **own)
+    assert plain.jacobian(X).shape == (len(X), 4, 4)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_narrow_codes_are_a_warning(k):
+    with pytest.warns(ParameterWarning, match=f"n_components={k} is narrower than the 4"):
+        fitted(k)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_components": 4}, {"n_components": "auto"}, {"n_components": 2, "penalty": 0.0}],
+)
+def test_wide_codes_and_those_without_penalty_are_none(settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParameterWarning)
+        fitted(**settings)

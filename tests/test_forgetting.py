@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 
-from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, DenoisingAutoencoder, SparseAutoencoder
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
 from skae.data.streams import HORIZON, join_moments, join_stream, moments_of
 from skae.estimator.mixture import draw_from_mixture, fit_mixture
 
@@ -149,17 +149,6 @@ def test_learned_priors_start_at_no_row(prior):
     distances = np.linalg.norm(found.detach().numpy()[:, None] - rows, axis=2)
     assert distances.min() > 0.005
     assert distances.min(axis=1).max() < 1.5  # and yet where rows are
-
-
-def test_swapping_needs_only_the_values_of_each_feature():
-    ae = DenoisingAutoencoder(corruption="swap", max_iter=4, random_state=0).fit(X)
-    ae.forget_rows()
-    values = ae._code_distribution["values"]
-    restored = ae.reconstruct(X)
-    levels = [0.105, 0.505, 0.905]
-    np.testing.assert_allclose(
-        np.quantile(values, levels, axis=0), np.quantile(restored, levels, axis=0), atol=0.1
-    )
 
 
 # The pieces

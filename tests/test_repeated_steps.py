@@ -87,16 +87,21 @@ def test_both_paths_are_equal(estimator, on, request):
     assert_equal_models(fast, eager, 0 if name in EAGER else rtol)
 
 
+CHANGING = {
+    "warm-up": VAE(warm_up=0.5, prior="mixture", max_iter=12),
+    "revival": SparseAutoencoder(24, sparsity="topk", n_nonzero_coefs=1, max_iter=12),
+    "threshold": SparseAutoencoder(9, sparsity="batch_topk", max_iter=12),
+    "early stopping": ContractiveAutoencoder(
+        3, hidden_layer_sizes=(8,), early_stopping=True, max_iter=12
+    ),
+    "decay": Autoencoder(dropout=0.3, alpha=0.2, dtype="float64", max_iter=12),
+}
+
+
 @pytest.mark.parametrize(
     "estimator",
-    [
-        VAE(warm_up=0.5, prior="mixture", max_iter=12),
-        SparseAutoencoder(24, sparsity="topk", n_nonzero_coefs=1, max_iter=12),
-        SparseAutoencoder(9, sparsity="batch_topk", max_iter=12),
-        ContractiveAutoencoder(3, hidden_layer_sizes=(8,), early_stopping=True, max_iter=12),
-        Autoencoder(dropout=0.3, alpha=0.2, dtype="float64", max_iter=12),
-    ],
-    ids=["warm-up", "revival", "threshold", "early stopping", "decay"],
+    CHANGING.values(),
+    ids=CHANGING,
 )
 def test_what_changes_between_steps_is_seen(estimator, on):
     """Buffers that callbacks fill, units that are revived, thresholds, rates, masks."""

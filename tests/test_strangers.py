@@ -294,21 +294,6 @@ def test_the_noise_of_a_frozen_vae_is_learned():
         with_networks(VAE(4, noise_variance=0.1, **QUICK), frozen).fit(X)
 
 
-class Normalised(nn.Sequential):
-    def __init__(self, n_in, n_out):
-        super().__init__(nn.Linear(n_in, 6), nn.BatchNorm1d(6), nn.Linear(6, n_out))
-
-
-def test_a_jacobian_needs_rows_that_do_not_mix():
-    cae = with_networks(ESTIMATORS["Contractive"], Normalised)
-    with pytest.raises(
-        ValueError, match="encoder must make each row.s code of that row alone.*BatchNorm1d"
-    ):
-        cae.fit(X)
-    plain = cae.set_params(penalty=0.0).fit(X)
-    assert plain.jacobian(X).shape == (len(X), 4, 4)
-
-
 def test_a_factory_makes_new_networks():
     """Two fits would train one network, and each undo what the other has learnt."""
     only = nn.Linear(4, 4)

@@ -46,8 +46,10 @@ def models(n_epochs):
     )
     yield "plain", Autoencoder(1000, **sigmoid)
     yield "weight decay", Autoencoder(1000, alpha=0.1, **sigmoid)
-    masking = dict(corruption="masking", corruption_level=0.25)
-    yield "denoising, masking 0.25", DenoisingAutoencoder(1000, **masking, **sigmoid)
+    yield (
+        "denoising, masking 0.25",
+        DenoisingAutoencoder(1000, corruption="masking", corruption_level=0.25, **sigmoid),
+    )
     yield "denoising, gaussian 0.3", DenoisingAutoencoder(1000, corruption_level=0.3, **sigmoid)
     yield "contractive", ContractiveAutoencoder(1000, penalty=0.1, **sigmoid)
     yield "contractive, 1", ContractiveAutoencoder(1000, penalty=1.0, **sigmoid)
