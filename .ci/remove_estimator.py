@@ -56,6 +56,14 @@ def own_files(target, name, stem):
 class Pruner:
     """What is to be cut out of a Python file.
 
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of the estimator.
+    in_package : bool
+        Whether it is part of `skae`, where code that is no entry of a list stays.
+
     Attributes
     ----------
     cuts : list of tuple (int, int)
@@ -63,11 +71,12 @@ class Pruner:
     scattered : list of str
         What goes that is no entry of a list.
     left : list of str
-        Mentions in prose, which stay.
+        Mentions that stay.
     """
 
-    def __init__(self, path, name):
+    def __init__(self, path, name, in_package):
         self.path, self.name, self.text = path, name, path.read_text()
+        self.in_package = in_package
         self.lines = self.text.splitlines(keepends=True)
         self.word = re.compile(rf"\b{name}\b")
         self.cuts, self.scattered, self.left = [], [], []
@@ -98,7 +107,7 @@ class Pruner:
             if self._is_list_with(outer, inner):
                 self._cut_entry(outer, inner)
                 return
-            if isinstance(inner, ast.Expr) and isinstance(outer, ast.FunctionDef):
+            if not self.in_package and isinstance(inner, ast.Expr):  # of a function: it yields
                 self._cut_statement(inner)
                 return
         self._cut_scattered(node, parents)
@@ -138,7 +147,7 @@ class Pruner:
     def _cut_scattered(self, node, parents):
         """Cut the test, or the statement of a file, that a mention stands in."""
         where = f"{self.path.name}:{node.lineno}"
-        if "skae" in self.path.parts[-3:-1]:
+        if self.in_package:
             self.left.append(where)
             return
         self._cut_statement(parents[1] if len(parents) > 1 else node)
@@ -211,7 +220,7 @@ def remove(name, target):
         print("removed", path.relative_to(target))
     scattered, left = [], []
     for path in sorted(p for p in target.rglob("*.py") if p.name != Path(__file__).name):
-        pruner = Pruner(path, name)
+        pruner = Pruner(path, name, path.relative_to(target).parts[0] == "skae")
         pruner.write()
         scattered += pruner.scattered
         left += pruner.left
