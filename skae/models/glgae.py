@@ -277,11 +277,10 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; two rows at least in the first call. `embedding_` becomes theirs.
 
-        y : Ignored
-            Present for scikit-learn's convention.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the objective.
+
+        {shared parameters}
 
         Returns
         -------
@@ -521,15 +520,10 @@ class GLGAE(ScoresLikelihood, BaseCoder):
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
         observation_noise : bool, default=True
             False decodes codes of training rows, moved a little, whatever the objective.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------
