@@ -96,14 +96,14 @@ def test_the_noise_of_a_constant_column_is_not_larger_than_one():
 def test_a_constant_condition_is_not_blown_up(column):
     condition = np.column_stack([column, NOISE[:, 0]])
     vae = ConditionalVAE(**QUICK).fit(NOISE, condition=condition)
-    np.testing.assert_allclose(vae._condition_scale, [1, NOISE[:, 0].std()], rtol=1e-12)
+    np.testing.assert_allclose(vae._condition.scale, [1, NOISE[:, 0].std()], rtol=1e-12)
 
 
 def test_conditions_of_rows_without_weight_stay_within_reach():
     condition = np.r_[np.full(36, 0.1), 1e6][:, None]
     weights = np.r_[np.ones(36), 0.0]
     vae = ConditionalVAE(**QUICK).fit(NOISE, condition=condition, sample_weight=weights)
-    assert abs(vae._condition_scale[0] - 1e5) < 1
+    assert abs(vae._condition.scale[0] - 1e5) < 1
 
 
 @deterministic

@@ -12,12 +12,12 @@ from .._sklearn import Interval, StrOptions
 from ..data.inputs import check_bool
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
 from ..data.tables import chunks_of
-from ..data.weights import weighted_mean
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.density_start import start_at_linear_gaussian, start_prior
 from ..estimator.evidence import bound_of, decompose_bound, posterior_of
 from ..estimator.inference import map_rows
+from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
 from ..estimator.outcome import loss_over
 from ..estimator.sampling import choose_rows, seed_for_samples
@@ -47,7 +47,7 @@ class WarmUp(Callback):
         net.module_.warmth.fill_(1.0)
 
 
-class VAE(BaseAutoencoder):
+class VAE(ScoresLikelihood, BaseAutoencoder):
     r"""Variational autoencoder: a density model whose code is a distribution.
 
     Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
@@ -389,23 +389,6 @@ class VAE(BaseAutoencoder):
     def _score_rows(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         return bound_of(self, X, n_importance_samples)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of `score_samples`: the larger, the better the model.
-
-        Parameters
-        ----------
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in the mean.
-
-        {shared parameters}
-
-        Returns
-        -------
-        score : float
-            In nats per row, in the units of X; compare with ``PCA.score``.
-        """
-        return weighted_mean(self.score_samples(X), sample_weight)
 
     def elbo_decomposition(self, X):
         r"""Return what the evidence lower bound consists of, averaged over rows.
