@@ -144,7 +144,7 @@ class BaseCoder(
             Present for scikit-learn's convention.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in what is trained for, in `mean_` and in `scale_`.
+            Weight of each row in the objective, in `mean_` and in `scale_`.
 
         Returns
         -------
