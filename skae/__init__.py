@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import display, exceptions, metrics, testing
+    from . import display, exceptions, extending, metrics, testing
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
     from .models.conditional import ConditionalVAE
@@ -30,7 +30,7 @@ _HOMES = {
     "SparseAutoencoder": ".models.sparse",
     "VAE": ".models.vae",
 }
-_ROOMS = ("display", "exceptions", "metrics", "testing")
+_ROOMS = ("display", "exceptions", "extending", "metrics", "testing")
 
 __all__ = [
     "GLGAE",
@@ -43,6 +43,7 @@ __all__ = [
     "SparseAutoencoder",
     "display",
     "exceptions",
+    "extending",
     "metrics",
     "testing",
 ]

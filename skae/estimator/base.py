@@ -1,7 +1,6 @@
 """What every estimator that the engine trains shares."""
 
 import copy
-from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from ..data.units import Units, check_magnitude, to_scale
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
 from ..metrics import explained_share
+from ..nn.autoencoder import AutoencoderModule
 from ..nn.networks import TiedMLP
 from ..training.convergence import Convergence
 from ..training.engine import Engine
@@ -63,9 +63,10 @@ def view_of(read):
 class BaseAutoencoder(BaseCoder):
     """Base class of the autoencoders that the engine trains: networks, training, persistence.
 
-    A subclass stores its parameters in ``__init__`` and says in `_make_module` which module to
-    train; the module has ``encode``, ``decode`` and named loss terms (see `engine`). New rows
-    come from codes, with `SamplesFromCodes` before this class, or from a `sample` of its own.
+    A subclass stores its parameters in ``__init__`` and says which module to train, by
+    `_module_class` and `_module_options` or in `_make_module`; the module has ``encode``,
+    ``decode`` and named loss terms (see `nn.module`). New rows come from codes, with
+    `SamplesFromCodes` or `SamplesFromPrior` before this class, or from a `sample` of its own.
 
     Attributes
     ----------
@@ -93,9 +94,20 @@ class BaseAutoencoder(BaseCoder):
 
     # What a subclass says of itself
 
-    @abstractmethod
+    _module_class = AutoencoderModule
+
     def _make_module(self, n_features, generator):
         """Return the module to train, with initial weights drawn from `generator`."""
+        networks = self._make_networks(n_features, generator)
+        return self._module_class(*networks, **self._module_options())
+
+    def _module_options(self):
+        """Return what the module's constructor is given beside the networks, by name."""
+        return {
+            "likelihood": self.likelihood,
+            "code_activation": self._get_code_activation(),
+            "output_activation": self.output_activation,
+        }
 
     _components_per_feature = 1  # in the code of ``n_components="auto"``, where a class has that
 
@@ -213,14 +225,6 @@ class BaseAutoencoder(BaseCoder):
     def _make_units(self):
         return Units(self.mean_, self.scale_) if self._shifted else Units()
 
-    def _module_options(self):
-        """Return the options that the modules of all deterministic estimators share."""
-        return {
-            "likelihood": self.likelihood,
-            "code_activation": self._get_code_activation(),
-            "output_activation": self.output_activation,
-        }
-
     def _make_networks(self, n_features, generator):
         """Return encoder and decoder, built here or by the user."""
         k, sizes = n_components_of(self, n_features), hidden_layer_sizes_of(self)
@@ -276,14 +280,16 @@ class BaseAutoencoder(BaseCoder):
     def _start_networks(self, rows, weights):
         """Give the networks their start; return weights and monitored loss of a linear one.
 
-        Without a linear path there is nothing to return. Where the start is PCA there is nothing
-        to compute, and no rounding in the loss.
+        Without a linear path there is nothing to return. Where the start is PCA and the objective
+        PCA's there is nothing to compute, and no rounding in the loss.
         """
         residual = start_at_pca(self, rows, weights)
         if residual is None:
             return None
-        is_pca = self._linear_path_by_default()
-        return self.net_.weights(), residual if is_pca else loss_over(self.net_, rows, weights)
+        minimises_the_residual = type(self.module_) is AutoencoderModule
+        if self._linear_path_by_default() and minimises_the_residual:
+            return self.net_.weights(), residual
+        return self.net_.weights(), loss_over(self.net_, rows, weights)
 
     def _describe_start(self):
         """Return the name of the linear start, and whether nothing trainable is better."""

@@ -1,4 +1,4 @@
-"""New rows from codes of training rows, for models that have no prior to draw from."""
+"""New rows: from a prior, or from codes of training rows where a model has none."""
 
 from numbers import Integral
 
@@ -10,6 +10,62 @@ from ..data.streams import N_STORED_CODES, join_stream
 from ..data.tables import SomeRows
 from ..training.randomness import draw_seed, make_random_state
 from .mixture import draw_from_mixture, fit_mixture
+
+
+class SamplesFromPrior:
+    """Part of an estimator whose codes are made to follow a prior: N(0, I), or one of its own.
+
+    It keeps no codes of training rows, also where it stands before a class that would.
+    """
+
+    def sample_prior(self, n_samples=1, *, random_state=None):
+        """Draw codes from the prior.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of codes.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's `random_state`; where that was None too, each call draws
+            anew.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            An array whatever `set_output` asks for.
+        """
+        seed = seed_for_samples(self, n_samples, random_state)
+        Z = self._draw_prior(n_samples, make_random_state(seed, "sample"))
+        return Z.astype(self._X_dtype)
+
+    def _draw_prior(self, n_samples, random_state):
+        """Return codes, (n_samples, n_components), drawn with a numpy.random.RandomState."""
+        return random_state.standard_normal((n_samples, self._n_features_out))
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw new rows: codes from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        random_state : int, RandomState instance or None, default=None
+            As in `sample_prior`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
+        """
+        return self._decode(self.sample_prior(n_samples, random_state=random_state))
+
+    def _learn_from_codes(self, X, streaming=False):
+        """Keep no codes."""
+
+    def _forget_codes(self):
+        """Drop nothing: there are none."""
 
 
 class SamplesFromCodes:

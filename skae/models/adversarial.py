@@ -13,7 +13,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.inference import map_rows
 from ..estimator.networks import make_network
-from ..estimator.sampling import seed_for_samples
+from ..estimator.sampling import SamplesFromPrior, seed_for_samples
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.distributions import make_posterior
 from ..nn.networks import MLP, apply
@@ -239,7 +239,7 @@ class AdversarialModule(AutoencoderModule):
         }
 
 
-class AdversarialAutoencoder(BaseAutoencoder):
+class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     r"""Adversarial autoencoder: codes distributed as a prior of your choice.
 
     Beside reconstructing its rows, the encoder f learns to fool a discriminator D, which learns to
@@ -474,39 +474,12 @@ class AdversarialAutoencoder(BaseAutoencoder):
         return map_rows(self, X, X.dtype, lambda m, x: m.log_odds(self._encode_batch(m, x)))
 
     def sample_prior(self, n_samples=1, *, random_state=None):
-        """Draw codes from the prior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of codes.
-
-        {shared parameters}
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            An array whatever `set_output` asks for.
-        """
+        # The samplers here draw with generators of torch.
         seed = seed_for_samples(self, n_samples, random_state)
         generator = make_generator(seed, "sample")
         with torch_as_usual(), global_generator_for(self.module_, generator):
             draws = self.module_.draw_prior(n_samples, generator)
         return draws.cpu().numpy().astype(self._X_dtype)
-
-    def sample(self, n_samples=1, *, random_state=None):
-        """Draw new rows: codes from the prior, decoded.
-
-        Parameters
-        ----------
-        {shared parameters}
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of the data seen by `fit`; an array whatever `set_output` asks for.
-        """
-        return self._decode(self.sample_prior(n_samples, random_state=random_state))
 
 
 def _make_prior(prior, n_prior_components, n_components):

@@ -2,7 +2,6 @@
 
 from ..estimator.base import BaseAutoencoder
 from ..estimator.sampling import SamplesFromCodes
-from ..nn.autoencoder import AutoencoderModule
 
 
 class Autoencoder(SamplesFromCodes, BaseAutoencoder):
@@ -88,7 +87,3 @@ class Autoencoder(SamplesFromCodes, BaseAutoencoder):
         verbose=0,
     ):
         self._store(locals())
-
-    def _make_module(self, n_features, generator):
-        encoder, decoder = self._make_networks(n_features, generator)
-        return AutoencoderModule(encoder, decoder, **self._module_options())

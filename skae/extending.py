@@ -1,0 +1,34 @@
+"""What variants of one's own are made of, in one place to import from; see ``docs/extending.md``.
+
+Nothing is defined here. Modules (`BaseModule`, `AutoencoderModule`, `VAEModule`, networks `MLP`),
+estimators (`BaseAutoencoder`, `SamplesFromPrior`, `SamplesFromCodes`), and what their methods are
+written with.
+"""
+
+from ._sklearn import Interval, StrOptions
+from .estimator.base import BaseAutoencoder
+from .estimator.inference import map_rows
+from .estimator.networks import make_network
+from .estimator.sampling import SamplesFromCodes, SamplesFromPrior, seed_for_samples
+from .models.vae import VAEModule
+from .nn.autoencoder import AutoencoderModule
+from .nn.module import BaseModule
+from .nn.networks import MLP
+from .training.randomness import make_generator, make_random_state
+
+__all__ = [
+    "MLP",
+    "AutoencoderModule",
+    "BaseAutoencoder",
+    "BaseModule",
+    "Interval",
+    "SamplesFromCodes",
+    "SamplesFromPrior",
+    "StrOptions",
+    "VAEModule",
+    "make_generator",
+    "make_network",
+    "make_random_state",
+    "map_rows",
+    "seed_for_samples",
+]
