@@ -10,10 +10,10 @@ from .estimator.base import BaseAutoencoder
 from .estimator.inference import map_rows
 from .estimator.networks import make_network
 from .estimator.sampling import SamplesFromCodes, SamplesFromPrior, seed_for_samples
-from .models.vae import VAEModule
 from .nn.autoencoder import AutoencoderModule
 from .nn.module import BaseModule
 from .nn.networks import MLP
+from .nn.variational import VAEModule
 from .training.randomness import make_generator, make_random_state
 
 __all__ = [

@@ -117,7 +117,7 @@ def test_hooks_get_and_return_what_the_protocol_says(estimator, monkeypatch):
 def test_every_hook_is_in_the_list():
     """Public methods of the protocol; what a class says of itself is no call."""
     methods = {n for n, value in vars(BaseModule).items() if inspect.isfunction(value)}
-    assert methods == set(HOOKS)
+    assert methods == {*HOOKS, "draw_normal"}  # which is called by `draw`, not from outside
     listed = re.findall(r"`(\w+)`", BaseModule.__doc__)
     assert methods <= set(listed)
 

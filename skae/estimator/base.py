@@ -16,6 +16,7 @@ from ..data.weights import check_weights
 from ..fast.choice import make_repeater
 from ..metrics import explained_share
 from ..nn.autoencoder import AutoencoderModule
+from ..nn.module import BaseModule
 from ..nn.networks import TiedMLP
 from ..training.convergence import Convergence
 from ..training.engine import Engine
@@ -94,7 +95,7 @@ class BaseAutoencoder(BaseCoder):
 
     # What a subclass says of itself
 
-    _module_class = AutoencoderModule
+    _module_class: type[BaseModule] = AutoencoderModule
 
     def _make_module(self, n_features, generator):
         """Return the module to train, with initial weights drawn from `generator`."""

@@ -100,8 +100,11 @@ class AutoencoderModule(BaseModule):
         """Return what code and decoder make of x, (batch, n_features)."""
         return self.decode(self.encode(x))
 
-    def forward(self, x, encoder_masks=(), decoder_masks=()):
-        """Return the loss terms of each row."""
+    def forward(self, x, encoder_masks=(), decoder_masks=(), *others):
+        """Return the loss terms; `others` are draws that a subclass has added."""
         z = self.encode(x, encoder_masks)
-        p = self.decode_parameters(z, decoder_masks)
+        return self.terms(x, z, self.decode_parameters(z, decoder_masks), *others)
+
+    def terms(self, x, z, p):
+        """Return the loss terms of each row, given code and parameters of p(x | z)."""
         return {"reconstruction": self.likelihood.loss(p, x)}

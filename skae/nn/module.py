@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Generator, Tensor, nn
 
 
@@ -32,6 +33,9 @@ class BaseModule(nn.Module):
     6. `encode`, where the estimator remembers codes; from then on, at the user's call,
        `encode`, `decode`, `reconstruct` and `split`, without a gradient and also on a copy of the
        module in another precision.
+
+    `draw_normal` is no hook, and serves `draw`. What is gained by each hook, and by those that
+    `AutoencoderModule` and `VAEModule` add, stands in ``docs/extending.md``.
     """
 
     # What a class says of itself
@@ -92,6 +96,11 @@ class BaseModule(nn.Module):
             history, after ``train_`` and ``valid_``, and the same in every step.
         """
         raise NotImplementedError
+
+    def draw_normal(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Return standard normal numbers, on the device and in the precision of the parameters."""
+        like = next(self.parameters())
+        return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
 
     # What every estimator asks
 

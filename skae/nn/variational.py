@@ -113,20 +113,19 @@ class VAEModule(AutoencoderModule):
             draw_masks(network, n, generators["dropout"]) if self.training else ()
             for network, n in ((self.encoder, n_rows), (self.decoder, n_codes))
         ]
-        like = {"device": self.warmth.device, "dtype": self.warmth.dtype}
         shape = (self.n_mc_samples, n_rows, self.n_components)
-        noise = torch.randn(shape, generator=generators["noise"], **like)
+        noise = self.draw_normal(shape, generators["noise"])
         if self.corruption is None:
             return *masks, noise, ()
         return *masks, noise, self.corruption.draw(n_rows, generators["corruption"])
 
-    def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise):
-        """Return the loss terms of each row, in nats."""
+    def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise, *others):
+        """Return the loss terms of each row, in nats; `others` are draws of a subclass."""
         x, c = self.split(x)
         x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
         q = self.q_z(x_seen, c, encoder_masks)
         z = q.draw(noise)  # (n_mc_samples, batch, n_components)
-        return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c))
+        return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c), *others)
 
     def terms(self, x, z, noise, q, p_x, p_z):
         """Return the loss terms of each row, in nats.
