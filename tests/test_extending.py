@@ -161,3 +161,41 @@ def test_links_within_the_pages_lead_somewhere():
             headings = re.findall(r"^#+ (.*)$", target, re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
             assert anchor in slugs, (page_path.name, anchor)
+
+
+class Uniform(SamplesFromPrior, Autoencoder):
+    def _draw_prior(self, n_samples, seed):
+        return extending.make_random_state(seed, "sample").uniform(5, 6, (n_samples, 3))
+
+
+def test_a_prior_of_one_s_own():
+    model = Uniform(3, max_iter=2, random_state=0).fit(X.astype(np.float32))
+    Z = model.sample_prior(50)
+    assert Z.dtype == np.float32
+    assert (Z >= 5).all()
+    assert (Z <= 6).all()
+    np.testing.assert_array_equal(model.sample(50), model.inverse_transform(Z))
+
+
+# Draws of a subclass
+
+
+class Shifted(VAEModule):
+    def draw(self, n_rows, generators):
+        shift = self.draw_normal((n_rows,), generators["corruption"])
+        return *super().draw(n_rows, generators), shift
+
+    def terms(self, x, z, noise, q, p_x, p_z, shift):
+        return {**super().terms(x, z, noise, q, p_x, p_z), "shift": 0 * shift}
+
+
+class ShiftedVAE(VAE):
+    _module_class = Shifted
+
+
+def test_draws_that_a_subclass_adds_come_to_its_terms():
+    """And, from a stream of their own, disturb nothing."""
+    options = {"max_iter": 2, "random_state": 0}
+    model = ShiftedVAE(3, **options).fit(X)
+    assert model.history_[0]["train_shift"] == 0
+    np.testing.assert_array_equal(model.transform(X), VAE(3, **options).fit(X).transform(X))

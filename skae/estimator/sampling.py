@@ -10,6 +10,8 @@ from ..data.streams import N_STORED_CODES, join_stream
 from ..data.tables import SomeRows
 from ..training.randomness import draw_seed, make_random_state
 from .mixture import draw_from_mixture, fit_mixture
+from .shared_arguments import SHARED_ARGUMENTS
+from .subclassing import complete_method_docstrings
 
 
 class SamplesFromPrior:
@@ -26,9 +28,7 @@ class SamplesFromPrior:
         n_samples : int, default=1
             Number of codes.
 
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------
@@ -36,23 +36,19 @@ class SamplesFromPrior:
             An array whatever `set_output` asks for.
         """
         seed = seed_for_samples(self, n_samples, random_state)
-        Z = self._draw_prior(n_samples, make_random_state(seed, "sample"))
-        return Z.astype(self._X_dtype)
+        return self._draw_prior(n_samples, seed).astype(self._X_dtype)
 
-    def _draw_prior(self, n_samples, random_state):
-        """Return codes, (n_samples, n_components), drawn with a numpy.random.RandomState."""
-        return random_state.standard_normal((n_samples, self._n_features_out))
+    def _draw_prior(self, n_samples, seed):
+        """Return codes, (n_samples, n_components), that follow from an int."""
+        shape = (n_samples, self._n_features_out)
+        return make_random_state(seed, "sample").standard_normal(shape)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw new rows: codes from the prior, decoded.
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
-        random_state : int, RandomState instance or None, default=None
-            As in `sample_prior`.
+        {shared parameters}
 
         Returns
         -------
@@ -91,12 +87,7 @@ class SamplesFromCodes:
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's `random_state`; where that was None too, each call draws
-            anew.
+        {shared parameters}
 
         Returns
         -------
@@ -128,6 +119,10 @@ class SamplesFromCodes:
         if self._codes is not None:
             self._get_code_distribution()
             self._codes = None
+
+
+for part in (SamplesFromPrior, SamplesFromCodes):
+    complete_method_docstrings(part, SHARED_ARGUMENTS)
 
 
 def choose_rows(X, n_chosen, seed):

@@ -13,7 +13,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.inference import map_rows
 from ..estimator.networks import make_network
-from ..estimator.sampling import SamplesFromPrior, seed_for_samples
+from ..estimator.sampling import SamplesFromPrior
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.distributions import make_posterior
 from ..nn.networks import MLP, apply
@@ -473,13 +473,10 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         X = self._check_X(X)
         return map_rows(self, X, X.dtype, lambda m, x: m.log_odds(self._encode_batch(m, x)))
 
-    def sample_prior(self, n_samples=1, *, random_state=None):
-        # The samplers here draw with generators of torch.
-        seed = seed_for_samples(self, n_samples, random_state)
+    def _draw_prior(self, n_samples, seed):
         generator = make_generator(seed, "sample")
         with torch_as_usual(), global_generator_for(self.module_, generator):
-            draws = self.module_.draw_prior(n_samples, generator)
-        return draws.cpu().numpy().astype(self._X_dtype)
+            return self.module_.draw_prior(n_samples, generator).cpu().numpy()
 
 
 def _make_prior(prior, n_prior_components, n_components):
