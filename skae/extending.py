@@ -9,6 +9,7 @@ from ._sklearn import Interval, StrOptions
 from .estimator.base import BaseAutoencoder
 from .estimator.inference import map_rows
 from .estimator.networks import make_network
+from .estimator.parameters import Need, needs_value
 from .estimator.sampling import SamplesFromCodes, SamplesFromPrior, seed_for_samples
 from .nn.autoencoder import AutoencoderModule
 from .nn.module import BaseModule
@@ -22,6 +23,7 @@ __all__ = [
     "BaseAutoencoder",
     "BaseModule",
     "Interval",
+    "Need",
     "SamplesFromCodes",
     "SamplesFromPrior",
     "StrOptions",
@@ -30,5 +32,6 @@ __all__ = [
     "make_network",
     "make_random_state",
     "map_rows",
+    "needs_value",
     "seed_for_samples",
 ]
