@@ -136,7 +136,7 @@ def autoencoder_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
     >>> from skae import Autoencoder
     >>> from skae.testing import autoencoder_checks_generator
     >>> @pytest.mark.parametrize(
-    ...     ("estimator", "check"), autoencoder_checks_generator(Autoencoder(2))
+    ...     ("estimator", "check"), list(autoencoder_checks_generator(Autoencoder(2)))
     ... )
     ... def test_my_autoencoder(estimator, check):
     ...     check(estimator)
@@ -182,7 +182,7 @@ def _yield_checks_of_fits(estimator: Any) -> Iterator[Check]:
     if _is_trained_by_gradients(estimator):
         yield check_other_seed_other_codes
         yield check_history
-        if _has_named_optimizer(estimator):
+        if has_parameter(estimator, "warm_start") and _has_named_optimizer(estimator):
             yield check_warm_start
     yield check_threads
     yield check_surroundings

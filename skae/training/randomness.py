@@ -20,6 +20,7 @@ PURPOSES = (
     "sample",
     "score",
     "corruption",
+    "own",  # of a variant that is not part of the package
 )
 
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.
