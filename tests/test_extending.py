@@ -55,6 +55,13 @@ def test_a_class_may_fix_a_parameter():
     assert model._fitted_params["warm_up"] == 0.5
 
 
+def test_a_variant_of_the_vae_keeps_the_laws():
+    check_autoencoder(page.DIPVAE())
+    plain, vae = page.DIPVAE(dip_weight=0, max_iter=5), VAE(max_iter=5)
+    fits = [model.set_params(random_state=0).fit(X[:300]) for model in (plain, vae)]
+    np.testing.assert_array_equal(*(fit.transform(X) for fit in fits))
+
+
 def test_a_model_from_scratch_keeps_the_laws():
     check_autoencoder(page.MedianAutoencoder())
     model = page.MedianAutoencoder(2, random_state=0).fit(X)

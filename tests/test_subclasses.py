@@ -23,6 +23,7 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from skae.exceptions import CollapseWarning
 from skae.extending import BaseAutoencoder, Interval, VAEModule
 
 X = load_iris().data
@@ -153,6 +154,38 @@ def test_what_is_fixed_is_no_parameter(parent):
         cls().set_params(dtype="float32")
     with pytest.raises(TypeError, match="nothing"):
         cls(nothing=1)
+
+
+def test_what_is_fixed_or_unknown_is_refused_in_the_name_of_the_class():
+    class Fixed(VAE):
+        _fixed_parameters = ("warm_up", "prior")
+
+        def __init__(self, n_components=2, **others):
+            super().__init__(n_components, warm_up=0.5, **others)
+
+    class Child(Fixed):
+        def __init__(self, *, extra=1, **others):
+            super().__init__(**others)
+            self.extra = extra
+
+    assert (Fixed(beta=2).beta, Child(beta=2, extra=3).beta) == (2, 2)
+    for cls in (Fixed, Child):
+        for name in ("warm_up", "prior"):
+            with pytest.raises(TypeError, match=f"^{cls.__name__} has no parameter '{name}'"):
+                cls(**{name: VAE().get_params()[name]})
+        with pytest.raises(TypeError, match=f"^{cls.__name__}.* unexpected .*'nonsense'"):
+            cls(nonsense=2)
+
+
+def test_a_collapse_advises_what_a_class_has():
+    class Fixed(VAE):
+        _fixed_parameters = ("beta", "free_bits")
+
+        def __init__(self, n_components=2, **others):
+            super().__init__(n_components, beta=1e3, **others)
+
+    with pytest.warns(CollapseWarning, match=r"Try warm_up=0.5; where"):
+        Fixed(max_iter=60, random_state=0).fit(X)
 
 
 def test_a_grandchild_adds_to_what_its_parent_has_added():

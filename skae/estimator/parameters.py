@@ -99,11 +99,22 @@ def _explain_share_of_variance(estimator, n_components):
 
 
 class Need(NamedTuple):
-    """What it takes for parameters to have an effect."""
+    """What it takes for a parameter to have an effect.
+
+    Parameters
+    ----------
+    parameters : tuple of str
+        The parameter, then others that `is_met` reads; a class without one of them has no such
+        need.
+    words : str
+        What it needs, as in ``"prior='mixture'"``.
+    is_met : callable
+        Whether an estimator has it.
+    """
 
     parameters: tuple
     words: str
-    is_met: Callable  # of an estimator that has the parameters
+    is_met: Callable
 
 
 def needs_value(name, other, *values):

@@ -3,6 +3,7 @@
 What a class does not say itself it takes from its parents, and they from a table.
 """
 
+import functools
 import inspect
 import itertools
 import re
@@ -39,6 +40,25 @@ def complete_signature(cls):
         if p.name not in left_out
     ]
     constructor.__signature__ = signature.replace(parameters=[*own, *others])
+    cls.__init__ = _refuse_unknown(constructor, cls)
+
+
+def _refuse_unknown(constructor, cls):
+    """Return a constructor that does not hand on to the parent what its class does not have.
+
+    The parent would take a parameter that the class has fixed, and `get_params` not know of it.
+    """
+    known = set(inspect.signature(constructor).parameters)
+
+    @functools.wraps(constructor)
+    def __init__(self, *args, **kwargs):
+        for name in kwargs.keys() - known:
+            if any(name in vars(parent).get("_fixed_parameters", ()) for parent in cls.__mro__):
+                raise TypeError(f"{cls.__name__} has no parameter {name!r}: its value is fixed.")
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+        constructor(self, *args, **kwargs)
+
+    return __init__
 
 
 def complete_constraints(cls, table):

@@ -325,11 +325,20 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         if varies and n_active < max(1, k / 10):
             warn(
                 f"The posterior has collapsed: {n_active} of {k} components of the code carry "
-                "information about the row, the decoder ignores the others. Try a smaller beta "
-                f"(now {self.beta:g}), warm_up=0.5 or free_bits=0.5; where the columns have "
-                "nothing to do with each other nothing will help.",
+                f"information about the row, the decoder ignores the others. {self._cures()}where "
+                "the columns have nothing to do with each other nothing will help.",
                 CollapseWarning,
             )
+
+    def _cures(self):
+        """Say what helps against a collapse, of the parameters that the class has."""
+        cures = {
+            "beta": f"a smaller beta (now {self.beta:g})",
+            "warm_up": "warm_up=0.5",
+            "free_bits": "free_bits=0.5",
+        }
+        there = [words for name, words in cures.items() if name in self.get_params(deep=False)]
+        return f"Try {' or '.join(there)}; " if there else ""
 
     def _learn_moments(self, codes, X, streaming):
         """Learn mean and covariance of the codes: the prior is what new codes are drawn from."""
