@@ -201,3 +201,23 @@ def test_the_lowest_versions_are_those_that_are_promised():
     for name, version in promised:
         pinned = re.findall(rf"^{name}==([\d.]+)", pins, re.MULTILINE)
         assert [p for p in pinned if re.fullmatch(rf"{re.escape(version)}(\.0)*", p)], name
+
+
+@pytest.mark.parametrize(
+    "room", [skae.display, skae.metrics, skae.testing], ids=lambda r: r.__name__
+)
+def test_public_functions_are_annotated(room):
+    """As ``py.typed`` promises to type checkers."""
+    for name in room.__all__:
+        public = getattr(room, name)
+        functions = {name: public}
+        if inspect.isclass(public):
+            functions = {n: f for n, f in vars(public).items() if n in DRAWS}
+        for function in functions.values():
+            signature = inspect.signature(getattr(function, "__func__", function))
+            _, *others = signature.parameters.values()
+            assert signature.return_annotation is not signature.empty, name
+            assert all(p.annotation is not p.empty for p in others), name
+
+
+DRAWS = ("__init__", "from_estimator", "plot")

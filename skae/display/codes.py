@@ -1,13 +1,20 @@
 """The display of codes as points, and which two of their numbers are drawn."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 
 from ..estimator.wrapped import check_has
 from .axes import import_pyplot, make_room, new_axes
 from .pictures import to_dense
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LONGEST_LEGEND = 20  # classes in a column
 
@@ -44,14 +51,30 @@ class LatentDisplay:
 
     __module__ = "skae.display"  # where it is imported from
 
-    def __init__(self, Z, y=None, *, components=(0, 1), estimator_name=None):
+    def __init__(
+        self,
+        Z: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        components: tuple[int, int] = (0, 1),
+        estimator_name: str | None = None,
+    ) -> None:
         self.Z = Z
         self.y = y
         self.components = components
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, components=(0, 1), ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        components: tuple[int, int] = (0, 1),
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> LatentDisplay:
         """Draw the codes that a fitted transformer gives to X.
 
         Parameters
@@ -85,7 +108,7 @@ class LatentDisplay:
         display = cls(Z, y, components=components, estimator_name=name)
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LatentDisplay:
         """Draw the points.
 
         Parameters

@@ -1,6 +1,9 @@
 """The display of the atoms of a linear decoder."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -9,6 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes, size_in_inches
 from .pictures import check_image_shape, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class DictionaryDisplay:
@@ -43,13 +49,23 @@ class DictionaryDisplay:
 
     __module__ = "skae.display"  # where it is imported from
 
-    def __init__(self, images, *, n_columns=16, estimator_name=None):
+    def __init__(
+        self, images: np.ndarray, *, n_columns: int = 16, estimator_name: str | None = None
+    ) -> None:
         self.images = images
         self.n_columns = n_columns
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, image_shape=None, n_columns=16, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        n_columns: int = 16,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> DictionaryDisplay:
         """Draw the dictionary of a fitted estimator.
 
         Parameters
@@ -82,7 +98,7 @@ class DictionaryDisplay:
         display = cls(images, n_columns=n_columns, estimator_name=type(estimator).__name__)
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> DictionaryDisplay:
         """Draw the images.
 
         Parameters

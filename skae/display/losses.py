@@ -1,10 +1,18 @@
 """The display of losses by epoch."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Colours told apart by colour-blind readers too (Okabe and Ito 2008), then matplotlib's own.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -42,14 +50,23 @@ class LossCurveDisplay:
 
     __module__ = "skae.display"  # where it is imported from
 
-    def __init__(self, train_loss, validation_loss=None, *, terms=None, estimator_name=None):
+    def __init__(
+        self,
+        train_loss: Sequence[float] | np.ndarray,
+        validation_loss: Sequence[float] | np.ndarray | None = None,
+        *,
+        terms: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.train_loss = train_loss
         self.validation_loss = validation_loss
         self.terms = terms
         self.estimator_name = estimator_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, *, ax: Axes | None = None, **kwargs: Any
+    ) -> LossCurveDisplay:
         """Draw the losses of a fitted estimator.
 
         Parameters
@@ -82,7 +99,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LossCurveDisplay:
         """Draw the curves.
 
         Parameters

@@ -1,14 +1,21 @@
 """The display of what codes on a grid are decoded to."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
 from .codes import check_pair
 from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ManifoldDisplay:
@@ -53,14 +60,14 @@ class ManifoldDisplay:
 
     def __init__(
         self,
-        images,
-        centers,
+        images: np.ndarray,
+        centers: tuple[np.ndarray, np.ndarray],
         *,
-        value_range=None,
-        components=(0, 1),
-        cmap=None,
-        estimator_name=None,
-    ):
+        value_range: tuple[float, float] | None = None,
+        components: tuple[int, int] = (0, 1),
+        cmap: Any = None,
+        estimator_name: str | None = None,
+    ) -> None:
         self.images = images
         self.centers = centers
         self.value_range = value_range
@@ -71,16 +78,16 @@ class ManifoldDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ArrayLike,
         *,
-        components=(0, 1),
-        limits=None,
-        n_images=16,
-        image_shape=None,
-        ax=None,
-        **kwargs,
-    ):
+        components: tuple[int, int] = (0, 1),
+        limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+        n_images: int = 16,
+        image_shape: tuple[int, ...] | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> ManifoldDisplay:
         """Decode a grid of codes with a fitted transformer.
 
         Parameters
@@ -141,7 +148,7 @@ class ManifoldDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> ManifoldDisplay:
         """Draw the images.
 
         Parameters

@@ -1,10 +1,19 @@
 """The display of images above their reconstructions."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
 from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ReconstructionDisplay:
@@ -57,12 +66,21 @@ class ReconstructionDisplay:
 
     __module__ = "skae.display"  # where it is imported from
 
-    def __init__(self, images, row_names):
+    def __init__(self, images: np.ndarray, row_names: Sequence[str]) -> None:
         self.images = images
         self.row_names = row_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, X_clean=None, image_shape=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        X_clean: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> ReconstructionDisplay:
         """Draw rows of X as images, and as the estimator gives them back.
 
         Parameters
@@ -107,7 +125,7 @@ class ReconstructionDisplay:
         images = images.reshape(*images.shape[:2], *check_image_shape(image_shape, shape[1]))
         return cls(images, [*rows, *restored]).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> ReconstructionDisplay:
         """Draw the images.
 
         Parameters
