@@ -33,10 +33,10 @@ its value.
 of 100 rows and more) or -0.02 (smaller ones), the mean over images and over tables; and beside
 `bare`, by how much `ae` is ahead of that.
 
-**Time**: `--quick` takes Autoencoder about a minute of CPU time over the tuning half, half a minute
-on two idle cores. Without it there are three splits and up to four sizes, six times as much. VAE
-takes about 1.5 times what Autoencoder takes, DenoisingAutoencoder the same, the plain network six
-times as much.
+**Time**: `--quick` takes Autoencoder about a minute of CPU time over the tuning half, that is half
+a minute on two idle cores. Without it there are three splits and up to four sizes, about six times
+as much. VAE takes 1.5 times what Autoencoder takes, DenoisingAutoencoder the same, the plain
+network six times as much.
 """
 
 import argparse
@@ -365,9 +365,9 @@ def mean_or_nan(values):
     return values.mean() if len(values) else np.nan
 
 
-def summarise(setting, rows):
+def summarise(setting, rows, i_setting):
     """Print what has come of a setting, a line for each contender."""
-    cases = means_over_splits(rows)
+    cases = means_over_splits([row for row in rows if row["i_setting"] == i_setting])
     for contender in setting.contenders:
         own = [row for row in cases if row["contender"] == contender]
         lead = values_of(own, "lead")
@@ -415,6 +415,8 @@ def run(cases, settings, args):
             print(f"\n{setting.name}", flush=True)
         print(describe(case, new), flush=True)
         rows += [{"i_setting": i // len(cases), **row} for row in new]
+        if (i + 1) % len(cases) == 0:
+            summarise(setting, rows, i // len(cases))
     return rows
 
 
@@ -446,9 +448,10 @@ def main():
     if not cases:
         raise SystemExit("No set is left.")
     rows = run(cases, settings, args)
-    print()
-    for i, setting in enumerate(settings):
-        summarise(setting, [row for row in rows if row["i_setting"] == i])
+    if len(settings) > 1:
+        print("\nAll settings")
+        for i, setting in enumerate(settings):
+            summarise(setting, rows, i)
     if args.csv:
         write(args.csv, rows)
 
