@@ -169,8 +169,8 @@ SHARED_PARAMETERS = {
         Number of epochs, at most; `n_iter_` says how many were run. "auto" is a budget in steps:
         as many epochs as {STEPS} steps fill, ``{STEPS} / ceil(n_samples / batch_size)`` rounded
         up, but {FEWEST_EPOCHS} at least, where rows are many, and {MOST_EPOCHS} at most, where
-        they are few. `n_samples` is the number of all rows, those for validation among them. Each
-        fit with `warm_start` has a budget of its own; a call of `partial_fit` is one epoch.
+        they are few. Rows for validation count too. Each fit with `warm_start` has a budget of its
+        own; a call of `partial_fit` is one epoch.
         """,
     ),
     "tol": _shared(
