@@ -316,7 +316,8 @@ def check_history(estimator: Any) -> None:
     lengths = (len(ae.loss_curve_), len(ae.history_))
     expected = f"loss_curve_ and history_ as long as n_iter_={ae.n_iter_}"
     demand(lengths == (ae.n_iter_, ae.n_iter_), expected, lengths)
-    demand(ae.n_iter_ <= estimator.max_iter, "n_iter_ of at most max_iter", ae.n_iter_)
+    if isinstance(estimator.max_iter, Integral):
+        demand(ae.n_iter_ <= estimator.max_iter, "n_iter_ of at most max_iter", ae.n_iter_)
     for row in ae.history_:
         terms = _terms(row)
         demand_close(sum(terms.values()), row["train_loss"], f"the sum of {sorted(terms)}")

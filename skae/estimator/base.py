@@ -28,6 +28,7 @@ from .choices import (
     hidden_layer_sizes_of,
     is_scaled,
     n_components_of,
+    n_epochs_for,
 )
 from .coder import BaseCoder
 from .inference import map_rows
@@ -111,6 +112,7 @@ class BaseAutoencoder(BaseCoder):
         }
 
     _components_per_feature = 1  # in the code of ``n_components="auto"``, where a class has that
+    _epochs_factor = 1  # of the epochs of ``max_iter="auto"``
 
     def _get_code_activation(self):
         return self.code_activation
@@ -203,6 +205,8 @@ class BaseAutoencoder(BaseCoder):
             take_seed(self)
             state = state and {**state, "generators": {}}
         self._fitted_params = self._get_fitted_params()  # they rebuild the module
+        if not (one_pass and resume and self.max_iter == "auto"):  # a stream is one long fit
+            self._n_epochs = n_epochs_for(self, X.shape[0])
         if not resume:
             self._n_features_out = n_components_of(self, X.shape[1])
             self._n_inputs = X.shape[1]
@@ -249,7 +253,7 @@ class BaseAutoencoder(BaseCoder):
             convergence=make_convergence(self),
             callbacks=self._make_callbacks(),
             make_repeater=make_repeater,
-            max_epochs=self.max_iter,
+            max_epochs=self._n_epochs,
             verbose=int(self.verbose),
             device=self.device_,
         ).initialize()
@@ -258,7 +262,7 @@ class BaseAutoencoder(BaseCoder):
 
     def _train(self, X, weights, *, resume, one_pass):
         """Run the engine over X; keep the start where it is the better model."""
-        net, n_epochs = self.net_, 1 if one_pass else self.max_iter
+        net, n_epochs = self.net_, 1 if one_pass else self._n_epochs
         batch_size = batch_size_for(self, X.shape[0])
         with threads_for(min(X.shape[0], batch_size) * net.flat_.numel()):
             rows, weights = to_rows(self, X, weights)

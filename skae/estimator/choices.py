@@ -7,6 +7,10 @@ from ..nn.networks import RANGES
 
 EVERYTHING = (-math.inf, math.inf)
 
+# What max_iter="auto" comes to. Few rows are few steps an epoch, and many rows need no 100 epochs.
+STEPS = 8000
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 100
+
 
 def hidden_layer_sizes_of(estimator):
     """Return a list, of one layer too."""
@@ -33,6 +37,15 @@ def batch_size_for(estimator, n_samples):
     if estimator.batch_size == "auto":
         return min(256, max(16, n_samples // 16))
     return estimator.batch_size
+
+
+def n_epochs_for(estimator, n_samples):
+    """Return the number of epochs of a fit, at most; `n_samples` counts validation rows too."""
+    if estimator.max_iter != "auto":
+        return estimator.max_iter
+    n_batches = math.ceil(n_samples / batch_size_for(estimator, n_samples))
+    n_epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / n_batches)))
+    return math.ceil(estimator._epochs_factor * n_epochs)
 
 
 def alpha_for(estimator, n_samples):

@@ -136,12 +136,13 @@ class Outcome:
         name, is_optimal = self.estimator._describe_start()
         if is_optimal or self._is_nothing_left():
             return
-        n_epochs = self.estimator.n_iter_
+        n_epochs, allowed = self.estimator.n_iter_, self.estimator._n_epochs
         epochs = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
         warn(
             f"Training has not improved on its start, {name}, which was kept: after {epochs} the "
-            f"{kind} loss was {end:.6g}, the start's is {start:.6g}. Try a larger "
-            "max_iter, a smaller learning_rate_init or smaller hidden_layer_sizes.",
+            f"{kind} loss was {end:.6g}, the start's is {start:.6g}. Try a "
+            f"max_iter above {allowed}, a smaller learning_rate_init or smaller "
+            "hidden_layer_sizes.",
             StartKeptWarning,
         )
 

@@ -71,8 +71,9 @@ def explain_parameters(estimator):
         )
     if isinstance(warm_up, Real) and warm_up >= 1:
         raise ValueError(
-            "warm_up must be at least 0 and below 1, a share of max_iter. "
-            f"Got {warm_up!r} instead; for {warm_up!r} epochs pass {warm_up!r} / max_iter."
+            "warm_up must be at least 0 and below 1, a share of the epochs. "
+            f"Got {warm_up!r} instead; for {warm_up!r} epochs pass {warm_up!r} / max_iter, with a "
+            "number for max_iter."
         )
     for name in ("encoder", "decoder"):
         given = params.get(name)

@@ -39,7 +39,10 @@ def read_state(estimator, state):
 
 
 def complete_old_state(state, keeps_codes):
-    """Add to a state what files did not hold as long as all models kept codes of training rows.
+    """Add to a state what files did not hold.
+
+    These are the epochs of a fit, as long as `max_iter` was always their number, and what is known
+    of codes, as long as all models kept those of training rows.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def complete_old_state(state, keeps_codes):
     keeps_codes : bool
         Whether the class still does.
     """
+    if "max_iter" in state.get("_fitted_params", {}):
+        state.setdefault("_n_epochs", state["_fitted_params"]["max_iter"])
     if "_sample_dtype" in state:
         state["_X_dtype"] = state.pop("_sample_dtype")
     if "_X_dtype" in state or "_codes" not in state:

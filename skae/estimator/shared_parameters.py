@@ -14,6 +14,7 @@ import torch
 from .._sklearn import Interval, StrOptions
 from ..nn.networks import ACTIVATIONS
 from ..training.optimizers import OPTIMIZERS
+from .choices import FEWEST_EPOCHS, MOST_EPOCHS, STEPS
 
 
 class SharedParameter(NamedTuple):
@@ -151,9 +152,9 @@ SHARED_PARAMETERS = {
         [StrOptions({"constant", "linear", "cosine"})],
         '{"constant", "linear", "cosine"}',
         """
-        Its course over `max_iter` epochs: constant, or falling to zero along a line or half a
-        cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place. It is constant in
-        `partial_fit`.
+        Its course over the epochs that `max_iter` allows: constant, or falling to zero along a
+        line or half a cosine. A skorch ``LRScheduler`` among the `callbacks` takes its place. In
+        `partial_fit` it is constant.
         """,
     ),
     "batch_size": _shared(
@@ -162,7 +163,15 @@ SHARED_PARAMETERS = {
         'Rows per step; "auto" is a sixteenth of the rows, between 16 and 256.',
     ),
     "max_iter": _shared(
-        [Interval(Integral, 1, None, closed="left")], "int", "Number of epochs, at most."
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        f"""
+        Number of epochs, at most; `n_iter_` says how many were run. "auto" is a budget in steps:
+        as many epochs as {STEPS} steps fill, ``{STEPS} / ceil(n_samples / batch_size)`` rounded
+        up, but {FEWEST_EPOCHS} at least, where rows are many, and {MOST_EPOCHS} at most, where
+        they are few. Rows for validation count too. Each fit with `warm_start` has a budget of its
+        own; a call of `partial_fit` is one epoch.
+        """,
     ),
     "tol": _shared(
         [Interval(Real, 0, None, closed="left")],
@@ -175,8 +184,8 @@ SHARED_PARAMETERS = {
         [Interval(Integral, 1, None, closed="left"), None],
         "int or None",
         """
-        Number of epochs without progress after which training ends. None runs all `max_iter`
-        epochs, so that the learning rate reaches the end of its course.
+        Number of epochs without progress after which training ends. None runs all epochs that
+        `max_iter` allows, so that the learning rate reaches the end of its course.
         """,
     ),
     "early_stopping": _shared(

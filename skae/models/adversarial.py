@@ -307,6 +307,10 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         Decoupled weight decay; never on biases, on the linear path and on the discriminator.
         "auto" is 500 / n_samples, at most 2, with a linear path; without and in `partial_fit` 0.
 
+    max_iter : int or "auto", default="auto"
+        Number of epochs, at most; `n_iter_` says how many were run. "auto" is a budget in steps,
+        twice as many epochs as of `Autoencoder`, as a game takes longer to settle.
+
     early_stopping : bool, default=False
         Whether to set aside validation rows, to watch their reconstruction instead of that of the
         training rows, and to keep the weights of the best epoch. `n_iter_no_change` says when to
@@ -359,6 +363,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     _training_parameters = ("adversarial_weight",)
 
+    _epochs_factor = 2  # a game takes longer to settle than a loss to fall
+
     def __init__(
         self,
         n_components=2,
@@ -384,7 +390,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
-        max_iter=200,
+        max_iter="auto",
         tol=1e-4,
         n_iter_no_change=None,
         early_stopping=False,

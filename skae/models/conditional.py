@@ -169,7 +169,7 @@ class ConditionalVAE(VAE):
         learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
-        max_iter=100,
+        max_iter="auto",
         tol=1e-4,
         n_iter_no_change=None,
         early_stopping=False,

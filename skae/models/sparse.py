@@ -415,7 +415,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
-        max_iter=100,
+        max_iter="auto",
         tol=1e-4,
         n_iter_no_change=None,
         early_stopping=False,
@@ -482,7 +482,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         )
 
     def _make_callbacks(self):
-        return [("revival", Revival(self.max_iter, self.revive)), *super()._make_callbacks()]
+        return [("revival", Revival(self._n_epochs, self.revive)), *super()._make_callbacks()]
 
     def _learn_from_codes(self, X, streaming=False):
         """Count dead units, and keep codes of some training rows for `sample`."""
@@ -505,7 +505,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
             less = "a larger n_nonzero_coefs" if is_counted else "a smaller penalty"
             warn(
                 f"{self.n_dead_units_} of {len(active)} units are dead: no training row activates "
-                f"them. Try a smaller n_components, {less} or a larger max_iter.",
+                f"them. Try a smaller n_components, {less} or a max_iter above {self._n_epochs}.",
                 DeadUnitsWarning,
             )
 

@@ -88,8 +88,9 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         Weight of the KL. Scores are always those of weight 1.
 
     warm_up : float, default=0.0
-        Share of `max_iter` in which the weight of the KL rises from 0 to `beta`. Stopping and best
-        weights begin after it.
+        Share of the epochs that `max_iter` allows in which the weight of the KL rises from 0 to
+        `beta`. Stopping and best weights begin after it. Calls of `partial_fit` count as epochs,
+        and ``max_iter="auto"`` is then what it is for the rows of the first.
 
     free_bits : float, default=0.0
         Nats of KL in each component of the code that cost nothing, on average over a batch; with
@@ -213,7 +214,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         learning_rate_init=0.005,
         learning_rate="cosine",
         batch_size="auto",
-        max_iter=100,
+        max_iter="auto",
         tol=1e-4,
         n_iter_no_change=None,
         early_stopping=False,
@@ -288,7 +289,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         return [WarmUp(n)] * (n > 0) + super()._make_callbacks()
 
     def _n_unjudged_epochs(self):
-        return math.ceil(self.warm_up * self.max_iter)
+        return math.ceil(self.warm_up * self._n_epochs)
 
     # The start: the linear Gaussian model, at its maximum likelihood
 

@@ -30,7 +30,7 @@ from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
 from skae import AdversarialAutoencoder, Autoencoder
-from skae.estimator.choices import batch_size_for
+from skae.estimator.choices import batch_size_for, n_epochs_for
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 from skae.models.adversarial import MixturePrior, draw_standard
 from skae.training.step import SCHEDULES
@@ -117,7 +117,7 @@ def codes_and_errors(args):
                         plain[seed] = Autoencoder(
                             n_components,
                             linear_path=False,
-                            max_iter=aae.max_iter,
+                            max_iter=n_epochs_for(aae, len(X_train)),
                             random_state=seed,
                         ).fit(X_train)
                     Z, reference = aae.transform(X_test), plain[seed]
@@ -194,7 +194,8 @@ def compare_steps(args):
                     model = aae.fit(X_train)
                 else:
                     size = batch_size_for(aae, len(X_train))
-                    model = fit_by_steps(aae, X_train, aae.max_iter, size, seed)
+                    n_epochs = n_epochs_for(aae, len(X_train))
+                    model = fit_by_steps(aae, X_train, n_epochs, size, seed)
                 seconds = time.perf_counter() - start
                 error = model.reconstruction_error(X_test).mean()
                 results.append((ratio(model.transform(X_test), prior), error, seconds))
