@@ -243,6 +243,14 @@ MISTAKES = {
             "probability",
             "30",
         ),
+        (
+            "DenoisingAutoencoder(corruption='masking', corruption_level='auto').fit(X)",
+            "corruption_level='auto'",
+            "corruption='gaussian'",
+            "'masking'",
+            "pass the probability",
+        ),
+        ("DenoisingAutoencoder(corruption_units='X').fit(X)", "corruption_units", "'X'", "'data'"),
         ("DenoisingAutoencoder(corruption=lambda x: x[:, :2]).fit(X)", "corruption", "shape"),
         (
             "DenoisingAutoencoder(corruption=lambda x: x.numpy()).fit(X)",
