@@ -285,6 +285,12 @@ MISTAKES = {
         ("ContractiveAutoencoder(2).fit(X)", "n_components", "2", "4"),
     ],
     "VAE": [
+        (
+            "VAE(corruption='gaussian', corruption_level='auto').fit(X)",
+            "corruption_level",
+            "float",
+            "'auto'",
+        ),
         ("VAE(prior='gaussian').fit(X)", "prior", "'gaussian'", "'standard'"),
         ("VAE(covariance_type='diagonal').fit(X)", "covariance_type", "'diagonal'", "'diag'"),
         ("VAE(noise_variance=0).fit(X)", "noise_variance", "0"),

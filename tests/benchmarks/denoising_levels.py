@@ -1,7 +1,7 @@
 """How well `corruption_level="auto"` finds the noise in a table, and what to do with it.
 
-    python tests/benchmarks/noise_levels.py --found
-    python tests/benchmarks/noise_levels.py --restored
+    python tests/benchmarks/denoising_levels.py --found
+    python tests/benchmarks/denoising_levels.py --restored
 
 The first prints what is found, as a share of the truth, beside the plain median of Gavish and
 Donoho; for data as they are, as a share of their scale. The second is about digits of which there
