@@ -22,10 +22,10 @@ noise = 0.3 * 16  # 30 % of the range of a pixel
 noisy = X_test + noise * np.random.default_rng(0).normal(size=X_test.shape)
 
 # %%
-# The level is relative to the scale of the data, one number here.
+# The level is given in the units of X; by default it is relative to the scale of the data.
 
-scale = np.sqrt(X_train.var(axis=0).mean())
-model = DenoisingAutoencoder(corruption_level=noise / scale, random_state=0).fit(X_train)
+model = DenoisingAutoencoder(corruption_level=noise, corruption_units="data", random_state=0)
+model.fit(X_train)
 
 mean, covariance = X_train.mean(axis=0), np.cov(X_train.T)
 gain = covariance @ np.linalg.inv(covariance + noise**2 * np.eye(64))

@@ -214,8 +214,15 @@ def check_likelihood_is_in_units_of_X(estimator: Any) -> None:
 
 
 def _follows_units(ae: Any, scaled: Any) -> bool:
-    """Whether scaling is on, for an estimator fitted to X and to X / 1024."""
-    return bool(np.all(ae.scale_ == 1024 * np.asarray(scaled.scale_)))
+    """Whether all scales are taken from X, for an estimator fitted to X and to X / 1024.
+
+    They are not where scaling is off, or the user has told the size of the noise in units of X.
+    """
+    pairs = [
+        (getattr(ae, name, 0.0), getattr(scaled, name, 0.0))
+        for name in ("scale_", "corruption_scale_")
+    ]
+    return all(bool(np.all(one == 1024 * np.asarray(other))) for one, other in pairs)
 
 
 # Laws: samples

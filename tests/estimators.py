@@ -116,6 +116,10 @@ OTHERS = {
     "salt and pepper": DenoisingAutoencoder(corruption="salt_and_pepper", **QUICK),
     "swap": DenoisingAutoencoder(corruption="swap", early_stopping=True, **QUICK),
     "own corruption": DenoisingAutoencoder(corruption=jitter, linear_path=False, **QUICK),
+    "noise in units of x": DenoisingAutoencoder(
+        corruption_units="data", scaling="standard", **QUICK
+    ),
+    "noise of x": DenoisingAutoencoder(3, corruption_level="auto", **QUICK),
     "kl": SparseAutoencoder(9, sparsity="kl", tied_weights=True, **QUICK),
     "batch top k": SparseAutoencoder(sparsity="batch_topk", hidden_layer_sizes=(7,), **QUICK),
     "jumprelu": SparseAutoencoder(sparsity="jumprelu", penalty=0.1, **QUICK),

@@ -243,6 +243,14 @@ MISTAKES = {
             "probability",
             "30",
         ),
+        (
+            "DenoisingAutoencoder(corruption='masking', corruption_level='auto').fit(X)",
+            "corruption_level='auto'",
+            "corruption='gaussian'",
+            "'masking'",
+            "pass the probability",
+        ),
+        ("DenoisingAutoencoder(corruption_units='X').fit(X)", "corruption_units", "'X'", "'data'"),
         ("DenoisingAutoencoder(corruption=lambda x: x[:, :2]).fit(X)", "corruption", "shape"),
         (
             "DenoisingAutoencoder(corruption=lambda x: x.numpy()).fit(X)",
@@ -277,6 +285,12 @@ MISTAKES = {
         ("ContractiveAutoencoder(2).fit(X)", "n_components", "2", "4"),
     ],
     "VAE": [
+        (
+            "VAE(corruption='gaussian', corruption_level='auto').fit(X)",
+            "corruption_level",
+            "float",
+            "'auto'",
+        ),
         ("VAE(prior='gaussian').fit(X)", "prior", "'gaussian'", "'standard'"),
         ("VAE(covariance_type='diagonal').fit(X)", "covariance_type", "'diagonal'", "'diag'"),
         ("VAE(noise_variance=0).fit(X)", "noise_variance", "0"),

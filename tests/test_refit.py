@@ -68,6 +68,7 @@ OTHER = {
     "max_iter": 3,
     "early_stopping": True,
     "corruption_level": 0.9,
+    "corruption_units": "data",
     "penalty": 9.0,
     "n_nonzero_coefs": 2,
     "beta": 4.0,

@@ -121,6 +121,7 @@ IGNORED = [
     (AdversarialAutoencoder(n_prior_components=4), "n_prior_components=4"),
     (VAE(corruption_level=0.1), "corruption_level=0.1"),
     (DenoisingAutoencoder(corruption=torch.tanh, corruption_level=0.1), "corruption_level=0.1"),
+    (DenoisingAutoencoder(corruption="swap", corruption_units="data"), "corruption_units='data'"),
     (ConditionalVAE(conditional_prior="none", beta=2.0), "beta=2.0"),
     (ConditionalVAE(conditional_prior="none", free_bits=2.0), "free_bits=2.0"),
     (ConditionalVAE(conditional_prior="none", warm_up=0.5), "warm_up=0.5"),

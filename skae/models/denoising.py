@@ -1,7 +1,7 @@
 """The denoising autoencoder: it restores clean rows from corrupted ones."""
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
 from ..estimator.outcome import loss_over
+from ..estimator.parameters import needs_value
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca
@@ -22,6 +23,7 @@ from ..nn.autoencoder import AutoencoderModule
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import own_layers
 from ..training.randomness import global_generator_for, make_random_state
+from .denoising_level import check_is_gaussian, check_size, estimate_level
 
 # Of each feature of restored rows, with which "swap" corrupts in `sample`.
 QUANTILES = (np.arange(100) + 0.5) / 100
@@ -36,7 +38,8 @@ class DenoisingModule(AutoencoderModule):
     ----------
     encoder, decoder : nn.Module
     corruption : str or callable
-    level : float
+    level : float or tensor of shape (n_features,)
+        In the network's units.
     n_features : int
     **options : dict
         As in `AutoencoderModule`.
@@ -56,9 +59,8 @@ class DenoisingModule(AutoencoderModule):
         """
         super().start_linear(components, variances, mean)
         if self.corruption.kind == "gaussian" and own_layers(self.decoder):
-            noise = self.corruption.level**2
-            gains = variances / (variances + noise) if noise else torch.ones_like(variances)
-            self.decoder.start_linear((gains[:, None] * components).T)
+            filtered = wiener_filter(components, variances, self.corruption.level)
+            self.decoder.start_linear(filtered.T)
 
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: dropout masks, and what the corruption needs."""
@@ -70,6 +72,32 @@ class DenoisingModule(AutoencoderModule):
         z = self.encode(self.corruption(x, noise), encoder_masks)
         p = self.decode_parameters(z, decoder_masks)
         return {"reconstruction": self.likelihood.loss(p, x)}
+
+
+def wiener_filter(components, variances, level):
+    """Return what best restores rows, component by component, (n_components, n_features).
+
+    Parameters
+    ----------
+    components : tensor of shape (n_components, n_features)
+    variances : tensor of shape (n_components,)
+    level : float or tensor of shape (n_features,)
+        Standard deviation of the noise.
+    """
+    if torch.is_tensor(level):
+        return _filter_of_each_feature(components, variances, level.to(components))
+    noise = level**2
+    gains = variances / (variances + noise) if noise else torch.ones_like(variances)
+    return gains[:, None] * components
+
+
+def _filter_of_each_feature(components, variances, level):
+    """Return what best restores rows, where the noise ties the components to each other."""
+    total = torch.diag(variances) + (components * level.square()) @ components.T
+    unit = total.diagonal().sqrt()
+    unit = unit.where(unit > 0, 1.0)  # components beyond the rank of the data are zero
+    inverse = torch.linalg.pinv(total / unit.outer(unit), hermitian=True) / unit.outer(unit)
+    return inverse @ (variances[:, None] * components)
 
 
 def _knows_the_score(estimator):
@@ -92,9 +120,15 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     With Gaussian noise of standard deviation s and squared error the optimum is the mean of the
     clean row given the noisy one, so that :math:`(g(f(x)) - x) / s^2` is the gradient of the log
-    density of the noisy data [2]_: `score_field`. `reconstruct` denoises; for the noise of your
-    data, set `corruption_level` to its standard deviation divided by `scale_`. By default training
-    starts at the linear optimum, the Wiener filter on the principal components.
+    density of the noisy data [2]_: `score_field`. By default training starts at the linear
+    optimum, the Wiener filter on the principal components.
+
+    `reconstruct` denoises. Where there are clean rows, fit on these, with the noise that shall be
+    taken from others: ``corruption_level=4, corruption_units="data"`` for a standard deviation of
+    4 in the units of X. Where all rows are noisy, and nobody knows how much,
+    ``corruption_level="auto"`` estimates it. As the model then learns to give back noisy rows,
+    `reconstruct` leaves half of the noise in directions in which there is nothing else; a number
+    up to twice `corruption_level_` leaves less, and smooths more.
 
     Parameters
     ----------
@@ -109,6 +143,17 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         another row. A callable maps a tensor of scaled rows, (batch, n_features), to corrupted
         ones.
 
+    corruption_level : float or "auto", default=0.3
+        Standard deviation of the Gaussian noise in `corruption_units`; the probability for each
+        feature otherwise. Of no effect where `corruption` is a callable. "auto", for Gaussian
+        noise, is the standard deviation of the noise that is in the training rows already, as
+        far as it is the same in all features: it is estimated from the small eigenvalues of their
+        covariance [3]_. Where these do not show it there is a warning.
+
+    corruption_units : {"scale", "data"}, default="scale"
+        The units of the standard deviation: those of `scale_`, with ``scaling="standard"`` each
+        feature's own, or those of X.
+
     linear_path : bool or "auto", default="auto"
         Whether encoder and decoder carry a linear path that starts at the principal components,
         with Gaussian noise at the Wiener filter on them. "auto": for the Gaussian likelihood with
@@ -119,6 +164,10 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     Attributes
     ----------
+    corruption_level_ : float
+        The level in `corruption_units`: `corruption_level`, or what "auto" has found in the rows
+        of the first fit.
+
     corruption_scale_ : float or ndarray of shape (n_features,)
         Standard deviation of the Gaussian noise in the units of X.
 
@@ -141,6 +190,9 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
        autoencoders", JMLR 11, 2010.
     .. [2] G. Alain, Y. Bengio, "What regularized auto-encoders learn from the data-generating
        distribution", JMLR 15, 2014, theorem 1.
+    .. [3] M. Gavish, D. L. Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)",
+       IEEE Transactions on Information Theory 60, 2014. The median is taken again
+       without the eigenvalues that are too large for noise, until none is.
 
     Examples
     --------
@@ -149,9 +201,12 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
     >>> from skae import DenoisingAutoencoder
     >>> X, _ = load_digits(return_X_y=True)
     >>> noisy = X + np.random.default_rng(0).normal(scale=4, size=X.shape)
-    >>> dae = DenoisingAutoencoder(corruption_level=4 / 4.3, max_iter=20, random_state=0).fit(X)
-    >>> bool(((dae.reconstruct(noisy) - X) ** 2).mean() < 0.5 * ((noisy - X) ** 2).mean())
+    >>> dae = DenoisingAutoencoder(corruption_level=4, corruption_units="data", max_iter=20)
+    >>> restored = dae.set_params(random_state=0).fit(X).reconstruct(noisy)
+    >>> bool(((restored - X) ** 2).mean() < 0.3 * ((noisy - X) ** 2).mean())
     True
+    >>> round(dae.set_params(corruption_level="auto").fit(noisy).corruption_level_, 1)
+    4.1
     """
 
     __module__ = "skae"  # files do not depend on where in the package it lives
@@ -162,7 +217,12 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
             StrOptions(set(CORRUPTIONS)),
             callable,
         ],
+        "corruption_level": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "corruption_units": [StrOptions({"scale", "data"})],
     }
+
+    _training_parameters = ("corruption_units",)
+    _needs = (needs_value("corruption_units", "corruption", "gaussian"),)
 
     def __init__(
         self,
@@ -170,6 +230,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         *,
         corruption="gaussian",
         corruption_level=0.3,
+        corruption_units="scale",
         hidden_layer_sizes=(128, 64),
         activation="relu",
         code_activation="identity",
@@ -202,7 +263,40 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        check_level(self.corruption, self.corruption_level)
+        if self.corruption_level == "auto":
+            check_is_gaussian(self.corruption)
+        else:
+            check_level(self.corruption, self.corruption_level)
+
+    # The level, in the user's units and in the network's
+
+    def _prepare(self, X, weights, *, resume, one_pass):
+        names = ("corruption_level", "corruption_units")
+        if resume and any(self._fitted_params[n] != getattr(self, n) for n in names):
+            self._learn_level(X, weights)
+        super()._prepare(X, weights, resume=resume, one_pass=one_pass)
+
+    def _learn_units(self, X, weights):
+        super()._learn_units(X, weights)
+        self._learn_level(X, weights)
+
+    def _learn_level(self, X, weights):
+        """Estimate the noise, where that is asked for; refuse a level beyond all numbers."""
+        is_auto = self.corruption_level == "auto"
+        self._noise_level = estimate_level(self, X, weights) if is_auto else None
+        check_size(self.corruption_level, self._get_scaled_level(), self.dtype)
+
+    def _get_level(self):
+        """Return the level that the parameters of now ask for."""
+        return self._noise_level if self.corruption_level == "auto" else self.corruption_level
+
+    def _get_scaled_level(self):
+        """Return it in the network's units, a number or a tensor (n_features,)."""
+        level = self._get_level()
+        if self.corruption_units == "scale" or self.corruption != "gaussian" or level == 0:
+            return level
+        scaled = level / self.scale_
+        return torch.from_numpy(scaled) if np.ndim(scaled) else scaled
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
@@ -210,7 +304,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
             encoder,
             decoder,
             corruption=self.corruption,
-            level=self.corruption_level,
+            level=self._get_scaled_level(),
             n_features=n_features,
             **self._module_options(),
         )
@@ -232,8 +326,15 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
     _n_stored_codes = 1000
 
     @property
+    def corruption_level_(self):
+        return with_fitted_params(self)._get_level()
+
+    @property
     def corruption_scale_(self):
-        return self._fitted_params["corruption_level"] * self.scale_
+        params = self._fitted_params
+        if params["corruption_units"] == "data" and params["corruption"] == "gaussian":
+            return self.corruption_level_
+        return self.corruption_level_ * self.scale_
 
     @available_if(_knows_the_score)
     def score_field(self, X):

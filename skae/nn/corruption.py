@@ -14,7 +14,7 @@ PROBABILITIES = ("masking", "salt_and_pepper", "swap")  # those whose level is o
 # and u and v, uniform in [0, 1), all of the shape of x.
 
 
-def add_gaussian(x: Tensor, level: float, noise: Tensor) -> Tensor:
+def add_gaussian(x: Tensor, level: float | Tensor, noise: Tensor) -> Tensor:
     """Return x + s e."""
     return x + level * noise
 
@@ -67,17 +67,22 @@ class Corruption(nn.Module):
     Parameters
     ----------
     kind : str or callable
-    level : float
+    level : float, or tensor of shape (n_features,) for Gaussian noise
     n_features : int
     """
 
     repeatable = True
+    level: Any
     low: Tensor
     high: Tensor
 
-    def __init__(self, kind: Kind, level: float, n_features: int) -> None:
+    def __init__(self, kind: Kind, level: float | Tensor, n_features: int) -> None:
         super().__init__()
-        self.kind, self.level = kind, level
+        self.kind = kind
+        if torch.is_tensor(level):
+            self.register_buffer("level", level, persistent=False)  # a parameter, nothing learnt
+        else:
+            self.level = level
         self.register_buffer("low", torch.zeros(n_features))
         self.register_buffer("high", torch.zeros(n_features))
 
