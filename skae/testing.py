@@ -32,6 +32,7 @@ from ._laws import (
     check_interpolation,
     check_likelihood_is_in_units_of_X,
     check_methods_agree,
+    check_one_row,
     check_other_seed_other_codes,
     check_partial_fit,
     check_pickle_and_clone,
@@ -145,7 +146,7 @@ def autoencoder_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
 
     >>> names = [check.__name__ for _, check in autoencoder_checks_generator(Autoencoder(2))]
     >>> names[:2]
-    ['check_shapes_and_dtypes', 'check_methods_agree']
+    ['check_shapes_and_dtypes', 'check_same_seed_same_codes']
     """
     if isinstance(estimator, type):
         raise TypeError(
@@ -158,6 +159,7 @@ def autoencoder_checks_generator(estimator: Any) -> Iterator[tuple[Any, Check]]:
 
 def _yield_checks(estimator: Any) -> Iterator[Check]:
     yield check_shapes_and_dtypes
+    yield check_same_seed_same_codes  # what the others compare are two fits
     yield check_methods_agree
     yield check_rows_are_independent
     yield check_interpolation
@@ -178,7 +180,6 @@ def _yield_checks(estimator: Any) -> Iterator[Check]:
 
 
 def _yield_checks_of_fits(estimator: Any) -> Iterator[Check]:
-    yield check_same_seed_same_codes
     if _is_trained_by_gradients(estimator):
         yield check_other_seed_other_codes
         yield check_history
@@ -190,6 +191,8 @@ def _yield_checks_of_fits(estimator: Any) -> Iterator[Check]:
         yield check_default_dtype
     if hasattr(estimator, "partial_fit"):
         yield check_partial_fit
+        if _is_trained_by_gradients(estimator):
+            yield check_one_row
 
 
 def _yield_checks_of_data(estimator: Any) -> Iterator[Check]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from skae import GLGAE, VAE, Autoencoder, _laws, testing
+from skae.extending import AutoencoderModule
 from skae.testing import autoencoder_checks_generator, check_autoencoder
 
 QUICK = {"max_iter": 2, "random_state": 0}
@@ -77,6 +78,32 @@ class Forgetful(Autoencoder):
         return super().transform(X) + getattr(self, "n_forgotten_", 0)
 
 
+class Ratio(AutoencoderModule):
+    """Has a variance that a single row has not."""
+
+    def terms(self, x, z, p):
+        return {
+            **super().terms(x, z, p),
+            "spread": (z - z.mean(dim=0)).square().sum() / (len(z) - 1),
+        }
+
+
+class Spread(Autoencoder):
+    _module_class = Ratio
+
+
+class Rolling(AutoencoderModule):
+    """Draws where nobody has seeded."""
+
+    def terms(self, x, z, p):
+        noise = torch.randn_like(z)
+        return {**super().terms(x, z, p), "noisy": (z + noise).square().sum(dim=1)}
+
+
+class Rolled(Autoencoder):
+    _module_class = Rolling
+
+
 class Failing(Autoencoder):
     def interpolate(self, x0, x1, n_steps=10):
         raise NotImplementedError("no way")
@@ -99,10 +126,13 @@ BROKEN = [
     (Greedy, "check_bad_weights", "ValueError from fit, with the words 'non-zero'"),
     (Boastful, "check_score_is_the_mean_log_likelihood", "score = the mean of score_samples"),
     (Forgetful, "check_forget_rows", "after forget_rows = that of before"),
+    (Spread, "check_one_row", "term 'spread' to be finite for a batch of one row. Got nan"),
+    (Rolled, "check_same_seed_same_codes", "out of the generators that its `draw` is given"),
     (Failing, "check_interpolation", r"NotImplementedError\('no way'\)"),
 ]
 
 
+@pytest.mark.filterwarnings("ignore::skae.exceptions.DivergenceWarning")  # the law says more
 @pytest.mark.parametrize(
     ("broken", "law", "words"), BROKEN, ids=[f"{cls.__name__}-{law}" for cls, law, _ in BROKEN]
 )
@@ -142,6 +172,12 @@ def test_what_is_given_is_left_alone():
     for _, check in list(autoencoder_checks_generator(ae))[:5]:
         check(ae)
     assert vars(ae) == before
+
+
+def test_of_random_numbers_without_a_seed_the_law_of_seeds_speaks():
+    """And not the first of the laws that compare two fits."""
+    with pytest.raises(AssertionError, match="Rolled breaks the law of check_same_seed"):
+        check_autoencoder(Rolled(**QUICK))
 
 
 def test_laws_have_names_and_words():

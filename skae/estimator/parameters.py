@@ -119,7 +119,22 @@ class Need(NamedTuple):
 
 
 def needs_value(name, other, *values):
-    """Return the need of a parameter for one of some values of another."""
+    """Return the need of a parameter for one of some values of another.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    other : str
+        What it depends on.
+    *values
+        With which of its values the parameter has an effect.
+
+    Returns
+    -------
+    need : Need
+        ``needs_value("rho", "sparsity", "kl")`` says "rho needs sparsity='kl'".
+    """
     *most, last = (repr(value) for value in values)
     listed = f"{', '.join(most)} or {last}" if most else last
     return Need((name, other), f"{other}={listed}", lambda e: getattr(e, other) in values)

@@ -17,8 +17,20 @@ from .subclassing import complete_method_docstrings
 class SamplesFromPrior:
     """Part of an estimator whose codes are made to follow a prior: N(0, I), or one of its own.
 
-    It keeps no codes of training rows, also where it stands before a class that would.
+    It keeps no codes of training rows, also where it stands before a class that would; and there
+    it must stand.
     """
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for parent in cls.__mro__[: cls.__mro__.index(SamplesFromPrior)]:
+            if "sample" in vars(parent) and not issubclass(parent, SamplesFromPrior):
+                first, *_ = (base for base in cls.__bases__ if issubclass(base, parent))
+                raise TypeError(
+                    f"SamplesFromPrior must stand before {first.__name__} among the bases of "
+                    f"{cls.__name__}, or its `sample` is that of {parent.__name__}: "
+                    f"class {cls.__name__}(SamplesFromPrior, {first.__name__})."
+                )
 
     def sample_prior(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior.
@@ -153,6 +165,20 @@ def seed_for_samples(estimator, n_samples, random_state):
     """Return the seed of new rows: of `random_state`, or for None the estimator's own.
 
     Where that was None as well, nobody has asked for the same rows each time.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, or it is a `NotFittedError`.
+    n_samples : int
+        Number of rows, at least 1; only checked.
+    random_state : int, RandomState instance or None
+        As `sample` is given it.
+
+    Returns
+    -------
+    seed : int
+        For `make_random_state` or `make_generator`.
     """
     check_is_fitted(estimator)
     check_scalar(n_samples, "n_samples", Integral, min_val=1)

@@ -1,7 +1,40 @@
 """What becomes of the terms of each row: a mean for each term."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
+
+RESERVED = ("loss", "loss_best", "batch_count")  # the history has them, after its prefixes
+
+
+def check_terms(terms, n_rows):
+    """Refuse terms that have no name for the history, or no mean over the rows of a batch.
+
+    It takes a microsecond a term, and what repeats steps does without.
+    """
+    if not isinstance(terms, Mapping) or not terms:
+        raise TypeError(
+            "forward must return a dict of terms, with one at least. Got "
+            f"{'an empty one' if terms == {} else type(terms).__name__} instead."
+        )
+    for name, term in terms.items():
+        if name in RESERVED:
+            raise ValueError(
+                f"The term {name!r} has a name that the history has a use for. Give it another "
+                f"name than {', '.join(map(repr, RESERVED))}."
+            )
+        if not torch.is_tensor(term):
+            raise TypeError(
+                f"The term {name!r} must be a tensor of shape (batch,) or (). Got "
+                f"{type(term).__name__} instead: a constant has no place among the terms."
+            )
+        if term.shape not in ((n_rows,), ()):
+            raise ValueError(
+                f"The term {name!r} must have shape ({n_rows},), a number for each row of the "
+                f"batch, or (), one for the batch as a whole. Got shape {tuple(term.shape)} "
+                "instead: sum it over what is not rows."
+            )
 
 
 def weighted_mean(term, weights):

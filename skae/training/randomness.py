@@ -21,10 +21,11 @@ PURPOSES = (
     "score",
     "corruption",
     "own",  # of a variant that is not part of the package
+    "trial",
 )
 
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.
-HOST_PURPOSES = ("initialisation", "split", "score")
+HOST_PURPOSES = ("initialisation", "split", "score", "trial")
 
 _global_generator_lock = threading.RLock()
 
@@ -46,8 +47,32 @@ def draw_seed(random_state):
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
+class Generators(dict):
+    """Generators by purpose, as `draw` is given them."""
+
+    def __missing__(self, purpose):
+        raise KeyError(
+            f"There is no purpose {purpose!r}. What a module draws is for 'dropout', 'noise' or "
+            "'corruption', or its 'own'."
+        )
+
+
 def make_generator(seed, purpose, device="cpu"):
-    """Return the torch generator of one purpose; no two purposes share a stream."""
+    """Return the torch generator of one purpose; no two purposes share a stream.
+
+    Parameters
+    ----------
+    seed : int
+        As `draw_seed` and `seed_for_samples` return it.
+    purpose : str
+        One of `PURPOSES`: ``"sample"`` for new rows, ``"own"`` for what is of a variant alone.
+    device : str or torch.device, default="cpu"
+        Where it draws; some purposes draw on the CPU whatever the device.
+
+    Returns
+    -------
+    generator : torch.Generator
+    """
     sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
     generator = torch.Generator("cpu" if purpose in HOST_PURPOSES else device)
     generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
@@ -56,13 +81,24 @@ def make_generator(seed, purpose, device="cpu"):
 
 def make_generators(seed, device="cpu"):
     """Return a dict with the generator of every purpose."""
-    return {purpose: make_generator(seed, purpose, device) for purpose in PURPOSES}
+    return Generators((purpose, make_generator(seed, purpose, device)) for purpose in PURPOSES)
 
 
 def make_random_state(seed, purpose, *times):
     """Return the numpy twin of `make_generator`, for what scikit-learn draws on our behalf.
 
-    `times` tells apart the streams of one purpose that is served again and again.
+    Parameters
+    ----------
+    seed : int
+        As `draw_seed` and `seed_for_samples` return it.
+    purpose : str
+        One of `PURPOSES`: ``"sample"`` for new rows, ``"own"`` for what is of a variant alone.
+    *times : int
+        Tell apart the streams of one purpose that is served again and again.
+
+    Returns
+    -------
+    random_state : numpy.random.RandomState
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *times))
     return np.random.RandomState(sequence.generate_state(4))
