@@ -113,7 +113,11 @@ def test_other_optimizers_take_eager_steps(optimizer, fit):
 
 @pytest.mark.parametrize(
     "estimator",
-    [DenoisingAutoencoder(), SparseAutoencoder(9, sparsity="batch_topk"), VAE(dropout=0.2)],
+    [
+        DenoisingAutoencoder(),
+        SparseAutoencoder(9, sparsity="batch_topk", n_nonzero_coefs=2),
+        VAE(dropout=0.2),
+    ],
 )
 def test_what_waits_for_the_device_takes_eager_steps(estimator, fit):
     """All that the attempt drew and changed is put back."""

@@ -21,7 +21,9 @@ from skae import Autoencoder
 from skae.data import batches as batches_module
 from skae.data.batches import Batches
 from skae.data.sources import RowsOnDevice
+from skae.training.optimizers import EPS
 from skae.training.randomness import make_generator
+from skae.training.step import WARM_UP
 
 X = load_iris().data
 
@@ -69,7 +71,7 @@ def bare_loop(ae, X, n_epochs):
     generator = make_generator(ae._seed, "initialisation")
     module = fresh._make_module(X.shape[1], generator)
     shuffling = make_generator(ae._seed, "shuffling")
-    optimizer = torch.optim.Adam(module.parameters(), lr=ae.learning_rate_init)
+    optimizer = torch.optim.Adam(module.parameters(), lr=ae.learning_rate_init, eps=EPS)
     size = max(16, len(x) // 16)
     n_steps, step, losses = n_epochs * -(-len(x) // size), 0, []
     for _ in range(n_epochs):
@@ -77,7 +79,9 @@ def bare_loop(ae, X, n_epochs):
         for start in range(0, len(x), size):
             batch = x[order[start : start + size]]
             for group in optimizer.param_groups:
-                group["lr"] = ae.learning_rate_init * (1 + np.cos(np.pi * step / n_steps)) / 2
+                rise = min(1, (step + 1) / round(WARM_UP * n_steps))
+                share = rise * (1 + np.cos(np.pi * step / n_steps)) / 2
+                group["lr"] = ae.learning_rate_init * share
             optimizer.zero_grad()
             error = (module.decoder(module.encoder(batch)) - batch).square().sum(dim=1)
             error.mean().backward()
@@ -205,7 +209,8 @@ def test_weight_decay_is_decoupled():
         group["lr"] = 0.1
     net.step_.flat_gradient.zero_()
     before = module.encoder.layers[0].weight.clone()
-    net.step_.decay()
+    (left,) = net.step_.shrinkage([[0.1]])
+    net.step_.decayed.mul_(left)
     torch.testing.assert_close(module.encoder.layers[0].weight, before * 0.95)
 
 
@@ -263,7 +268,7 @@ def test_a_flat_optimizer_equals_one_of_many_matrices():
     settings = dict(max_iter=5, random_state=0, linear_path=False)
     flat = Autoencoder(**settings).fit(X)
     separate = Autoencoder(
-        optimizer=lambda parameters, lr: Separate(parameters, lr=lr), **settings
+        optimizer=lambda parameters, lr: Separate(parameters, lr=lr, eps=EPS), **settings
     ).fit(X)
     assert len(separate.net_.optimizer_.param_groups[0]["params"]) == len(
         list(flat.module_.parameters())

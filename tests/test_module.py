@@ -20,6 +20,7 @@ from skae.training.randomness import make_generators
 X = load_iris().data
 HOOKS = {
     "undecayed_parameters": "u",
+    "step_sizes": "w",
     "start_output": "o",
     "start_noise": "n",
     "start_linear": "l",
@@ -81,7 +82,7 @@ def written(calls):
 def test_hooks_are_called_in_the_order_of_the_protocol(estimator, monkeypatch):
     """One group of the expression for each number in the docstring."""
     _, calls, later = calls_of_a_fit(estimator, monkeypatch)
-    order = "(u)(os?n?[lp]?e*)((df)+)((df+|e|c)+)((df)*r?)(e*)"
+    order = "(uw)(os?n?[lp]?e*)((df)+)((df+|e|c)+)((df)*r?)(e*)"
     assert re.fullmatch(order, written(calls)), written(calls)
     assert set(written(later)) <= set("ecrs")
     assert len(re.findall(r"^    \d\. ", BaseModule.__doc__, re.MULTILINE)) == 6
@@ -95,6 +96,9 @@ def test_hooks_get_and_return_what_the_protocol_says(estimator, monkeypatch):
     for name, args, result, is_training in calls + later:
         if name == "undecayed_parameters":
             assert {id(p) for p in result} <= parameters
+        elif name == "step_sizes":
+            assert {id(p) for p in result} <= parameters
+            assert all(0 < size <= 1 for size in result.values())
         elif name == "draw":
             assert isinstance(result, tuple)
             assert set(args[1]) == PURPOSES
@@ -155,6 +159,7 @@ def test_defaults():
     assert module.split(x) == (x, None)
     assert module.draw(5, {}) == ()
     assert module.undecayed_parameters() == []
+    assert module.step_sizes() == {}
     assert module.start_output(x[0]) is None
     assert module.start_noise(x[0, 0]) is None
     assert not module.draws_globally

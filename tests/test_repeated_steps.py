@@ -90,7 +90,7 @@ def test_both_paths_are_equal(estimator, on, request):
 CHANGING = {
     "warm-up": VAE(warm_up=0.5, prior="mixture", max_iter=12),
     "revival": SparseAutoencoder(24, sparsity="topk", n_nonzero_coefs=1, max_iter=12),
-    "threshold": SparseAutoencoder(9, sparsity="batch_topk", max_iter=12),
+    "threshold": SparseAutoencoder(9, sparsity="batch_topk", n_nonzero_coefs=2, max_iter=12),
     "early stopping": ContractiveAutoencoder(
         3, hidden_layer_sizes=(8,), early_stopping=True, max_iter=12
     ),
@@ -190,7 +190,8 @@ def test_a_run_moves_as_the_optimizer_does(kind, settings, is_compiled):
     if is_compiled:
         step = torch.jit.trace(quadratic, (inputs[0], [torch.zeros(7), torch.zeros(7)]))
         run = torch.jit.script(cpu.looped(step))
-    found = run(inputs, kept, rates, *adam, q.detach()[:3], 0.5)
+    of_steps, shrinkage = [[rate] for rate in rates], [1 - 0.5 * rate for rate in rates]
+    found = run(inputs, kept, of_steps, *adam, q.detach()[:3], shrinkage)
     torch.testing.assert_close(found, torch.stack(values))
     torch.testing.assert_close(p, q)
     assert optimizers[1].state[q]["step"] == 5
@@ -497,7 +498,7 @@ def test_a_small_term_is_not_hidden_by_a_large_one(monkeypatch):
 
         def forward(self, x, *masks):
             terms = super().forward(x, *masks)
-            return {**terms, "kl": 1e-2 * terms["kl"], "large": 10 + terms["kl"].detach() * 0}
+            return {**terms, "kl": 0.1 * terms["kl"], "large": 10 + terms["kl"].detach() * 0}
 
     fast, eager = [trained(Faint, path, monkeypatch) for path in PATHS]
     assert set(fast._repeater.programs.values()) == {None}

@@ -62,27 +62,29 @@ def looped(step, move=move):
     Returns
     -------
     run : callable
-        With the inputs of each step, what is kept, the learning rate of each step, a
-        `FusedAdam`, the part of the parameters that decays and how fast relative to the rate.
+        With the inputs of each step, what is kept, the learning rates of each step, a
+        `FusedAdam`, the part of the parameters that decays, and what each step leaves of it, or
+        nothing.
     """
 
     def run(
         inputs: list[list[Tensor]],
         kept: list[Tensor],
-        rates: list[float],
-        adam: list[list[Tensor]],
+        rates: list[list[float]],
+        adam: list[list[list[Tensor]]],
         constants: list[float],
         decoupled: bool,
         maximize: bool,
         decayed: Tensor,
-        alpha: float,
+        shrinkage: list[float],
     ):
         values: list[Tensor] = []
         for i in range(len(rates)):
             values.append(step(inputs[i], kept))
-            move(adam, constants, decoupled, maximize, rates[i])
-            if alpha > 0:
-                decayed.mul_(max(0.0, 1 - rates[i] * alpha))
+            for j in range(len(adam)):
+                move(adam[j], constants, decoupled, maximize, rates[i][j])
+            if len(shrinkage) > 0:
+                decayed.mul_(shrinkage[i])
         return torch.stack(values)
 
     return run
@@ -156,8 +158,8 @@ class Replay(Repeater):
         draws = self._draw(batches)
         inputs = [tensors_in(batch) + drawn for batch, drawn in zip(batches, draws, strict=True)]
         with torch.inference_mode():
-            decay = self.step.decayed, self.step.alpha
-            return names, written.run(inputs, kept, rates, *adam, *decay)
+            shrinkage = self.step.shrinkage(rates) if self.step.alpha else []
+            return names, written.run(inputs, kept, rates, *adam, self.step.decayed, shrinkage)
 
     def _draw(self, batches):
         """Return the random inputs of several steps, a list of tensors for each."""

@@ -15,6 +15,7 @@ import torch
 
 from .._torch import foreach_copy_
 from ..training.optimizers import fused_adam, move
+from ..training.step import factor_of
 from .record import tensors_in
 from .repeater import Repeater, agree, gradient_of
 
@@ -113,17 +114,18 @@ class StaticStep:
         self.step, self.adam = step, adam
         x, weights = batch
         self.batch = torch.empty_like(x), None if weights is None else torch.empty_like(weights)
-        self.rate = torch.zeros((), dtype=torch.float32, device=x.device)
+        self.rates = [torch.zeros((), dtype=torch.float32, device=x.device) for _ in adam.tensors]
         self.names, self.graph = None, None
         self.settings = settings_of(step, adam)
         self.trainable = step.trainable()
 
-    def load(self, batch, rate):
-        """Put a batch and its learning rate in their places."""
+    def load(self, batch, rates):
+        """Put a batch and the learning rates of its step in their places."""
         for mine, given in zip(self.batch, batch, strict=True):
             if mine is not None:
                 mine.copy_(given, non_blocking=True)
-        self.rate.fill_(rate)
+        for mine, rate in zip(self.rates, rates, strict=True):
+            mine.fill_(rate)
 
     def take(self):
         """Take the step; return the values of the terms."""
@@ -133,9 +135,11 @@ class StaticStep:
         step.flat_gradient.zero_()  # for good, where parameters are frozen
         foreach_copy_([p.grad for p in self.trainable], list(gradient))
         with torch.no_grad():
-            move(*self.adam, self.rate)
+            for block, rate in zip(self.adam.tensors, self.rates, strict=True):
+                move(block, *self.adam[1:], rate)
             if step.alpha:
-                step.decayed.mul_((1 - self.rate * step.alpha).clamp_min(0))
+                decay = step.alpha / factor_of(step.optimizer.param_groups[0])
+                step.decayed.mul_((1 - self.rates[0] * decay).clamp_min(0))
         self.names = results["names"]
         return results["values"]
 
@@ -210,7 +214,7 @@ class Graphs(Repeater):
 
     def _results_of_the_graph(self, static):
         """Return terms, and gradients and buffers, after a step that leaves no trace."""
-        memory = tensors_in(static.adam.tensors[2:])  # of the optimizer
+        memory = tensors_in([block[2:] for block in static.adam.tensors])  # of the optimizer
         lasting = [self.step.flat, *memory, *self.step.module.buffers()]
         before = [tensor.clone() for tensor in lasting]
         generators = {purpose: self.step.generators[purpose].get_state() for purpose in DRAWN}
@@ -255,8 +259,8 @@ class Graphs(Repeater):
     def _replay(self, static, batches):
         values, rates = [], self.step.rates(len(batches))
         self.step.advance(rates)
-        for batch, rate in zip(batches, rates, strict=True):
-            static.load(batch, rate)
+        for batch, rates_of_step in zip(batches, rates, strict=True):
+            static.load(batch, rates_of_step)
             static.graph.replay()
             values.append(static.graph.result.clone())
         return torch.stack(values)

@@ -19,7 +19,8 @@ class BaseModule(nn.Module):
 
     The hooks are called from outside in this order; any of them may call others.
 
-    1. `undecayed_parameters`, once, when the engine lays the parameters side by side.
+    1. `undecayed_parameters` and `step_sizes`, once, when the engine lays the parameters side by
+       side.
     2. In a fit that does not go on from another one: `start_output`; where the method has a noise
        variance `start_noise`; where there is a linear path `start_linear` or, in a variational
        model, `start_posterior`. A learned prior may call `encode` then.
@@ -61,6 +62,13 @@ class BaseModule(nn.Module):
         """
         return []
 
+    def step_sizes(self) -> dict[Tensor, float]:
+        """Return the parameters whose learning rate is not that of the fit, and by what factor.
+
+        By default none.
+        """
+        return {}
+
     def draw(self, n_rows: int, generators: Mapping[str, Generator]) -> tuple[Any, ...]:
         """Return the random inputs of one step, by default none.
 
@@ -69,7 +77,8 @@ class BaseModule(nn.Module):
         n_rows : int
             Number of rows of the batch.
         generators : mapping of str to torch.Generator
-            By purpose: ``"dropout"``, ``"noise"``, ``"corruption"`` and others of `randomness`.
+            By purpose: ``"dropout"``, ``"noise"``, ``"corruption"``, and ``"own"``, from which
+            no module of skae draws.
 
         Returns
         -------
@@ -93,7 +102,8 @@ class BaseModule(nn.Module):
         terms : dict of str to tensor
             Of shape (batch,), a number for each row, whose weighted mean the engine takes; or of
             shape () for a term that exists for a whole batch only. The names are those of the
-            history, after ``train_`` and ``valid_``, and the same in every step.
+            history, after ``train_`` and ``valid_``, and the same in every step; ``"loss"``,
+            their sum, is taken.
         """
         raise NotImplementedError
 

@@ -84,7 +84,7 @@ class Convergence(Callback):
     def go_back(self, net, snapshot):
         """Put back weights that are known to be good, and forget the steps since."""
         net.put_back(snapshot)
-        net.optimizer_.state.clear()
+        net.step_.forget()
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         if self.keep_best and self.best_state_ is not None:

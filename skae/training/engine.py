@@ -24,7 +24,7 @@ from .convergence import Converged
 from .criterion import WeightedMeans
 from .interrupts import is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
-from .step import Step
+from .step import STEPS_OF_WARM_UP, Step, factor_of
 from .threads import reconsider_threads
 
 
@@ -113,10 +113,10 @@ class Engine(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly=None):
         kind = getattr(self.optimizer, "func", self.optimizer)  # of a functools.partial
-        if isinstance(kind, type) and issubclass(kind, ELEMENTWISE):
-            flat = nn.Parameter(self.flat_)  # a second name for the same memory
-            flat.grad = self.step_.flat_gradient
-            parameters = [flat]
+        if isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS):
+            parameters = [self._name_anew(slice(None))]
+        elif isinstance(kind, type) and issubclass(kind, ELEMENTWISE):
+            parameters = [self._group(block) for block in self.step_.blocks]
         else:
             parameters = self.step_.trainable()
         options = self.get_params_for("optimizer")
@@ -126,6 +126,17 @@ class Engine(NeuralNet):
         self.optimizer_ = make_optimizer(self.optimizer, parameters, self.lr, options)
         self._update_step()
         return self
+
+    def _group(self, block):
+        """Return what an optimizer is told of a block of parameters."""
+        parameters = [self._name_anew(block.part)]
+        return {"params": parameters, "lr": self.lr * block.factor, "factor": block.factor}
+
+    def _name_anew(self, part):
+        """Return a part of the flat buffer as a parameter: another name for the same memory."""
+        parameter = nn.Parameter(self.flat_[part])
+        parameter.grad = self.step_.flat_gradient[part]
+        return parameter
 
     def _update_step(self):
         """Tell the step what is set on the engine, which callbacks may do at any time."""
@@ -141,23 +152,30 @@ class Engine(NeuralNet):
             "weights": self.weights(),
             "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
             "optimizer_name": type(self.optimizer_).__name__,
+            "n_remembered": self.step_.n_remembered,
             "batch_size": self.batch_size,
             "history": [dict(row) for row in self.history],
             "generators": {name: g.get_state() for name, g in self.generators.items()},
         }
 
     def load_state(self, state):
-        """Go on from where `state` was taken; an optimizer of another kind starts afresh."""
+        """Go on from where `state` was taken; an optimizer of another kind starts afresh.
+
+        So does one of a file whose parameters were laid out in another way.
+        """
         self.set_weights(state["weights"])
         self.batch_size = state.get("batch_size", self.batch_size)  # older files have none
         self.history.extend(dict(row) for row in state["history"])
         for name, generator_state in state["generators"].items():
             if generator_state.numel() == self.generators[name].get_state().numel():
                 self.generators[name].set_state(generator_state)
-        if state["optimizer_name"] == type(self.optimizer_).__name__:
+        same_kind = state["optimizer_name"] == type(self.optimizer_).__name__
+        if same_kind and _layout(state["optimizer"]) == _layout(self.optimizer_.state_dict()):
             self.optimizer_.load_state_dict(state["optimizer"])
+            # Of older files it is not known: enough of them.
+            self.step_.n_remembered = state.get("n_remembered", STEPS_OF_WARM_UP)
             for group in self.optimizer_.param_groups:
-                group["lr"] = self.lr
+                group["lr"] = self.lr * factor_of(group)
         return self
 
     def weights(self):
@@ -201,14 +219,15 @@ class Engine(NeuralNet):
 
     def forget(self, parameter, index):
         """Erase what the optimizer remembers of some entries of a parameter."""
-        part = slice(parameter.storage_offset(), parameter.storage_offset() + parameter.numel())
         for owner, state in self.optimizer_.state.items():
+            start = parameter.storage_offset() - owner.storage_offset()
+            part = slice(start, start + parameter.numel())
             for value in state.values():
                 if not torch.is_tensor(value) or value.shape != owner.shape:
                     continue
                 if owner is parameter:
                     value[index] = 0
-                elif owner.shape == self.flat_.shape:
+                elif owner.dim() == 1 and 0 <= start < part.stop <= owner.numel():
                     value[part].view_as(parameter)[index] = 0
 
     # Training
@@ -378,6 +397,11 @@ class Engine(NeuralNet):
 
 def _tensors_of(module):
     return itertools.chain(module.parameters(), module.buffers())
+
+
+def _layout(optimizer_state):
+    """Return learning rates, relative to the step's, and numbers of parameters of the groups."""
+    return [(factor_of(g), len(g["params"])) for g in optimizer_state["param_groups"]]
 
 
 def _size(batch):

@@ -7,10 +7,14 @@ import torch
 
 from .._torch import fused_adam_, is_replaced, step_hooks
 
+# Of Adam: what gradients are divided by at least. They are sums over features of numbers of unit
+# variance; at torch's 1e-8 their rounding errors, where there is nothing else, become whole steps.
+EPS = 1e-6
+
 OPTIMIZERS = {
-    "adam": torch.optim.Adam,
+    "adam": functools.partial(torch.optim.Adam, eps=EPS),
     # The engine decays weights, decoupled as AdamW does it: there is one decay, `alpha`.
-    "adamw": functools.partial(torch.optim.AdamW, weight_decay=0.0),
+    "adamw": functools.partial(torch.optim.AdamW, eps=EPS, weight_decay=0.0),
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
 }
@@ -49,8 +53,8 @@ def make_optimizer(factory, parameters, lr, options):
 class FusedAdam(NamedTuple):
     """What the kernels of Adam and AdamW take beside the learning rate."""
 
-    # Lists of one tensor: the parameter, its gradient, the mean of that and of its square, nothing
-    # (for AMSGrad), the number of steps.
+    # For each block lists of one tensor: the parameters, their gradient, the mean of that and of
+    # its square, nothing (for AMSGrad), the number of steps.
     tensors: list
     constants: list  # beta1, beta2, weight_decay, eps
     decoupled: bool  # AdamW's weight decay
@@ -60,39 +64,51 @@ class FusedAdam(NamedTuple):
 def fused_adam(optimizer):
     """Return what does the work of ``optimizer.step`` from now on, None where that is more.
 
-    For Adam and AdamW on one vector it is their kernel alone: on small networks the checks around
+    For Adam and AdamW on vectors it is their kernel alone: on small networks the checks around
     it take as long as the gradient.
     """
     kinds = {torch.optim.Adam: False, torch.optim.AdamW: True}
-    (group, *others) = optimizer.param_groups
-    (p, *more) = group["params"]
-    state = optimizer.state.get(p)
-    if type(optimizer) not in kinds or others or more or not state:
+    if type(optimizer) not in kinds or not optimizer.state:
         return None
+    first, *others = optimizer.param_groups
+    alike = all(_settings(group) == _settings(first) for group in others)
     own_scale = [getattr(optimizer, name, None) for name in ("grad_scale", "found_inf")]
     others_act = any(step_hooks(optimizer)) or any(own_scale) or is_replaced(optimizer)
-    if others_act or group["amsgrad"] or not group["fused"]:
+    if others_act or not alike or first["amsgrad"] or not first["fused"]:
         return None
-    tensors = [[p.detach()], [p.grad], [state["exp_avg"]], [state["exp_avg_sq"]], []]
-    tensors.append([state["step"]])
-    constants = [*group["betas"], group["weight_decay"], group["eps"]]
-    decoupled = kinds[type(optimizer)] or bool(group.get("decoupled_weight_decay"))
-    return FusedAdam(tensors, [float(c) for c in constants], decoupled, bool(group["maximize"]))
+    parameters = [group["params"] for group in optimizer.param_groups]
+    if not all(len(some) == 1 and optimizer.state.get(some[0]) for some in parameters):
+        return None
+    tensors = [_tensors_of(p, optimizer.state[p]) for (p,) in parameters]
+    constants = [*first["betas"], first["weight_decay"], first["eps"]]
+    decoupled = kinds[type(optimizer)] or bool(first.get("decoupled_weight_decay"))
+    return FusedAdam(tensors, [float(c) for c in constants], decoupled, bool(first["maximize"]))
+
+
+def _settings(group):
+    """Return all that the groups of an optimizer have in common."""
+    own = ("params", "lr", "initial_lr", "factor")
+    return {name: value for name, value in group.items() if name not in own}
+
+
+def _tensors_of(p, state):
+    of_state = [[state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]]]
+    return [[p.detach()], [p.grad], *of_state]
 
 
 def move(
-    adam: list[list[torch.Tensor]],
+    block: list[list[torch.Tensor]],
     constants: list[float],
     decoupled: bool,
     maximize: bool,
     rate: float,
 ):
-    """Take one step as Adam or AdamW, with the parts of a `FusedAdam`.
+    """Move a block of parameters as Adam or AdamW, with the parts of a `FusedAdam`.
 
     TorchScript compiles it for a number; called from Python, the rate may also be a tensor. The
     lists must come from outside: TorchScript thinks that what is done to new ones has no effect.
     """
-    p, gradient, mean, square, nothing, n_steps = adam
+    p, gradient, mean, square, nothing, n_steps = block
     weight_decay = constants[2]
     n_steps[0].add_(1)
     if decoupled:

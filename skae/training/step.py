@@ -1,13 +1,15 @@
 """One step of training, as one piece: noise, loss terms, gradient, move, decay."""
 
+import itertools
 import math
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import torch
 
 from .._torch import BATCH_NORMS
-from .criterion import WeightedMeans
-from .randomness import global_generator_for
+from .criterion import WeightedMeans, check_terms
+from .randomness import Generators, global_generator_for
 
 # Learning rate at a share t of the training, relative to its initial value.
 SCHEDULES = {
@@ -17,11 +19,24 @@ SCHEDULES = {
 }
 
 
+# Chosen by tests/benchmarks/defaults.py: the share of the steps of a fit, and the number of steps
+# at a constant rate, over which the rate rises to what the schedule says. The first steps of Adam
+# have full length whatever the gradient, and would throw a start away.
+WARM_UP, STEPS_OF_WARM_UP = 0.05, 100
+
+
+class Block(NamedTuple):
+    """Parameters that lie side by side and have one learning rate: `factor` times the step's."""
+
+    part: slice
+    factor: float
+
+
 class Step:
     """A step of training, taken in the ordinary way; and its parts, for what repeats steps.
 
     All trainable parameters are views of one flat buffer, those with weight decay first, and so
-    are their gradients.
+    are their gradients. Within either part those of one learning rate lie side by side.
 
     Parameters
     ----------
@@ -45,14 +60,19 @@ class Step:
     flat, flat_gradient : tensor of shape (n_parameters,)
     n_decayed : int
         How many parameters decay: the first of `flat`.
+    blocks : list of Block
+        Of `flat`, from its start to its end.
     n_taken, n_planned : int
-        Number of steps since the last `begin`, and what share of them ends the schedule.
+        Number of steps since the last `begin`, and at which the schedule ends.
+    n_remembered : int
+        Number of steps that the optimizer remembers, from all trainings.
     """
 
     def __init__(self, module, generators):
         self.module, self.generators = module, generators
         self.criterion, self.optimizer = WeightedMeans(), None
         self.lr, self.schedule, self.alpha = 1e-3, "constant", 0.0
+        self.n_remembered = 0
         self._lay_out()
         self.begin(0)
 
@@ -65,19 +85,26 @@ class Step:
                 "requires_grad=True between them. Both are frozen, or have no parameters."
             )
         exempt = {id(p) for p in self.module.undecayed_parameters()}
-        decayed = [p.dim() > 1 and id(p) not in exempt for p in trainable]
-        parameters = [p for p, d in zip(trainable, decayed, strict=True) if d]
-        self.n_decayed = sum(p.numel() for p in parameters)
-        parameters += [p for p, d in zip(trainable, decayed, strict=True) if not d]
+        factors = {id(p): factor for p, factor in self.module.step_sizes().items()}
+        decays = {id(p): p.dim() > 1 and id(p) not in exempt for p in trainable}
 
+        def place(p):  # where both parts meet, rates are small, and as a rule the same
+            factor = factors.get(id(p), 1.0)
+            return (0, -factor) if decays[id(p)] else (1, factor)
+
+        parameters = sorted(trainable, key=place)
+        self.n_decayed = sum(p.numel() for p in parameters if decays[id(p)])
         self.flat = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.flat_gradient = torch.zeros_like(self.flat)
-        offset = 0
-        for p in parameters:
-            part = slice(offset, offset + p.numel())
-            p.data, p.grad = self.flat[part].view_as(p), self.flat_gradient[part].view_as(p)
-            offset += p.numel()
-        self.decayed = self.flat[: self.n_decayed]
+        self.decayed, offset, self.blocks = self.flat[: self.n_decayed], 0, []
+        by_factor = itertools.groupby(parameters, lambda p: factors.get(id(p), 1.0))
+        for factor, some in by_factor:
+            start = offset
+            for p in some:
+                part = slice(offset, offset + p.numel())
+                p.data, p.grad = self.flat[part].view_as(p), self.flat_gradient[part].view_as(p)
+                offset += p.numel()
+            self.blocks.append(Block(slice(start, offset), factor))
 
     def trainable(self):
         """Return the parameters that may be trained now, in the module's order."""
@@ -89,22 +116,55 @@ class Step:
         """Start to count steps; after `n_planned` the schedule ends, with 0 there is none."""
         self.n_taken, self.n_planned = 0, n_planned
 
-    def _has_schedule(self):
-        return self.n_planned and self.schedule != "constant"
-
     def rates(self, n_steps):
-        """Return the learning rates of the next steps."""
-        if not self._has_schedule():
-            return [self.optimizer.param_groups[0]["lr"]] * n_steps
-        schedule, steps = SCHEDULES[self.schedule], range(self.n_taken, self.n_taken + n_steps)
-        return [self.lr * schedule(step / self.n_planned) for step in steps]
+        """Return the learning rates of the next steps, for each a list: one of each block."""
+        groups = self.optimizer.param_groups
+        if not self.n_planned:
+            return [[group["lr"] for group in groups]] * n_steps
+        rates = [self.lr * share for share in self._shares_of_rate(n_steps)]
+        columns = [
+            [group["lr"]] * n_steps
+            if "factor" not in group and self.schedule == "constant"  # the user's own, that differ
+            else [rate * factor_of(group) for rate in rates]
+            for group in groups
+        ]
+        return list(map(list, zip(*columns, strict=True)))
+
+    def _shares_of_rate(self, n_steps):
+        """Return the rates of the next steps, relative to the initial one.
+
+        A constant one rises with the steps that the optimizer remembers: two trainings are one.
+        """
+        n_taken, n_planned, schedule = self.n_taken, self.n_planned, SCHEDULES[self.schedule]
+        if self.schedule == "constant":
+            n_risen, n_rising = self.n_remembered, STEPS_OF_WARM_UP
+        else:
+            n_risen, n_rising = n_taken, max(1, round(WARM_UP * n_planned))
+        return [
+            min(1.0, (n_risen + i + 1) / n_rising) * schedule((n_taken + i) / n_planned)
+            for i in range(n_steps)
+        ]
 
     def advance(self, rates):
-        """Count steps that had these rates; the last is the optimizer's from now on."""
+        """Count steps that had these rates; the last are the optimizer's from now on."""
         self.n_taken += len(rates)
-        if self._has_schedule():
-            for group in self.optimizer.param_groups:
-                group["lr"] = rates[-1]
+        self.n_remembered += len(rates)
+        for group, rate in zip(self.optimizer.param_groups, rates[-1], strict=True):
+            group["lr"] = rate
+
+    def forget(self):
+        """Let the optimizer forget all steps."""
+        self.optimizer.state.clear()
+        self.n_remembered = 0
+
+    def shrinkage(self, rates):
+        """Return what steps with these rates leave of decayed weights, a number for each.
+
+        The decay goes by the rate of the step, not by that of a block: it would fade where
+        layers are wide.
+        """
+        factor = factor_of(self.optimizer.param_groups[0])
+        return [max(0.0, 1 - self.alpha * rate / factor) for rate, *_ in rates]
 
     # One step
 
@@ -126,7 +186,8 @@ class Step:
         results : dict
             As `loss_terms` returns them; ``names`` and ``values`` at least.
         """
-        self.advance(self.rates(1))
+        rates = self.rates(1)
+        self.advance(rates)
         n_rows, generator = len(batch[0]), self.generators["dropout"]
         with global_generator_for(self.module, generator), batch_norm_for(self.module, n_rows):
             draws = self.draw(n_rows)
@@ -135,7 +196,8 @@ class Step:
                 results = self._take_eagerly(batch, draws, on_gradient)
             else:
                 self.optimizer.step()
-            self.decay()
+            if self.alpha:
+                self.decayed.mul_(*self.shrinkage(rates))
         return results
 
     def draw(self, n_rows, generators=None):
@@ -147,6 +209,7 @@ class Step:
         x, weights = batch
         torch.clear_autocast_cache()  # of weights as they were in the last step
         y_pred = self.module(x, *draws)
+        check_terms(y_pred, len(x))
         terms = self.criterion(y_pred, weights)
         return {
             "loss": sum(terms),
@@ -174,17 +237,16 @@ class Step:
             self.optimizer.step()
         return computed[0]
 
-    def decay(self):
-        """Draw the decayed weights towards zero."""
-        if self.alpha:
-            rate = self.optimizer.param_groups[0]["lr"]
-            self.decayed.mul_(max(0.0, 1 - rate * self.alpha))
-
     def evaluate(self, batch, generator):
         """Return the loss terms of a batch, under noise from one generator, and take no step."""
-        generators = dict.fromkeys(self.generators, generator)
+        generators = Generators.fromkeys(self.generators, generator)
         with torch.no_grad(), global_generator_for(self.module, generator):
             return self.loss_terms(batch, self.draw(len(batch[0]), generators))
+
+
+def factor_of(group):
+    """Return the learning rate of a parameter group relative to that of the step."""
+    return group.get("factor", 1.0)
 
 
 @contextmanager
