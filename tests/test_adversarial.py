@@ -156,7 +156,7 @@ def test_without_weight_it_is_the_autoencoder_bit_for_bit():
     plain = Autoencoder(2, **shared).fit(X)
     free = AdversarialAutoencoder(2, adversarial_weight=0.0, **shared).fit(X)
     assert [row["train_reconstruction"] for row in free.history_] == plain.loss_curve_
-    np.testing.assert_array_equal(free.transform(X), plain.transform(X))
+    np.testing.assert_array_equal(free.reconstruct(X), plain.reconstruct(X))
     assert "train_adversarial" not in free.history_[-1]
 
 
@@ -213,7 +213,7 @@ def test_held_out_codes_match_the_prior(model, plain, digits):
             whitened(plain, *digits),
         )
     )
-    assert ours < min(5 * chance, 0.1 * raw)
+    assert ours < min(5 * chance, 0.5 * raw)  # which have the prior's variance, too
     if model.prior == "mixture":
         assert ours < white
 

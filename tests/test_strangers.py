@@ -135,6 +135,7 @@ def perceptron_for(estimator, name):
     return MLP(sizes[0], (6,), sizes[1], generator=generator)
 
 
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # nothing is trained
 @every_estimator
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
 def test_a_pretrained_network_starts_as_it_is(estimator, name):

@@ -213,7 +213,9 @@ def test_scores_are_lower_bounds_in_practice(options):
     exact = log_likelihood(vae, X).mean()
     means = check_bounds(vae, exact, lambda n: vae.score_samples(X, n))
     assert means[0] < exact - 0.3  # there is a gap, else the law would say nothing
-    assert vae.score_samples(X, 2000).mean() == pytest.approx(exact, abs=0.05)
+    few = X[:100]  # with many draws the bound is tight
+    exact = log_likelihood(vae, few).mean()
+    assert vae.score_samples(few, 30_000).mean() == pytest.approx(exact, abs=0.05)
 
 
 def containers(X, tmp_path):

@@ -11,6 +11,7 @@ from .._sklearn import fit_context
 from ..data.inputs import describe_columns, how_to_encode
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
+from .declarations import check_declarations
 from .inference import map_rows
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
 from .persistence import VERSION, as_it_was_on_failure, defaults_of, read_state
@@ -71,6 +72,7 @@ class BaseCoder(
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
+        check_declarations(cls)
         complete_signature(cls)
         complete_constraints(cls, SHARED_PARAMETERS)
         complete_docstring(cls, SHARED_PARAMETERS)
@@ -281,14 +283,21 @@ class BaseCoder(
     def _encode(self, X):
         return map_rows(self, X, X.dtype, self._encode_batch)
 
+    _code_units = None  # of the codes that users see: the network's
+
     def _encode_batch(self, module, x):
-        return module.encode(self._units.enter(x, x.dtype))
+        z = module.encode(self._units.enter(x, x.dtype))
+        return z if self._code_units is None else self._code_units.enter(z, z.dtype)
 
     def _decode(self, Z):
-        return map_rows(self, Z, Z.dtype, lambda m, z: self._units.leave(m.decode(z)))
+        return map_rows(self, Z, Z.dtype, self._decode_batch)
+
+    def _decode_batch(self, module, z):
+        z = z if self._code_units is None else self._code_units.leave(z)
+        return self._units.leave(module.decode(z))
 
     def _reconstruct_batch(self, module, x):
-        return self._units.leave(module.decode(self._encode_batch(module, x)))
+        return self._decode_batch(module, self._encode_batch(module, x))
 
     # Persistence
 

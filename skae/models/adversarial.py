@@ -305,7 +305,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     alpha : float or "auto", default="auto"
         Decoupled weight decay; never on biases, on the linear path and on the discriminator.
-        "auto" is 500 / n_samples, at most 2, with a linear path; without and in `partial_fit` 0.
+        "auto" is 0 without a linear path and in `partial_fit`; with one it is what rows gain by
+        that the networks have not seen in a trial, 0.1, 1 or 30: see `Autoencoder`.
 
     max_iter : int or "auto", default="auto"
         Number of epochs, at most; `n_iter_` says how many were run. "auto" is a budget in steps,
@@ -352,6 +353,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     """
 
     __module__ = "skae"  # files do not depend on where in the package it lives
+
+    _module_class = AdversarialModule
 
     _parameter_constraints = {
         "prior": [StrOptions({"standard", "mixture"}), callable],
@@ -446,7 +449,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         discriminator = MLP(
             self.n_components, self._get_discriminator_sizes(), 1, generator=generator
         )
-        return AdversarialModule(
+        return self._module_class(
             encoder,
             decoder,
             discriminator,

@@ -44,6 +44,13 @@ class ContractiveModule(AutoencoderModule):
         self.penalty, self.estimate, self.n_components = penalty, estimate, n_components
         self.is_single_layer = len(own_layers(encoder)) == 1 and encoder.path is None
 
+    def start_linear(self, components, variances, mean):
+        """Start at the projection onto principal components, in their own scale.
+
+        The penalty is on the slope of the code.
+        """
+        self._start_scaled(components, torch.ones_like(variances), mean, components)
+
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: dropout masks, and signs for the estimate."""
         masks = super().draw(n_rows, generators)
@@ -174,6 +181,8 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     __module__ = "skae"  # files do not depend on where in the package it lives
 
+    _module_class = ContractiveModule
+
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "penalty": [Interval(Real, 0, None, closed="left")],
@@ -247,7 +256,7 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
         estimate = self.penalty_estimate
         if estimate == "auto":
             estimate = "exact" if n_components <= EXACT_COMPONENTS else "stochastic"
-        module = ContractiveModule(
+        module = self._module_class(
             encoder,
             decoder,
             penalty=self.penalty,

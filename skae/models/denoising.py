@@ -19,9 +19,9 @@ from ..estimator.parameters import needs_value
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca
-from ..nn.autoencoder import AutoencoderModule
+from ..nn.autoencoder import AutoencoderModule, start_scales
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
-from ..nn.networks import own_layers
+from ..nn.networks import identity, own_layers
 from ..training.randomness import global_generator_for, make_random_state
 from .denoising_level import check_is_gaussian, check_size, estimate_level
 
@@ -46,6 +46,7 @@ class DenoisingModule(AutoencoderModule):
     """
 
     repeatable = True
+    free_scale = True
 
     def __init__(self, encoder, decoder, *, corruption, level, n_features, **options):
         super().__init__(encoder, decoder, **options)
@@ -57,10 +58,15 @@ class DenoisingModule(AutoencoderModule):
 
         Along a component of variance l it is l / (l + s^2) times the input.
         """
-        super().start_linear(components, variances, mean)
-        if self.corruption.kind == "gaussian" and own_layers(self.decoder):
-            filtered = wiener_filter(components, variances, self.corruption.level)
-            self.decoder.start_linear(filtered.T)
+        if self.corruption.kind != "gaussian" or not own_layers(self.decoder):
+            super().start_linear(components, variances, mean)
+            return
+        noise = self.corruption.level
+        variance = torch.as_tensor(noise, dtype=mean.dtype).square().expand(len(mean))
+        seen = variances + components.square() @ variance  # by the encoder, in training
+        free = self.code_activation is identity
+        scales = start_scales(seen) if free else torch.ones_like(seen)
+        self._start_scaled(components, scales, mean, wiener_filter(components, variances, noise))
 
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: dropout masks, and what the corruption needs."""
@@ -211,6 +217,8 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     __module__ = "skae"  # files do not depend on where in the package it lives
 
+    _module_class = DenoisingModule
+
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "corruption": [
@@ -300,7 +308,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
-        return DenoisingModule(
+        return self._module_class(
             encoder,
             decoder,
             corruption=self.corruption,

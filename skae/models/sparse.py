@@ -113,6 +113,13 @@ class SparseModule(AutoencoderModule):
         atoms = [layers[0].weight] if layers and self.decoder.unit_norm else []
         return [*super().undecayed_parameters(), *atoms]
 
+    def start_linear(self, components, variances, mean):
+        """Start at the projection onto principal components, in their own scale.
+
+        Atoms have unit norm.
+        """
+        self._start_scaled(components, torch.ones_like(variances), mean, components)
+
     def sparsify(self, z):
         """Return the sparse code h of the dense code z."""
         if self.sparsity == "topk":
@@ -324,7 +331,8 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
 
     alpha : float or "auto", default="auto"
         Decoupled weight decay; never on biases, on the linear path and on atoms of unit norm.
-        "auto" is 500 / n_samples, at most 2, with a linear path; without and in `partial_fit` 0.
+        "auto" is 0 without a linear path and in `partial_fit`; with one it is what rows gain by
+        that the networks have not seen in a trial, 0.1, 1 or 30: see `Autoencoder`.
 
     {shared parameters}
 
@@ -368,6 +376,8 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
     """
 
     __module__ = "skae"  # files do not depend on where in the package it lives
+
+    _module_class = SparseModule
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -470,7 +480,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         if self.unit_norm and own_layers(decoder):
             decoder.unit_norm = True
         n_components = n_components_of(self, n_features)
-        return SparseModule(
+        return self._module_class(
             encoder,
             decoder,
             sparsity=self.sparsity,

@@ -1,5 +1,7 @@
 """The module of a deterministic autoencoder, on which those of its relatives build."""
 
+import torch
+
 from .distributions import LIKELIHOODS
 from .module import BaseModule
 from .networks import (
@@ -14,6 +16,17 @@ from .networks import (
     own_layers,
 )
 from .repeatable import is_repeatable
+
+# Chosen by tests/benchmarks/defaults.py: the least standard deviation along a component, relative
+# to the largest, that is made 1 at the start. Less would be amplified as much as the steps in it.
+LEAST_SCALE = 0.03
+
+
+def start_scales(variances):
+    """Return what codes along components of these variances are divided by at the start."""
+    deviations = variances.sqrt()
+    least = LEAST_SCALE * deviations.max()
+    return torch.where(least > 0, deviations.clamp_min(least), 1.0)
 
 
 class AutoencoderModule(BaseModule):
@@ -33,6 +46,11 @@ class AutoencoderModule(BaseModule):
 
     repeatable = True
 
+    #: Whether the objective does not depend on the scale of each number of the code, as long as
+    #: the decoder undoes what the encoder does. A promise of a class, as `repeatable` is: users
+    #: then get codes of unit variance.
+    free_scale = True
+
     def __init__(
         self,
         encoder,
@@ -49,8 +67,15 @@ class AutoencoderModule(BaseModule):
         self.output_activation = ACTIVATIONS[output_activation]
         link = "sigmoid" if likelihood == "bernoulli" else output_activation
         self.to_parameters = INVERSES.get(link, identity)
-        # Networks of the user may, unless they say that they are pure functions.
-        self.draws_globally = not (is_repeatable(encoder) and is_repeatable(decoder))
+        self.has_free_scale = (
+            vars(type(self)).get("free_scale", False)
+            and self.code_activation is identity
+            and not isinstance(decoder, TiedMLP)
+        )
+        # Networks of the user may, unless they say that they are pure functions; and so may a
+        # subclass that says so.
+        pure = is_repeatable(encoder) and is_repeatable(decoder)
+        self.draws_globally = type(self).draws_globally or not pure
 
     def start_output(self, mean):
         """Let the mean of p(x | z), (n_features,), start near the mean of the data.
@@ -65,17 +90,29 @@ class AutoencoderModule(BaseModule):
     def start_linear(self, components, variances, mean):
         """Start at the projection onto principal components, (n_components, n_features), and back.
 
-        The variances of the data along the components, (n_components,), are of no use here.
+        Each number of the code has unit variance, unless an activation bounds it.
         """
-        self.encoder.start_linear(components)
-        self.encoder.start_bias(-components @ mean)
+        free = self.code_activation is identity
+        scales = start_scales(variances) if free else torch.ones_like(variances)
+        self._start_scaled(components, scales, mean, components)
+
+    def _start_scaled(self, components, scales, mean, back):
+        """Start at codes along components, divided by scales, and what they are mapped back by."""
+        weight = components / scales[:, None]
+        self.encoder.start_linear(weight)
+        self.encoder.start_bias(-weight @ mean)
         if own_layers(self.decoder):  # tied weights have started with the encoder
-            self.decoder.start_linear(components.T)
+            self.decoder.start_linear((scales[:, None] * back).T)
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
         networks = [n for n in (self.encoder, self.decoder) if isinstance(n, (MLP, TiedMLP))]
         return [p for network in networks for p in network.undecayed_parameters()]
+
+    def step_sizes(self):
+        """Return the learning rates of the layers of perceptrons, relative to that of the fit."""
+        networks = [n for n in self.modules() if isinstance(n, MLP)]
+        return {p: size for n in networks for p, size in n.step_sizes().items()}
 
     def draw(self, n_rows, generators):
         """Return the random inputs of one step: the dropout masks of encoder and decoder."""

@@ -48,8 +48,10 @@ RANGES = {
     "softplus": (0.0, math.inf),
 }
 
-# He's gain for the rectifiers, Glorot's otherwise, as torch.nn.init.calculate_gain has them.
-GAINS = {"relu": math.sqrt(2), "leaky_relu": math.sqrt(2), "elu": 1.2, "tanh": 5 / 3}
+# Chosen by tests/benchmarks/defaults.py: layers with more inputs have a smaller learning rate, in
+# proportion. A step of Adam moves all weights by the same length, and the value of a unit the
+# farther the more of them it has (Yang et al. 2021, "Tensor programs V", table 3).
+FULL_RATE_INPUTS = 128
 
 
 def dropout_masks(
@@ -88,15 +90,21 @@ def draw_masks(network: Any, n_rows: int, generator: Generator | None) -> tuple[
     return network.draw_masks(n_rows, generator) if knows else ()
 
 
+def step_size(n_inputs: int) -> float:
+    """Return the learning rate of a layer's weights, relative to that of the fit."""
+    return min(1.0, FULL_RATE_INPUTS / n_inputs)
+
+
 class MLP(nn.Module):
     r"""A multi-layer perceptron, with or without a linear path beside it.
 
     .. math:: x \mapsto A x + W_L\,\phi(\dots \phi(W_1 x + b_1) \dots) + b_L
 
-    The weights are drawn uniformly with variance gain^2 / n_in (He et al., 2015), the biases
-    start at zero. With a linear path, :meth:`start_linear` sets A and silences the network
-    beside it, so that training starts at a linear map of our choice; a network without hidden
-    layers is its own linear path.
+    Weights and biases are drawn as torch's linear layers do, uniformly within
+    :math:`\pm 1 / \sqrt{n_{in}}`; those of a single layer with a variance of 1 / n_in, so that
+    its outputs vary as its inputs do. The last bias starts at zero. With a linear path,
+    :meth:`start_linear` sets A and silences the network beside it, so that training starts at a
+    linear map of our choice; a network without hidden layers is its own linear path.
 
     Parameters
     ----------
@@ -148,12 +156,12 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: Generator | None) -> None:
+        gain = 1.0 if len(self.layers) > 1 else math.sqrt(3)
         for layer in self.layers:
-            last = layer is self.layers[-1]
-            gain = 1.0 if last else GAINS.get(self.activation, 1.0)
-            bound = gain * math.sqrt(3 / layer.in_features)
+            bound = gain / math.sqrt(layer.in_features)
             layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.zero_()
+            layer.bias.uniform_(-bound, bound, generator=generator)
+        self.layers[-1].bias.zero_()
         if self.path is not None:
             self.path.weight.zero_()
 
@@ -175,6 +183,11 @@ class MLP(nn.Module):
         if not self.has_linear_path:
             return []
         return [(self.layers[0] if self.path is None else self.path).weight]
+
+    def step_sizes(self) -> dict[Tensor, float]:
+        """Return the learning rate of each matrix, relative to that of the fit."""
+        layers = self.layers if self.path is None else [*self.layers, self.path]
+        return {layer.weight: step_size(layer.in_features) for layer in layers}
 
     def draw_masks(self, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
         """Return the dropout masks of one step."""
