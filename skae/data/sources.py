@@ -78,6 +78,32 @@ class RowsOnHost:
         return self.units.enter(chunk_to_tensor(self.X, rows), self.dtype).to(self.device)
 
 
+class ChosenRows:
+    """Some rows of another source.
+
+    Parameters
+    ----------
+    rows : RowsOnDevice or RowsOnHost
+    index : tensor of int64
+        Their numbers.
+    """
+
+    def __init__(self, rows, index):
+        self.rows, self.index = rows, index
+        self.device, self.shape = rows.device, (len(index), rows.shape[1])
+
+    def __len__(self):
+        return len(self.index)
+
+    def take(self, index):
+        """Return the rows named by a tensor of row numbers."""
+        return self.rows.take(self.index[index])
+
+    def span(self, rows):
+        """Return a slice of rows."""
+        return self.rows.take(self.index[rows])
+
+
 def make_source(X, units, dtype, device):
     """Return the source of batches that suits X: where it lies, its size and its precision."""
     if _is_shareable(X, units, dtype, device):

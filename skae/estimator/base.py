@@ -23,7 +23,6 @@ from ..training.engine import Engine
 from ..training.randomness import make_generator, make_generators
 from ..training.threads import threads_for
 from .choices import (
-    alpha_for,
     batch_size_for,
     hidden_layer_sizes_of,
     is_scaled,
@@ -31,6 +30,7 @@ from .choices import (
     n_epochs_for,
 )
 from .coder import BaseCoder
+from .decay import STRONG, choose_alpha
 from .inference import map_rows
 from .networks import make_network
 from .outcome import Outcome, loss_over, warn_of_interruption
@@ -43,6 +43,7 @@ from .persistence import (
 )
 from .preparation import take_seed, to_rows
 from .sampling import SamplesFromCodes
+from .scale import code_units_of, learn_code_units
 from .start import start_at_pca
 from .validation import check_combinations, check_reach
 
@@ -90,6 +91,9 @@ class BaseAutoencoder(BaseCoder):
 
     n_iter_ : int
         Number of epochs run.
+
+    alpha_ : float
+        Weight decay of the training, as given or as `alpha` says of "auto".
 
     {shared attributes}
     """
@@ -211,9 +215,10 @@ class BaseAutoencoder(BaseCoder):
             self._n_features_out = n_components_of(self, X.shape[1])
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
+            self._code_mean = self._code_units = None
             self._learn_units(X, weights)
             self._watch = start_watch(X.shape[0], weights)
-        self.net_ = self._build_engine(X.shape[0], one_pass)
+        self.net_ = self._build_engine(one_pass)
         if state is not None:
             self.net_.load_state(state)
 
@@ -238,7 +243,7 @@ class BaseAutoencoder(BaseCoder):
             return encoder, TiedMLP(encoder)
         return encoder, make_network(self, "decoder", k, sizes[::-1], n_features, generator)
 
-    def _build_engine(self, n_samples=None, one_pass=False):
+    def _build_engine(self, one_pass=False):
         """Return a new module in a new engine."""
         generators = make_generators(self._seed, self.device_)
         module = self._make_module(self._n_inputs, generators["initialisation"])
@@ -248,7 +253,6 @@ class BaseAutoencoder(BaseCoder):
             optimizer=self.optimizer,
             lr=self.learning_rate_init,
             schedule="constant" if one_pass else self.learning_rate,
-            alpha=alpha_for(self, None if one_pass else n_samples),
             generators=generators,
             convergence=make_convergence(self),
             callbacks=self._make_callbacks(),
@@ -276,9 +280,24 @@ class BaseAutoencoder(BaseCoder):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
             outcome = Outcome(self, rows, weights, start if may_keep_start else None)
-            net.train(train, valid, n_epochs)
+            alpha = self._get_alpha(train, resume, one_pass)
+            if alpha is None:
+                self.alpha_, net.n_finished_, net.n_epochs_ = STRONG, 0, n_epochs
+            else:
+                self.alpha_ = net.alpha = alpha
+                net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
+            if not one_pass:
+                learn_code_units(self, rows, weights)
         warn_of_interruption(net)
+
+    def _get_alpha(self, batches, resume, one_pass):
+        """Return the weight decay of a training; None after an interrupt."""
+        if self.alpha != "auto":
+            return self.alpha
+        if one_pass:
+            return 0.0
+        return self.alpha_ if resume else choose_alpha(self, batches)
 
     _keeps_the_better = True  # of the linear start and the end of training
 
@@ -352,7 +371,7 @@ class BaseAutoencoder(BaseCoder):
         return self._units.leave(module.reconstruct(self._units.enter(x, x.dtype)))
 
     def _forget_rows(self):
-        self.net_.optimizer_.state.clear()
+        self.net_.step_.forget()
 
     def _work_per_row(self):
         return self.net_.flat_.numel()
@@ -380,6 +399,7 @@ class BaseAutoencoder(BaseCoder):
         if "net_" in state:
             state["net_"] = to_arrays(self.net_.state())
             del state["_units"]
+            state.pop("_code_units", None)
         return state
 
     def _restore(self, state):
@@ -388,7 +408,7 @@ class BaseAutoencoder(BaseCoder):
         super()._restore(state)
         if net_state is None:
             return
-        self._units = self._make_units()
+        self._units, self._code_units = self._make_units(), code_units_of(self)
         self.net_ = with_fitted_params(self)._build_engine()
         self.net_.load_state(to_tensors(net_state))
         self.net_._set_training(False)

@@ -48,16 +48,6 @@ def n_epochs_for(estimator, n_samples):
     return math.ceil(estimator._epochs_factor * n_epochs)
 
 
-def alpha_for(estimator, n_samples):
-    """Return the weight decay; `n_samples` is None in a pass over a stream."""
-    if estimator.alpha != "auto":
-        return estimator.alpha
-    # Chosen by tests/benchmarks/defaults.py: where rows are few, the network beside the
-    # linear path learns their noise.
-    few = n_samples is not None and has_linear_path(estimator)
-    return min(2.0, 500 / n_samples) if few else 0.0
-
-
 def reach_of(estimator):
     """Return the range of the data that the model can produce, and the parameter's name."""
     if estimator.likelihood == "bernoulli":

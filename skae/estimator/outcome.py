@@ -8,6 +8,7 @@ import torch
 from ..data.batches import Batches
 from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
+from .decay import STRONG
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
@@ -50,7 +51,11 @@ class Outcome:
         self._look_for_divergence()
         self.net.convergence.forget()
         losses = self._keep_the_better() if self.start is not None else None
-        if not self._warn_of_divergence() and losses and self._is_whole(n_epochs):
+        if self._warn_of_divergence() or not self._is_whole(n_epochs):
+            return
+        if self.estimator.alpha == "auto" and self.estimator.alpha_ == STRONG:
+            self._warn_of_restraint()
+        elif losses:
             self._warn_of_the_start(*losses)
 
     def _is_whole(self, n_epochs):
@@ -143,6 +148,19 @@ class Outcome:
             f"{kind} loss was {end:.6g}, the start's is {start:.6g}. Try a "
             f"max_iter above {allowed}, a smaller learning_rate_init or smaller "
             "hidden_layer_sizes.",
+            StartKeptWarning,
+        )
+
+    def _warn_of_restraint(self):
+        """Say that the networks were held back, as rows that they had not seen gained nothing."""
+        name, _ = self.estimator._describe_start()
+        if self._is_nothing_left():
+            return
+        warn(
+            "Tried on half of the rows, the networks did not lower the loss of the other half: "
+            f"the model is held near its start, {name}, by alpha_={STRONG:g}, and that will do "
+            "for such data. More rows may change it, and so may n_components; any number for "
+            "alpha, such as 0.1, trains without this trial.",
             StartKeptWarning,
         )
 

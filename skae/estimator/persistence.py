@@ -41,8 +41,8 @@ def read_state(estimator, state):
 def complete_old_state(state, keeps_codes):
     """Add to a state what files did not hold.
 
-    These are the epochs of a fit, as long as `max_iter` was always their number, and what is known
-    of codes, as long as all models kept those of training rows.
+    These are epochs and weight decay of a fit, as long as parameters and the number of rows said
+    them, and what is known of codes, as long as all models kept those of training rows.
 
     Parameters
     ----------
@@ -51,8 +51,11 @@ def complete_old_state(state, keeps_codes):
     keeps_codes : bool
         Whether the class still does.
     """
-    if "max_iter" in state.get("_fitted_params", {}):
-        state.setdefault("_n_epochs", state["_fitted_params"]["max_iter"])
+    params = state.get("_fitted_params", {})
+    if "max_iter" in params:
+        state.setdefault("_n_epochs", params["max_iter"])
+        alpha = params.get("alpha", "auto")
+        state.setdefault("alpha_", 0.1 if alpha == "auto" else alpha)
     if "_sample_dtype" in state:
         state["_X_dtype"] = state.pop("_sample_dtype")
     if "_X_dtype" in state or "_codes" not in state:
@@ -88,9 +91,14 @@ def defaults_of(estimator):
 
 def with_fitted_params(estimator):
     """Return this estimator with the parameters of its last fit, whatever was set since."""
-    fitted = object.__new__(type(estimator))
-    fitted.__dict__.update(estimator.__dict__, **estimator._fitted_params)
-    return fitted
+    return with_attributes(estimator, **estimator._fitted_params)
+
+
+def with_attributes(estimator, **others):
+    """Return an estimator that shares the attributes of another but for some."""
+    shared = object.__new__(type(estimator))
+    shared.__dict__.update(estimator.__dict__, **others)
+    return shared
 
 
 @contextmanager

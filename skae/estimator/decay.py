@@ -1,0 +1,86 @@
+"""How much the network beside a linear path may learn: as much as unseen rows gain by."""
+
+import torch
+
+from ..data.batches import Batches
+from ..data.sources import ChosenRows
+from ..data.tables import chunk_size
+from ..training.randomness import make_generator
+from .choices import batch_size_for, has_linear_path, hidden_layer_sizes_of
+from .persistence import with_attributes
+
+# Chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly more than the linear path.
+WEAK, MEDIUM, STRONG = 0.1, 1.0, 30.0
+MOST_ROWS = 10000  # above which a network of usual size learns too little of the noise to be tried
+ENOUGH_ROWS = 500  # of which one half says what the other half is like
+FEWEST_EPOCHS = 30  # below which half of them say too little
+FEWEST_ROWS = 8  # whose halves say nothing
+
+
+def choose_alpha(estimator, batches):
+    """Return the weight decay of ``alpha="auto"`` for a training; None after an interrupt.
+
+    The network is tried on half of the rows, for half of the epochs, with two decays. What lowers
+    the loss of the other half most, below that of the linear start, is taken; where nothing does,
+    the decay is strong.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        With its networks at their start.
+    batches : Batches
+        Those of the training.
+    """
+    given = _without_trial(estimator, len(batches))
+    if given is not None:
+        return given
+    halves = _halves(estimator, batches)
+    folds = [halves, halves[::-1]] if len(batches) <= ENOUGH_ROWS else [halves]
+    gains = {STRONG: 0.0}
+    for alpha in (MEDIUM, WEAK):
+        found = [_gain(estimator, *fold, alpha) for fold in folds]
+        if None in found:
+            return None
+        gains[alpha] = sum(found)
+    return max(gains, key=gains.get)
+
+
+def _without_trial(estimator, n_rows):
+    """Return the decay where there is no trial, else None."""
+    if not (has_linear_path(estimator) and hidden_layer_sizes_of(estimator)):
+        return 0.0
+    if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS:
+        return WEAK
+    return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None
+
+
+def _halves(estimator, batches):
+    """Return two halves of the rows that have weight, as (rows, weights)."""
+    rows, weights, index = batches.rows, batches.weights, batches.index
+    index = torch.arange(len(rows)) if index is None else index.cpu()
+    if weights is not None:
+        index = index[weights.cpu()[index] > 0]
+    order = torch.randperm(len(index), generator=make_generator(estimator._seed, "trial"))
+    parts = [part.sort()[0].to(rows.device) for part in index[order].chunk(2)]
+    return [(ChosenRows(rows, p), None if weights is None else weights[p]) for p in parts]
+
+
+def _gain(estimator, learnt, held_out, alpha):
+    """Return by how much training on some rows lowers the loss of others; None if interrupted."""
+    short = {"_n_epochs": max(1, estimator._n_epochs // 2), "n_iter_no_change": None}
+    quiet = {"callbacks": None, "verbose": 0, "early_stopping": False}
+    trial = with_attributes(estimator, **short, **quiet)
+    net = trial.net_ = trial._build_engine()
+    net.alpha = alpha
+    trial._start_networks(*learnt)
+    size = batch_size_for(trial, len(learnt[0]))
+    before = _loss(net, held_out)
+    batches = Batches(*learnt, size, generator=net.generators["shuffling"])
+    net.train(batches, n_epochs=trial._n_epochs)
+    return before - _loss(net, held_out) if net.n_finished_ is None else None
+
+
+def _loss(net, part):
+    """Return the monitored loss over rows with weights."""
+    batches = Batches(*part, chunk_size(part[0].shape[1]))
+    return net.monitored_loss(net.evaluate(batches))
