@@ -61,7 +61,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder
-from skae.estimator.choices import batch_size_for, hidden_layer_sizes_of
+from skae.estimator.choices import batch_size_for, hidden_layer_sizes_of, n_epochs_for
 from skae.metrics import explained_variance
 
 WIDTHS = [(128, 64), (16,), (256, 128), (512, 256), (1024,)]  # of ``--widths all``
@@ -256,7 +256,8 @@ def measure_bare(contender, pca, train, test, params, seed):
     known = {k: v for k, v in params.items() if k in Autoencoder().get_params()}
     twin = Autoencoder(**known)
     widths, batch_size = hidden_layer_sizes_of(twin), batch_size_for(twin, len(train))
-    model = BareNetwork(pca.n_components_, widths, batch_size, twin.max_iter, seed)
+    n_epochs = n_epochs_for(twin, len(train))
+    model = BareNetwork(pca.n_components_, widths, batch_size, n_epochs, seed)
     seconds = time_fit(model, train)
     return {**shares(model, pca, train, test), "start": np.nan, "seconds": seconds}
 

@@ -1,0 +1,261 @@
+"""A start that is kept: first steps, step sizes, codes of unit variance, decay by trial."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from estimators import DEFAULTS
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_swiss_roll
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from skorch.callbacks import Callback
+
+from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae.data.batches import Batches
+from skae.estimator import decay
+from skae.exceptions import StartKeptWarning
+from skae.metrics import explained_variance
+from skae.nn.networks import FULL_RATE_INPUTS, MLP
+from skae.training.step import STEPS_OF_WARM_UP, WARM_UP
+
+DIGITS = load_digits().data
+SETS = {
+    "digits": DIGITS[:600],
+    "few digits": DIGITS[:20],
+    "wine": load_wine().data,  # one column has nearly all of the variance
+    "breast cancer": load_breast_cancer().data,
+    "swiss roll": make_swiss_roll(300, random_state=0)[0],
+}
+FREE = [Autoencoder, DenoisingAutoencoder]
+
+
+class AfterOneEpoch(Callback):
+    """Write down the loss over the training rows after an epoch, and stop."""
+
+    losses = []
+
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
+        rows = dataset_train.rows
+        AfterOneEpoch.losses.append(net.evaluate(Batches(rows, None, len(rows)))["loss"])
+        raise KeyboardInterrupt
+
+
+# The first steps
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("widths", [(16,), (1024,), (128, 64), (256, 256, 256)])
+def test_an_epoch_does_not_throw_the_start_away(name, widths):
+    X = SETS[name]
+    Autoencoder(
+        hidden_layer_sizes=widths, alpha=0.1, callbacks=[AfterOneEpoch()], random_state=0
+    ).fit(X)
+    variance = np.var(X, axis=0).sum()
+    start = 1 - PCA(2).fit(X).explained_variance_ratio_.sum()
+    in_shares = np.var(X, axis=0).mean() / variance  # losses are in units of the mean variance
+    assert AfterOneEpoch.losses.pop() * in_shares <= 1.05 * start + 0.001
+
+
+def test_layers_with_many_inputs_move_less():
+    n = 2 * FULL_RATE_INPUTS
+    network = MLP(n, (n,), 3, linear_path=True)
+    sizes = network.step_sizes()
+    assert sizes[network.layers[0].weight] == sizes[network.layers[1].weight] == 0.5
+    assert sizes[network.path.weight] == 0.5
+    assert set(MLP(5, (FULL_RATE_INPUTS,), 3).step_sizes().values()) == {1.0}
+
+
+def test_blocks_cover_all_parameters_in_their_order():
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    net = Autoencoder(hidden_layer_sizes=(300, 200), max_iter=1).fit(X).net_
+    blocks = net.step_.blocks
+    assert [b.part.start for b in blocks] == [0, *(b.part.stop for b in blocks[:-1])]
+    assert blocks[-1].part.stop == net.flat_.numel()
+    factors = {1.0, FULL_RATE_INPUTS / 300, FULL_RATE_INPUTS / 200}
+    assert {b.factor for b in blocks} == factors
+    for group, block in zip(net.optimizer_.param_groups, blocks, strict=True):
+        assert group["params"][0].data_ptr() == net.flat_[block.part].data_ptr()
+        assert group["factor"] == block.factor
+
+
+def test_a_first_step_of_adam_has_the_length_of_its_block():
+    """Whatever the gradient, every weight moves by the rate, times what its layer is given."""
+    X = np.random.default_rng(0).normal(size=(40, 5))
+    settings = dict(hidden_layer_sizes=(256,), linear_path=False, random_state=0, max_iter=1)
+    settings |= dict(learning_rate="constant", batch_size=40, alpha=0, dtype="float64")
+    after = Autoencoder(**settings).fit(X).module_.decoder
+    before = Autoencoder(**settings, learning_rate_init=1e-30).fit(X).module_.decoder
+    with torch.no_grad():
+        moved = (after.layers[1].weight - before.layers[1].weight).abs()
+    rate = 0.005 / STEPS_OF_WARM_UP * FULL_RATE_INPUTS / 256
+    np.testing.assert_allclose(moved.median(), rate, rtol=1e-2)
+
+
+def test_the_rate_rises_before_it_falls():
+    net = Autoencoder(max_iter=100, alpha=0, random_state=0).fit(SETS["wine"]).net_
+    net.step_.begin(1000)
+    rates = [rate for (rate, *_) in net.step_.rates(1000)]
+    highest = int(np.argmax(rates))
+    assert highest == pytest.approx(WARM_UP * 1000, abs=2)
+    assert np.all(np.diff(rates[:highest]) > 0)
+    assert np.all(np.diff(rates[highest:]) < 0)
+    assert max(rates) == pytest.approx(net.lr, rel=0.02)
+
+
+# Codes
+
+
+@pytest.mark.parametrize("kind", FREE)
+@pytest.mark.parametrize("settings", [{}, {"hidden_layer_sizes": ()}, {"linear_path": False}])
+def test_codes_have_unit_variance(kind, settings):
+    model = kind(3, max_iter=5, random_state=0, **settings).fit(SETS["wine"])
+    Z = model.transform(SETS["wine"])
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(Z.std(axis=0), 1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", FREE)
+def test_the_scale_of_codes_changes_no_reconstruction(kind, monkeypatch):
+    settings = dict(n_components=3, max_iter=5, random_state=0)
+    X = SETS["digits"]
+    model = kind(**settings).fit(X)
+    monkeypatch.setattr("skae.estimator.base.learn_code_units", lambda *args: None)
+    plain = kind(**settings).fit(X)
+    assert np.abs(plain.transform(X).std(axis=0) - 1).max() > 1e-3
+    np.testing.assert_allclose(model.reconstruct(X), plain.reconstruct(X), atol=1e-3)
+
+
+def test_weights_count_in_the_variance_of_codes():
+    X, weights = SETS["wine"], np.r_[np.ones(90), np.zeros(88)]
+    Z = Autoencoder(max_iter=5, random_state=0).fit(X, sample_weight=weights).transform(X[:90])
+    np.testing.assert_allclose(Z.std(axis=0), 1, rtol=1e-3)
+
+
+def test_numbers_that_do_not_vary_are_left_as_they_are():
+    X = np.random.default_rng(0).normal(size=(50, 1)) * np.ones(4)
+    settings = dict(hidden_layer_sizes=(), learning_rate_init=1e-12, random_state=0)
+    model = Autoencoder(3, **settings).fit(X)
+    Z = model.transform(X)
+    np.testing.assert_allclose(Z.std(axis=0), [1, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(model.reconstruct(X), X, atol=1e-3)
+
+
+def test_codes_whose_scale_means_something_keep_it():
+    """Atoms of unit norm fix it, and so does a code between 0 and 1."""
+    X = SETS["digits"]
+    for model in (
+        SparseAutoencoder(20, max_iter=3, random_state=0),
+        Autoencoder(3, code_activation="sigmoid", max_iter=3, random_state=0),
+        VAE(3, max_iter=3, random_state=0),
+    ):
+        assert not np.allclose(model.fit(X).transform(X).std(axis=0), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_components", [2, 8])
+def test_logistic_regression_converges_on_codes(n_components):
+    X, y = load_digits(return_X_y=True)
+    Z = Autoencoder(n_components, max_iter=20, random_state=0).fit_transform(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LogisticRegression().fit(Z, y)
+
+
+# Decay
+
+
+def linear_data(n_samples=400):
+    """Return draws of a Gaussian: there is nothing that a network could find."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_samples, 20)) @ rng.normal(size=(20, 20))
+
+
+def test_where_there_is_nothing_to_find_the_decay_is_strong_and_said():
+    train, test = train_test_split(linear_data(), random_state=0)
+    with pytest.warns(StartKeptWarning, match="alpha_=30"):
+        model = Autoencoder(5, random_state=0).fit(train)
+    assert model.alpha_ == decay.STRONG
+    assert model.score(test) > explained_variance(PCA(5).fit(train), test) - 0.005
+
+
+def test_where_there_is_something_the_decay_is_weak():
+    train, test = train_test_split(SETS["swiss roll"], random_state=0)
+    model = Autoencoder(1, random_state=0).fit(train)
+    assert model.alpha_ in (decay.WEAK, decay.MEDIUM)
+    assert model.score(test) > explained_variance(PCA(1).fit(train), test) + 0.1
+
+
+@pytest.mark.parametrize("kind", [*FREE, VAE])
+def test_the_trial_leaves_no_trace_but_its_result(kind):
+    """A fit is the one that is told the decay, bit for bit."""
+    settings, X = dict(n_components=1, max_iter=30, random_state=0), SETS["swiss roll"]
+    tried = kind(**settings).fit(X)
+    told = kind(**settings, alpha=tried.alpha_).fit(X)
+    np.testing.assert_array_equal(tried.transform(X), told.transform(X))
+    assert tried.loss_curve_ == told.loss_curve_
+
+
+def test_the_trial_asks_neither_callbacks_nor_rows_without_weight():
+    X = SETS["swiss roll"]
+    seen = np.r_[np.ones(150), np.zeros(150)]
+    far = np.where(seen[:, None] > 0, X, 1e6)
+    settings = dict(n_components=1, max_iter=30, random_state=0)
+    epochs = []
+
+    class Count(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            epochs.append(1)
+
+    counted = Autoencoder(**settings, callbacks=[Count()]).fit(X, sample_weight=seen)
+    assert len(epochs) == 30  # copies are called once an epoch
+    assert len(counted.history_) == 30
+    assert counted.alpha_ == Autoencoder(**settings).fit(far, sample_weight=seen).alpha_
+
+
+@pytest.mark.parametrize(
+    ("settings", "alpha"),
+    [
+        ({"alpha": 0.7}, 0.7),
+        ({"linear_path": False}, 0.0),
+        ({"hidden_layer_sizes": ()}, 0.0),
+        ({"max_iter": 3}, decay.WEAK),
+    ],
+)
+def test_decays_without_a_trial(settings, alpha, monkeypatch):
+    monkeypatch.setattr(decay, "_gain", None)
+    assert Autoencoder(random_state=0, **settings).fit(SETS["wine"]).alpha_ == alpha
+
+
+def test_a_fit_that_goes_on_keeps_its_decay(monkeypatch):
+    model = Autoencoder(1, max_iter=30, warm_start=True, random_state=0).fit(SETS["swiss roll"])
+    monkeypatch.setattr(decay, "_gain", None)
+    before = model.alpha_
+    assert model.fit(SETS["swiss roll"]).alpha_ == before
+
+
+def test_an_interrupt_of_the_trial_ends_the_fit_at_its_start(monkeypatch):
+    monkeypatch.setattr(decay, "_gain", lambda *args: None)
+    with pytest.warns(UserWarning, match="interrupted after 0 of"):
+        model = Autoencoder(2, random_state=0).fit(SETS["wine"])
+    pca = PCA(2).fit(SETS["wine"])
+    assert model.score(SETS["wine"]) == pytest.approx(pca.explained_variance_ratio_.sum())
+    assert model.n_iter_ == 0
+
+
+# Precision
+
+
+@pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+def test_copies_in_two_precisions_train_to_the_same_model(estimator):
+    """Gradients that are rounding noise are no steps."""
+    train, test = train_test_split(DIGITS[:700], random_state=0)
+    model = clone(estimator).set_params(max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        single, double = (clone(model).fit(train.astype(t)) for t in ("float32", "float64"))
+    a, b = (explained_variance(m, test) for m in (single, double))
+    assert abs(a - b) < 0.003
+    if hasattr(single, "loss_curve_"):
+        np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=0.01)
