@@ -8,8 +8,8 @@ written with.
 from ._sklearn import Interval, StrOptions
 from .estimator.base import BaseAutoencoder
 from .estimator.inference import map_rows
+from .estimator.needs import Need, needs_value
 from .estimator.networks import make_network
-from .estimator.parameters import Need, needs_value
 from .estimator.sampling import SamplesFromCodes, SamplesFromPrior, seed_for_samples
 from .nn.autoencoder import AutoencoderModule
 from .nn.module import BaseModule

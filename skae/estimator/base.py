@@ -23,6 +23,7 @@ from ..training.engine import Engine
 from ..training.randomness import make_generator, make_generators
 from ..training.threads import threads_for
 from .choices import (
+    STRONG,
     batch_size_for,
     hidden_layer_sizes_of,
     is_scaled,
@@ -30,7 +31,7 @@ from .choices import (
     n_epochs_for,
 )
 from .coder import BaseCoder
-from .decay import STRONG, choose_alpha
+from .decay import choose_alpha
 from .inference import map_rows
 from .networks import make_network
 from .outcome import Outcome, loss_over, warn_of_interruption

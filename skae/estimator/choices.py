@@ -7,6 +7,10 @@ from ..nn.networks import RANGES
 
 EVERYTHING = (-math.inf, math.inf)
 
+# What alpha="auto" comes to, chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly
+# more than the linear path.
+WEAK, MEDIUM, STRONG = 0.1, 1.0, 30.0
+
 # What max_iter="auto" comes to. Few rows are few steps an epoch, and many rows need no 100 epochs.
 STEPS = 8000
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 100

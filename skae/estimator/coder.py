@@ -290,14 +290,14 @@ class BaseCoder(
         return z if self._code_units is None else self._code_units.enter(z, z.dtype)
 
     def _decode(self, Z):
-        return map_rows(self, Z, Z.dtype, self._decode_batch)
+        def decode(module, z):
+            z = z if self._code_units is None else self._code_units.leave(z)
+            return self._units.leave(module.decode(z))
 
-    def _decode_batch(self, module, z):
-        z = z if self._code_units is None else self._code_units.leave(z)
-        return self._units.leave(module.decode(z))
+        return map_rows(self, Z, Z.dtype, decode)
 
     def _reconstruct_batch(self, module, x):
-        return self._decode_batch(module, self._encode_batch(module, x))
+        return self._units.leave(module.decode(self._encode_batch(module, x)))
 
     # Persistence
 

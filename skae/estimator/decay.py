@@ -6,11 +6,16 @@ from ..data.batches import Batches
 from ..data.sources import ChosenRows
 from ..data.tables import chunk_size
 from ..training.randomness import make_generator
-from .choices import batch_size_for, has_linear_path, hidden_layer_sizes_of
+from .choices import (
+    MEDIUM,
+    STRONG,
+    WEAK,
+    batch_size_for,
+    has_linear_path,
+    hidden_layer_sizes_of,
+)
 from .persistence import with_attributes
 
-# Chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly more than the linear path.
-WEAK, MEDIUM, STRONG = 0.1, 1.0, 30.0
 MOST_ROWS = 10000  # above which a network of usual size learns too little of the noise to be tried
 ENOUGH_ROWS = 500  # of which one half says what the other half is like
 FEWEST_EPOCHS = 30  # below which half of them say too little

@@ -2,7 +2,7 @@
 
 import difflib
 
-from .parameters import Need
+from .needs import Need
 from .subclassing import parameters_of
 
 

@@ -8,7 +8,7 @@ import torch
 from ..data.batches import Batches
 from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
-from .decay import STRONG
+from .choices import STRONG
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost

@@ -9,9 +9,7 @@ parameter is theirs alone.
 """
 
 import inspect
-from collections.abc import Callable
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from skorch.callbacks import LRScheduler
 from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
 from .choices import has_linear_path, reaches_everything
+from .needs import Need, needs_value
 
 # Names mean the same in every class that has them. All others shape the model.
 TRAINING = frozenset(
@@ -97,47 +96,6 @@ def _explain_share_of_variance(estimator, n_components):
         f"PCA({n_components!r}).fit(X).n_components_ is the number of components with which PCA "
         "reaches it."
     )
-
-
-class Need(NamedTuple):
-    """What it takes for a parameter to have an effect.
-
-    Parameters
-    ----------
-    parameters : tuple of str
-        The parameter, then others that `is_met` reads; a class without one of them has no such
-        need.
-    words : str
-        What it needs, as in ``"prior='mixture'"``.
-    is_met : callable
-        Whether an estimator has it.
-    """
-
-    parameters: tuple
-    words: str
-    is_met: Callable
-
-
-def needs_value(name, other, *values):
-    """Return the need of a parameter for one of some values of another.
-
-    Parameters
-    ----------
-    name : str
-        The parameter.
-    other : str
-        What it depends on.
-    *values
-        With which of its values the parameter has an effect.
-
-    Returns
-    -------
-    need : Need
-        ``needs_value("rho", "sparsity", "kl")`` says "rho needs sparsity='kl'".
-    """
-    *most, last = (repr(value) for value in values)
-    listed = f"{', '.join(most)} or {last}" if most else last
-    return Need((name, other), f"{other}={listed}", lambda e: getattr(e, other) in values)
 
 
 # Of parameters of several classes; only of estimators that have all that a line is about.

@@ -14,8 +14,8 @@ from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
+from ..estimator.needs import needs_value
 from ..estimator.outcome import loss_over
-from ..estimator.parameters import needs_value
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca

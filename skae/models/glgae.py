@@ -16,7 +16,7 @@ from ..data.units import Units, check_magnitude, to_scale
 from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
-from ..estimator.parameters import Need, needs_value
+from ..estimator.needs import Need, needs_value
 from ..estimator.preparation import take_seed, to_rows
 from ..estimator.sampling import seed_for_samples
 from ..nn.nodes import OBJECTIVES

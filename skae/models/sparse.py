@@ -16,7 +16,7 @@ from ..data.tables import CHUNK, iter_chunks
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
-from ..estimator.parameters import needs_value
+from ..estimator.needs import needs_value
 from ..estimator.sampling import SamplesFromCodes, add_to_stream
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.autoencoder import AutoencoderModule

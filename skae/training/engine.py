@@ -10,7 +10,6 @@ import math
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, LRScheduler
-from torch import nn
 
 from ..nn.repeatable import has_foreign_code
 from .callbacks import (
@@ -114,9 +113,9 @@ class Engine(NeuralNet):
     def initialize_optimizer(self, triggered_directly=None):
         kind = getattr(self.optimizer, "func", self.optimizer)  # of a functools.partial
         if isinstance(kind, type) and issubclass(kind, torch.optim.LBFGS):
-            parameters = [self._name_anew(slice(None))]
+            parameters = [self.step_.named_anew(slice(None))]
         elif isinstance(kind, type) and issubclass(kind, ELEMENTWISE):
-            parameters = [self._group(block) for block in self.step_.blocks]
+            parameters = self.step_.groups(self.lr)
         else:
             parameters = self.step_.trainable()
         options = self.get_params_for("optimizer")
@@ -126,17 +125,6 @@ class Engine(NeuralNet):
         self.optimizer_ = make_optimizer(self.optimizer, parameters, self.lr, options)
         self._update_step()
         return self
-
-    def _group(self, block):
-        """Return what an optimizer is told of a block of parameters."""
-        parameters = [self._name_anew(block.part)]
-        return {"params": parameters, "lr": self.lr * block.factor, "factor": block.factor}
-
-    def _name_anew(self, part):
-        """Return a part of the flat buffer as a parameter: another name for the same memory."""
-        parameter = nn.Parameter(self.flat_[part])
-        parameter.grad = self.step_.flat_gradient[part]
-        return parameter
 
     def _update_step(self):
         """Tell the step what is set on the engine, which callbacks may do at any time."""

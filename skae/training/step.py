@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from .._torch import BATCH_NORMS
 from .criterion import WeightedMeans, check_terms
@@ -109,6 +110,19 @@ class Step:
     def trainable(self):
         """Return the parameters that may be trained now, in the module's order."""
         return [p for p in self.module.parameters() if p.requires_grad]
+
+    def groups(self, lr):
+        """Return the parameter groups of an optimizer with this learning rate, one a block."""
+        return [
+            {"params": [self.named_anew(part)], "lr": lr * factor, "factor": factor}
+            for part, factor in self.blocks
+        ]
+
+    def named_anew(self, part):
+        """Return a part of the flat buffer as a parameter: another name for the same memory."""
+        parameter = nn.Parameter(self.flat[part])
+        parameter.grad = self.flat_gradient[part]
+        return parameter
 
     # The course of the learning rate
 
