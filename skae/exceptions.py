@@ -35,7 +35,7 @@ class InterruptionWarning(ConvergenceWarning):
 
 
 class StartKeptWarning(ConvergenceWarning):
-    """All epochs together were no better than the linear start, which was kept."""
+    """Training, or a trial on unseen rows, was no better than the linear start, which is kept."""
 
 
 class CollapseWarning(ConvergenceWarning):
