@@ -212,6 +212,7 @@ def test_a_share_of_the_variance_is_no_number_of_components(estimator):
     assert ("'auto'" in str(e.value)) == (defaults["n_components"] == "auto")
 
 
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # hardly trained
 @trained_classes
 @pytest.mark.parametrize("name", ["activation", "code_activation", "output_activation"])
 def test_logistic_is_sigmoid(estimator, name):
