@@ -344,7 +344,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AdversarialAutoencoder
     >>> X, _ = load_digits(return_X_y=True)
-    >>> aae = AdversarialAutoencoder(n_components=2, max_iter=20, random_state=0).fit(X)
+    >>> aae = AdversarialAutoencoder(n_components=2, max_iter=40, random_state=0).fit(X)
     >>> Z = aae.transform(X)
     >>> bool((abs(Z.mean(axis=0)) < 0.3).all() and (abs(Z.std(axis=0) - 1) < 0.3).all())
     True
