@@ -214,6 +214,16 @@ def test_the_trial_asks_neither_callbacks_nor_rows_without_weight():
     assert counted.alpha_ == Autoencoder(**settings).fit(far, sample_weight=seen).alpha_
 
 
+@pytest.mark.parametrize("n_seen", [2, 7, 12])
+def test_few_rows_with_weight_among_many_are_few_rows(n_seen):
+    weights = np.r_[np.ones(n_seen), np.zeros(178 - n_seen)]
+    few = Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"][:n_seen])
+    assert (
+        Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"], sample_weight=weights).alpha_
+        == few.alpha_
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "alpha"),
     [

@@ -36,11 +36,12 @@ def choose_alpha(estimator, batches):
     batches : Batches
         Those of the training.
     """
-    given = _without_trial(estimator, len(batches))
+    index = _rows_with_weight(batches)
+    given = _without_trial(estimator, len(index))
     if given is not None:
         return given
-    halves = _halves(estimator, batches)
-    folds = [halves, halves[::-1]] if len(batches) <= ENOUGH_ROWS else [halves]
+    halves = _halves(estimator, batches, index)
+    folds = [halves, halves[::-1]] if len(index) <= ENOUGH_ROWS else [halves]
     gains = {STRONG: 0.0}
     for alpha in (MEDIUM, WEAK):
         found = [_gain(estimator, *fold, alpha) for fold in folds]
@@ -59,12 +60,16 @@ def _without_trial(estimator, n_rows):
     return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None
 
 
-def _halves(estimator, batches):
-    """Return two halves of the rows that have weight, as (rows, weights)."""
-    rows, weights, index = batches.rows, batches.weights, batches.index
-    index = torch.arange(len(rows)) if index is None else index.cpu()
-    if weights is not None:
-        index = index[weights.cpu()[index] > 0]
+def _rows_with_weight(batches):
+    """Return the numbers of the rows that count."""
+    index, weights = batches.index, batches.weights
+    index = torch.arange(len(batches.rows)) if index is None else index.cpu()
+    return index if weights is None else index[weights.cpu()[index] > 0]
+
+
+def _halves(estimator, batches, index):
+    """Return two halves of some rows, as (rows, weights)."""
+    rows, weights = batches.rows, batches.weights
     order = torch.randperm(len(index), generator=make_generator(estimator._seed, "trial"))
     parts = [part.sort()[0].to(rows.device) for part in index[order].chunk(2)]
     return [(ChosenRows(rows, p), None if weights is None else weights[p]) for p in parts]
