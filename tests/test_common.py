@@ -75,6 +75,7 @@ def test_the_same_bits_in_parallel(estimator, backend):
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.filterwarnings("ignore:The loss became NaN")  # of LBFGS, from some seeds
 @all_estimators()
 def test_no_file_is_written_and_nothing_printed(estimator, tmp_path, monkeypatch, capfd):
     """Not by compiled code either."""
