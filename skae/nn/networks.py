@@ -95,6 +95,18 @@ def step_size(n_inputs: int) -> float:
     return min(1.0, FULL_RATE_INPUTS / n_inputs)
 
 
+class _EmptyLinear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Draw nothing from torch's global generator."""
+
+
+def _empty_layer(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """Return a layer of torch's own without numbers; `skip_init` takes ten times as long."""
+    layer = _EmptyLinear(n_in, n_out, bias, device="cpu", dtype=torch.float32)
+    layer.__class__ = nn.Linear  # type: ignore[assignment]
+    return layer
+
+
 class MLP(nn.Module):
     r"""A multi-layer perceptron, with or without a linear path beside it.
 
@@ -145,12 +157,11 @@ class MLP(nn.Module):
         self.unit_norm = unit_norm
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
-            nn.utils.skip_init(nn.Linear, a, b, dtype=torch.float32)
-            for a, b in itertools.pairwise(widths)
+            _empty_layer(a, b) for a, b in itertools.pairwise(widths)
         )
         self.path: nn.Linear | None = None
         if linear_path and hidden_layer_sizes:
-            self.path = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=False, dtype=torch.float32)
+            self.path = _empty_layer(n_in, n_out, bias=False)
         self.has_linear_path = linear_path
         self._initialise(generator)
 
@@ -193,7 +204,8 @@ class MLP(nn.Module):
         """Return the dropout masks of one step."""
         if not self.dropout:
             return ()
-        widths = [layer.out_features for layer in self.layers[:-1]]
+        *hidden, _ = self.layers
+        widths = [layer.out_features for layer in hidden]
         return dropout_masks(widths, self.dropout, n_rows, generator, self.layers[0].weight)
 
     def first_weight(self) -> Tensor:
@@ -203,8 +215,9 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         phi = ACTIVATIONS[self.activation]
-        h = F.linear(x, self.first_weight(), self.layers[0].bias)
-        for i, layer in enumerate(self.layers[1:]):
+        first, *others = self.layers  # a slice of them would be a module, made in each step
+        h = F.linear(x, self.first_weight(), first.bias)
+        for i, layer in enumerate(others):
             h = phi(h)
             if masks:
                 h = h * masks[i]
@@ -245,7 +258,8 @@ class TiedMLP(nn.Module):
         (encoder,) = self._encoder
         if not encoder.dropout:
             return ()
-        widths = [layer.in_features for layer in reversed(encoder.layers[1:])]
+        _, *others = encoder.layers
+        widths = [layer.in_features for layer in reversed(others)]
         return dropout_masks(widths, encoder.dropout, n_rows, generator, self.biases[0])
 
     def forward(self, z: Tensor, *masks: Tensor) -> Tensor:

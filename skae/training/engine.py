@@ -6,6 +6,7 @@ What it asks of a module stands in `nn.module`, what it does with a batch in `st
 import copy
 import itertools
 import math
+from collections import OrderedDict
 
 import torch
 from skorch import NeuralNet
@@ -198,7 +199,7 @@ class Engine(NeuralNet):
         with torch.inference_mode(False), torch.no_grad():
             twin = self._twins.get(dtype)
             if twin is None:
-                twin = copy.deepcopy(self.module_).to(dtype)
+                twin = copy.deepcopy(self.module_, _empty_tables(self.module_)).to(dtype)
                 if not has_foreign_code(self.module_):  # it may keep more than tensors
                     self._twins[dtype] = twin
             for mine, its in zip(_tensors_of(self.module_), _tensors_of(twin), strict=True):
@@ -390,6 +391,15 @@ def _tensors_of(module):
 def _layout(optimizer_state):
     """Return learning rates, relative to the step's, and numbers of parameters of the groups."""
     return [(factor_of(g), len(g["params"])) for g in optimizer_state["param_groups"]]
+
+
+def _empty_tables(module):
+    """Return copies of the empty tables of a module's parts, as `copy.deepcopy` takes them.
+
+    Each part has a dozen of them, for hooks, and to copy one takes as long as to copy a tensor.
+    """
+    tables = [table for part in module.modules() for table in vars(part).values()]
+    return {id(t): type(t)() for t in tables if type(t) in (dict, OrderedDict) and not t}
 
 
 def _size(batch):
