@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from .._torch import is_torchscript_enabled, script, storage_of, trace
 from ..training.optimizers import fused_adam, move
 from ..training.threads import others_inside
+from .pattern import Pattern, Unknown, remember
 from .record import OnlyTensors, Program, Recorder, tensors_in
 from .repeater import Repeater, agree, gradient_of
 from .simplify import Simplifier
@@ -18,6 +19,7 @@ from .simplify import Simplifier
 N_PROGRAMS = 256  # compiled ones kept in the process
 
 _written_down: dict = {}  # by the source of a program, for every fit in the process
+_made: dict = {}  # by the pattern of a record, how a program was made from one like it
 _lock = threading.Lock()
 _may_compile = True
 
@@ -96,13 +98,53 @@ def compiled(program, inputs):
     TorchScript's interpreter costs half of Python's time for each operation, and does without
     Python from the first step of a run to its last.
     """
-    source = program.graph.python_code("self").src
     with _lock:
-        written = _written_down.pop(source, None) or _compile(program, inputs)
-        _written_down[source] = written  # at the end: the one used last
-        if len(_written_down) > N_PROGRAMS:
-            del _written_down[next(iter(_written_down))]
+        written = _written_down.get(program.source) or _compile(program, inputs)
+        _use(_written_down, program.source, written)
     return written
+
+
+def _use(table, key, value):
+    """Put an entry at the end of a table; drop the one that was used longest ago."""
+    table.pop(key, None)
+    table[key] = value
+    if len(table) > N_PROGRAMS:
+        del table[next(iter(table))]
+
+
+def written_down(calls, inputs, *others):
+    """Return a recorded step as functions, and the tensors to be kept for them.
+
+    Parameters
+    ----------
+    calls, inputs, *others
+        As of `Program`, without the simplifier.
+    """
+    try:
+        pattern = Pattern(calls, inputs, *others)
+    except Unknown:
+        pattern = None
+    written, made = (None, None) if pattern is None else _look_up(pattern.key)
+    if written is not None:
+        return written, made.find_kept(pattern.tensors)
+    program = Program(calls, inputs, *others, Simplifier)
+    written = compiled(program, inputs)
+    made = pattern and remember(program.source, program.kept, pattern.tensors)
+    if made is not None:
+        with _lock:
+            _use(_made, pattern.key, made)
+    return written, program.kept
+
+
+def _look_up(key):
+    """Return the functions of a pattern and how their program was made, None where not known."""
+    with _lock:
+        made = _made.get(key)
+        written = None if made is None else _written_down.get(made.source)
+        if written is not None:
+            _use(_made, key, made)
+            _use(_written_down, made.source, written)
+    return written, made
 
 
 def _compile(program, inputs):
@@ -229,13 +271,10 @@ class Replay(Repeater):
         after = [buffer.clone() for buffer in buffers]
         try:
             lasting, values = [*parameters, *buffers], results["values"]
-            program = Program(
-                recorder.calls, inputs, lasting, parameters, parts, values, Simplifier
-            )
             _copy(before, buffers)
-            written = compiled(program, inputs)
+            functions = written_down(recorder.calls, inputs, lasting, parameters, parts, values)
             if self.is_unchanged():
-                self.programs[n_rows] = results["names"], written, program.kept
+                self.programs[n_rows] = results["names"], *functions
         except Exception:  # whatever is out of the ordinary stays eager
             pass
         _copy(after, buffers)

@@ -130,6 +130,7 @@ class Program:
             self._deliver(computed, wanted)
         self.graph.output(self._find(result))
         self._sweep()
+        self.source = self.graph.python_code("self").src
 
     def _keep(self, tensor):
         """Pass a tensor by reference: the same one in every step."""
