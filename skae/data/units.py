@@ -96,6 +96,12 @@ def to_scale(moments, per_feature=False):
     return scale if per_feature else float(scale)
 
 
+def middle_deviation(deviation):
+    """Return the median standard deviation of the columns that vary; 0 where none does."""
+    varying = deviation[deviation > 0]
+    return float(np.median(varying)) if len(varying) else 0.0
+
+
 def check_magnitude(moments, scale, dtype):
     """Refuse data whose squares are out of the range of the numbers they are summed in.
 

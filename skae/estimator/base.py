@@ -29,6 +29,7 @@ from .choices import (
     is_scaled,
     n_components_of,
     n_epochs_for,
+    scales_columns,
 )
 from .coder import BaseCoder
 from .decay import choose_alpha
@@ -218,6 +219,7 @@ class BaseAutoencoder(BaseCoder):
             self._split_seed = self._seed
             self._code_mean = self._code_units = None
             self._learn_units(X, weights)
+            self._learn_likelihood(X, weights)
             self._watch = start_watch(X.shape[0], weights)
         self.net_ = self._build_engine(one_pass)
         if state is not None:
@@ -225,13 +227,17 @@ class BaseAutoencoder(BaseCoder):
 
     def _learn_units(self, X, weights):
         moments, scaled = weighted_moments(X, weights), is_scaled(self)
-        scale = to_scale(moments, per_feature=self.scaling == "standard") if scaled else None
+        per_feature = scaled and scales_columns(self, moments.deviation)
+        scale = to_scale(moments, per_feature) if scaled else None
         if self.likelihood != "bernoulli":  # which squares nothing
             check_magnitude(moments, scale, self.dtype)
         self.mean_, self.scale_ = moments.mean, 1.0 if scale is None else scale
         self._variance = np.square(moments.deviation)
         self._shifted = scaled
         self._units = self._make_units()
+
+    def _learn_likelihood(self, X, weights):
+        """Learn what the likelihood has to know of the data, here nothing."""
 
     def _make_units(self):
         return Units(self.mean_, self.scale_) if self._shifted else Units()

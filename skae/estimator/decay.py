@@ -1,11 +1,7 @@
 """How much the network beside a linear path may learn: as much as unseen rows gain by."""
 
-import torch
-
 from ..data.batches import Batches
-from ..data.sources import ChosenRows
 from ..data.tables import chunk_size
-from ..training.randomness import make_generator
 from .choices import (
     MEDIUM,
     STRONG,
@@ -14,12 +10,12 @@ from .choices import (
     has_linear_path,
     hidden_layer_sizes_of,
 )
+from .halves import FEWEST_ROWS, halves_of, rows_with_weight
 from .persistence import with_attributes
 
 MOST_ROWS = 10000  # above which a network of usual size learns too little of the noise to be tried
 ENOUGH_ROWS = 500  # of which one half says what the other half is like
 FEWEST_EPOCHS = 30  # below which half of them say too little
-FEWEST_ROWS = 8  # whose halves say nothing
 
 
 def choose_alpha(estimator, batches):
@@ -36,11 +32,12 @@ def choose_alpha(estimator, batches):
     batches : Batches
         Those of the training.
     """
-    index = _rows_with_weight(batches)
+    rows, weights = batches.rows, batches.weights
+    index = rows_with_weight(rows, weights, batches.index)
     given = _without_trial(estimator, len(index))
     if given is not None:
         return given
-    halves = _halves(estimator, batches, index)
+    halves = halves_of(estimator, rows, weights, index)
     folds = [halves, halves[::-1]] if len(index) <= ENOUGH_ROWS else [halves]
     gains = {STRONG: 0.0}
     for alpha in (MEDIUM, WEAK):
@@ -58,21 +55,6 @@ def _without_trial(estimator, n_rows):
     if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS:
         return WEAK
     return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None
-
-
-def _rows_with_weight(batches):
-    """Return the numbers of the rows that count."""
-    index, weights = batches.index, batches.weights
-    index = torch.arange(len(batches.rows)) if index is None else index.cpu()
-    return index if weights is None else index[weights.cpu()[index] > 0]
-
-
-def _halves(estimator, batches, index):
-    """Return two halves of some rows, as (rows, weights)."""
-    rows, weights = batches.rows, batches.weights
-    order = torch.randperm(len(index), generator=make_generator(estimator._seed, "trial"))
-    parts = [part.sort()[0].to(rows.device) for part in index[order].chunk(2)]
-    return [(ChosenRows(rows, p), None if weights is None else weights[p]) for p in parts]
 
 
 def _gain(estimator, learnt, held_out, alpha):

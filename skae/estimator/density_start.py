@@ -7,6 +7,7 @@ from ..data.moments import N_DENSE, principal_components, scatter
 from ..nn import linear_gaussian
 from ..training.randomness import global_generator_for
 from .choices import has_linear_path
+from .noise import noise_of
 
 # A component of a learned prior starts at the mean of a row and its nearest among some: what a
 # file holds is then no row.
@@ -36,25 +37,34 @@ def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
 def _solve_linear_case(estimator, rows, weights, mean):
     """Return the noise variance, the loadings, and gain and variances of the posterior."""
     k, is_identity = estimator.n_components, estimator.covariance_type == "identity"
-    if estimator.noise_variance == "per_feature" and not is_identity and len(mean) <= N_DENSE:
+    known = noise_of(estimator)
+    if known.kind == "per_feature" and not is_identity and len(mean) <= N_DENSE:
         covariance, _ = scatter(rows, weights, mean, None)
-        loadings, noise = linear_gaussian.factor_analysis(covariance, k)
+        loadings, noise = linear_gaussian.factor_analysis(covariance, k, known.least)
         return noise, *linear_gaussian.posterior(loadings, noise)
     generator = estimator.net_.generators["initialisation"]
     pca = principal_components(rows, weights, mean, k, generator)
-    noise = _fixed_noise(estimator)
+    noise = _given_noise(estimator, pca, known.constant)
     if is_identity:
         return linear_gaussian.unit_posterior(*pca, noise)
     loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
     return noise, *linear_gaussian.posterior(loadings, noise)
 
 
-def _fixed_noise(estimator):
-    """Return a given noise variance in the network's units, or None."""
+def _given_noise(estimator, pca, constant):
+    """Return a noise variance in the network's units that is not to be found there, or None.
+
+    It is the user's, or where columns are constant that of the others alone.
+    """
     variance = estimator.noise_variance
-    if isinstance(variance, str):
+    if not isinstance(variance, str):
+        return torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
+    if constant is None or estimator.covariance_type == "identity":
         return None
-    return torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
+    components, variances, residual = pca
+    varying = components[:, ~torch.from_numpy(constant)]
+    _, noise = linear_gaussian.probabilistic_pca(varying, variances, residual)
+    return noise
 
 
 def start_prior(estimator, rows, n_prior_components):

@@ -109,7 +109,7 @@ class Outcome:
             )
         else:
             return False
-        more = "" if self.estimator.scaling == "standard" else " or scaling='standard'"
+        more = "" if np.ndim(self.estimator.scale_) else " or scaling='standard'"
         warn(
             "The loss became NaN, infinite or absurdly large with learning_rate_init="
             f"{self.estimator.learning_rate_init:g}; {how}. The model works, but may be poor: try "

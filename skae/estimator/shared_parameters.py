@@ -131,13 +131,14 @@ SHARED_PARAMETERS = {
         """,
     ),
     "scaling": _shared(
-        [StrOptions({"global", "standard"}), None],
-        '{"global", "standard"} or None',
+        [StrOptions({"auto", "global", "standard"}), None],
+        '{"auto", "global", "standard"} or None',
         """
         What the networks see: the centred data divided by one number, the root of the mean
         variance of the features; each feature divided by its own standard deviation; or the data
-        as they are, as always where the output is bounded. Rows that are given back are in the
-        units of X.
+        as they are, as always where the output is bounded. "auto" is "standard" where half of the
+        features that vary have less than a tenth of the root of the mean variance, as in a table
+        of mixed units, else "global". Rows that are given back are in the units of X.
         """,
     ),
     "optimizer": _shared(

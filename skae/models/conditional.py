@@ -86,7 +86,8 @@ class ConditionalVAE(VAE):
         The labels seen by `fit`, sorted; only where the condition is one.
 
     noise_variance_ : float or ndarray of shape (n_modelled_features,)
-        Variance of p(x | z, c) in the squared units of X; with the Gaussian likelihood only.
+        Variance of p(x | z, c) in the squared units of X; with the Gaussian likelihood only. With
+        ``noise_variance="auto"`` constant columns have that of their place.
 
     mean_ : ndarray of shape (n_modelled_features,)
         Mean of each feature that is modelled: of all but the `condition_features`.
@@ -148,7 +149,7 @@ class ConditionalVAE(VAE):
         condition_features=None,
         covariance_type="diag",
         likelihood="gaussian",
-        noise_variance="shared",
+        noise_variance="auto",
         beta=1.0,
         warm_up=0.0,
         free_bits=0.0,
@@ -164,7 +165,7 @@ class ConditionalVAE(VAE):
         decoder=None,
         alpha="auto",
         dropout=0.0,
-        scaling="global",
+        scaling="auto",
         optimizer="adam",
         learning_rate_init=0.005,
         learning_rate="cosine",
@@ -339,14 +340,23 @@ class ConditionalVAE(VAE):
         return name, is_optimal
 
     def _start_at_linear_gaussian(self, rows, weights):
+        slopes, mean = self._regression(rows, weights)
+        residuals = rows if slopes is None else Residuals(rows, slopes)
+        start_at_linear_gaussian(self, residuals, weights, mean, slopes)
+
+    def _linear_part(self, rows, weights):
+        slopes, mean = self._regression(rows, weights)
+        return rows if slopes is None else Residuals(rows, slopes), weights, mean
+
+    def _regression(self, rows, weights):
+        """Return slopes on the condition and intercept; None and the mean without a condition."""
         if not self._n_conditions:
-            super()._start_at_linear_gaussian(rows, weights)
-            return
-        n_features, mean = len(self.mean_), start_mean_of(self)
-        slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
+            return None, start_mean_of(self)
+        n_features = len(self.mean_)
         if self._n_conditions <= N_DENSE:
-            slopes, mean = regress(rows, weights, n_features)
-        start_at_linear_gaussian(self, Residuals(rows, slopes), weights, mean, slopes)
+            return regress(rows, weights, n_features)
+        slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
+        return slopes, start_mean_of(self)
 
     def _learn_from_codes(self, X, streaming=False):
         """Fit the Gaussian that stands for a prior, where there is none."""

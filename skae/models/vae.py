@@ -19,14 +19,15 @@ from ..estimator.evidence import bound_of, decompose_bound, posterior_of
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
+from ..estimator.noise import Noise, choose_noise, noise_of
 from ..estimator.outcome import loss_over
+from ..estimator.preparation import to_rows
 from ..estimator.sampling import choose_rows, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
-from ..nn.distributions import (
-    N_POSTERIOR_PARAMETERS,
-)
+from ..nn.distributions import N_POSTERIOR_PARAMETERS, SPIKE
+from ..nn.linear_gaussian import LEAST_NOISE
 from ..nn.priors import MixturePrior, StandardPrior, VampPrior
 from ..nn.variational import VAEModule
 from ..training.randomness import make_generator
@@ -79,10 +80,15 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         Distribution of a row given its code: a Gaussian whose variance is `noise_variance`; or
         a Bernoulli for data in [0, 1], which are neither shifted nor scaled.
 
-    noise_variance : {"shared", "per_feature"} or float, default="shared"
+    noise_variance : {"auto", "shared", "per_feature"} or float, default="auto"
         Variance of the Gaussian likelihood: one learned number; a learned number for each feature;
         or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
-        squared scale.
+        squared scale. "auto" is the one of the two with which the linear model, learned from half
+        of the rows, fits the other half best; with a number for each feature that stays above a
+        thousandth, hundredth or tenth of the shared one, by the same rows. Columns that are
+        constant are then set apart: each counts as in its place with probability
+        (n + 1) / (n + 2), and as drawn from a Cauchy distribution otherwise, so that a row in
+        which it differs costs some ten nats and not thousands.
 
     beta : float, default=1.0
         Weight of the KL. Scores are always those of weight 1.
@@ -125,7 +131,8 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
     Attributes
     ----------
     noise_variance_ : float or ndarray of shape (n_features,)
-        Variance of p(x | z) in the squared units of X; with the Gaussian likelihood only.
+        Variance of p(x | z) in the squared units of X; with the Gaussian likelihood only. With
+        ``noise_variance="auto"`` constant columns have that of their place.
 
     active_units_ : ndarray of bool of shape (n_components,)
         Which components of the code say something about the row: those whose posterior mean has a
@@ -174,7 +181,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         "prior": [StrOptions({"standard", "mixture", "vamp"})],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
         "noise_variance": [
-            StrOptions({"shared", "per_feature"}),
+            StrOptions({"auto", "shared", "per_feature"}),
             Interval(Real, 0, None, closed="neither"),
         ],
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -193,7 +200,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         prior="standard",
         n_prior_components=10,
         likelihood="gaussian",
-        noise_variance="shared",
+        noise_variance="auto",
         beta=1.0,
         warm_up=0.0,
         free_bits=0.0,
@@ -209,7 +216,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         decoder=None,
         alpha="auto",
         dropout=0.0,
-        scaling="global",
+        scaling="auto",
         optimizer="adam",
         learning_rate_init=0.005,
         learning_rate="cosine",
@@ -258,8 +265,7 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
             make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
             n_components=k,
-            noise_shape=self._get_noise_shape(n_features),
-            learn_noise=isinstance(self.noise_variance, str),
+            **self._noise_options(n_features),
             beta=self.beta,
             free_bits=self.free_bits,
             n_mc_samples=self.n_mc_samples,
@@ -278,11 +284,20 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
             return MixturePrior(self.n_prior_components, self.n_components)
         return VampPrior(self.n_prior_components, n_features)
 
-    def _get_noise_shape(self, n_features):
-        """Return (n_features,) where the noise variance differs between features, else ()."""
-        fixed = not isinstance(self.noise_variance, str)
-        varies = self.noise_variance == "per_feature" or (fixed and self.scaling == "standard")
-        return (n_features,) if varies else ()
+    def _noise_options(self, n_features):
+        """Return what the module's constructor is given of the noise of p(x | z)."""
+        known, is_learned = noise_of(self), isinstance(self.noise_variance, str)
+        varies = known.kind == "per_feature" or (not is_learned and np.ndim(self.scale_) > 0)
+        constants = None
+        if known.constant is not None:
+            constants = start_mean_of(self).where(torch.from_numpy(known.constant), math.nan)
+        return {
+            "noise_shape": (n_features,) if varies else (),
+            "learn_noise": is_learned,
+            "least_noise": known.least,
+            "constants": constants,
+            "n_rows": known.n_rows,
+        }
 
     def _make_callbacks(self):
         n = self._n_unjudged_epochs()
@@ -291,13 +306,24 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
     def _n_unjudged_epochs(self):
         return math.ceil(self.warm_up * self._n_epochs)
 
+    def _learn_likelihood(self, X, weights):
+        if self.noise_variance == "auto" and self.likelihood == "gaussian":
+            noise = choose_noise(self, *to_rows(self, X, weights), self._linear_part)
+            self._noise = noise._asdict()
+        elif self.noise_variance == "auto":
+            self._noise = Noise("shared", LEAST_NOISE)._asdict()
+
+    def _linear_part(self, rows, weights):
+        """Return the rows that a linear model has to explain, their weights and their mean."""
+        return rows, weights, start_mean_of(self)
+
     # The start: the linear Gaussian model, at its maximum likelihood
 
     def _describe_start(self):
         _, is_optimal = super()._describe_start()
         if self.covariance_type == "identity":
             return "the best linear model", is_optimal
-        is_factor_analysis = self.noise_variance == "per_feature"
+        is_factor_analysis = noise_of(self).kind == "per_feature"
         return "factor analysis" if is_factor_analysis else "probabilistic PCA", is_optimal
 
     def _start_networks(self, rows, weights):
@@ -469,5 +495,8 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         if self._fitted_params["likelihood"] != "gaussian":
             raise AttributeError("noise_variance_ needs likelihood='gaussian'.")
         variance = self.module_.noise_variance().detach().double().cpu().numpy()
+        constant = noise_of(self).constant
+        if constant is not None:
+            variance = np.where(constant, SPIKE**2, variance)
         variance = variance * np.square(self.scale_)
         return variance if np.ndim(variance) else float(variance)

@@ -125,6 +125,50 @@ class Gaussian:
         return Gaussian(self.mean[index], log_scale, lower)
 
 
+SPIKE = 1e-3  # standard deviation of a column that was constant, while it still is
+
+
+class SpikedGaussian(Gaussian):
+    r"""N(m, diag(s)^2), but for columns that have been constant in all rows seen.
+
+    How far such a column is from its constant, when for once it is, nobody has seen; how rare that
+    is, is known: Laplace's rule of succession gives it one share in n + 2 after n rows. There x is
+
+    .. math:: \frac{n + 1}{n + 2} N(c, 10^{-6}) + \frac{1}{n + 2} \mathrm{Cauchy}(c, 1)
+
+    so that a row in which it differs costs some ten nats, by however much it does. Draws are c.
+
+    Parameters
+    ----------
+    mean : tensor of shape (..., d)
+        With c where the column is constant.
+    log_scale : tensor of shape (d,) or ()
+    constant : tensor of bool of shape (d,)
+    n_rows : int
+    """
+
+    def __init__(self, mean: Tensor, log_scale: Tensor, constant: Tensor, n_rows: int) -> None:
+        super().__init__(mean, log_scale)
+        self.constant, self.n_rows = constant, n_rows
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Return m + B e for standard normal e, and c."""
+        return torch.where(self.constant, self.mean, self.mean + self.scale * noise)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return the log density."""
+        left = z - self.mean
+        gaussian = -0.5 * ((left / self.scale).square() + LOG_2PI) - self.log_scale
+        return torch.where(self.constant, self._log_prob_of_constant(left), gaussian).sum(-1)
+
+    def _log_prob_of_constant(self, left: Tensor) -> Tensor:
+        spike = -0.5 * ((left / SPIKE).square() + LOG_2PI) - math.log(SPIKE)
+        slab = -left.square().log1p() - math.log(math.pi)
+        return torch.logaddexp(
+            spike + math.log1p(-1 / (self.n_rows + 2)), slab - math.log(self.n_rows + 2)
+        )
+
+
 def is_diagonal(p: object) -> bool:
     """Whether the KL to p has a closed form, split over the components."""
     return isinstance(p, Gaussian) and p.lower is None

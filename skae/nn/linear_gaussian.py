@@ -6,6 +6,8 @@ With :math:`\Psi = \sigma^2 I` it is probabilistic PCA (Tipping and Bishop 1999)
 :math:`\Psi` factor analysis; both have a maximum-likelihood solution without gradients.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,37 @@ def probabilistic_pca(
     return (variances - noise.mean()).clamp_min(0).sqrt()[:, None] * components, noise
 
 
-def factor_analysis(covariance: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
+def probabilistic_pca_of(covariance: Tensor, n_components: int) -> tuple[Tensor, Tensor]:
+    """Return W and the noise variance of probabilistic PCA, given a covariance."""
+    k = min(n_components, len(covariance))
+    values, vectors = torch.linalg.eigh(covariance)
+    values = values.clamp_min(0)
+    residual = float(values[: len(values) - k].sum())
+    return probabilistic_pca(vectors[:, -k:].flip(1).T, values[-k:].flip(0), residual)
+
+
+def expected_log_density(covariance: Tensor, loadings: Tensor, noise: Tensor) -> float:
+    r"""Return the mean of log N(x; 0, W W^T + \Psi) over rows with a covariance, in nats.
+
+    Parameters
+    ----------
+    covariance : tensor of shape (n_features, n_features)
+        Of the rows, about the model's mean.
+    loadings : tensor of shape (n_components, n_features)
+        The transpose of W.
+    noise : tensor of shape () or (n_features,)
+        The diagonal of Psi.
+    """
+    d = len(covariance)
+    factor = torch.linalg.cholesky(loadings.T @ loadings + torch.diag(noise.expand(d)))
+    explained = torch.cholesky_solve(covariance, factor).trace()
+    log_determinant = 2 * factor.diagonal().log().sum()
+    return float(-0.5 * (explained + log_determinant + d * math.log(2 * math.pi)))
+
+
+def factor_analysis(
+    covariance: Tensor, n_components: int, least: float = LEAST_NOISE
+) -> tuple[Tensor, Tensor]:
     r"""Return W, (n_components, n_features), and the noise variances of factor analysis.
 
     Given :math:`\Psi`, W is probabilistic PCA's of the whitened data; given W, :math:`\Psi` is
@@ -52,8 +84,10 @@ def factor_analysis(covariance: Tensor, n_components: int) -> tuple[Tensor, Tens
     ----------
     covariance : tensor of shape (n_features, n_features)
     n_components : int
+    least : float
+        What a noise variance is at least.
     """
-    d, variances = len(covariance), covariance.diagonal().clamp_min(LEAST_NOISE)
+    d, variances = len(covariance), covariance.diagonal().clamp_min(least)
     k = min(n_components, d)
     noise = variances
     loadings = torch.zeros(n_components, d, dtype=covariance.dtype)
@@ -62,7 +96,7 @@ def factor_analysis(covariance: Tensor, n_components: int) -> tuple[Tensor, Tens
         values, vectors = torch.linalg.eigh(covariance / root / root[:, None])
         gains = (values[-k:] - 1).clamp_min(0).sqrt()
         loadings[:k] = (gains * vectors[:, -k:]).T * root
-        noise = (variances - loadings.square().sum(dim=0)).clamp_min(LEAST_NOISE)
+        noise = (variances - loadings.square().sum(dim=0)).clamp_min(least)
         if ((noise - before).abs() <= TOLERANCE * before).all():
             break
     return loadings, noise

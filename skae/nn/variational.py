@@ -7,7 +7,14 @@ from torch import nn
 
 from . import linear_gaussian
 from .autoencoder import AutoencoderModule
-from .distributions import Bernoulli, Gaussian, is_diagonal, make_posterior, unbound_log_scale
+from .distributions import (
+    Bernoulli,
+    Gaussian,
+    SpikedGaussian,
+    is_diagonal,
+    make_posterior,
+    unbound_log_scale,
+)
 from .networks import apply, draw_masks, own_layers
 from .priors import FittedPrior, MixturePrior, VampPrior
 
@@ -27,6 +34,13 @@ class VAEModule(AutoencoderModule):
     noise_shape : tuple
         () for one noise variance, (n_features,) for one of each feature.
     learn_noise : bool
+    least_noise : float
+        What it stays above.
+    constants : tensor of shape (n_features,) or None
+        For each column that was constant in the rows of the training its number, NaN for the
+        others; see `SpikedGaussian`. None: none of them is set apart.
+    n_rows : int
+        That have shown them.
     beta, free_bits : float
     n_mc_samples : int
     importance_weighted : bool
@@ -46,6 +60,9 @@ class VAEModule(AutoencoderModule):
         n_components,
         noise_shape=(),
         learn_noise=True,
+        least_noise=linear_gaussian.LEAST_NOISE,
+        constants=None,
+        n_rows=0,
         beta=1.0,
         free_bits=0.0,
         n_mc_samples=1,
@@ -59,7 +76,11 @@ class VAEModule(AutoencoderModule):
         self.beta, self.free_bits = beta, free_bits
         self.importance_weighted = importance_weighted
         self.is_bernoulli = options["likelihood"] == "bernoulli"
-        self.least_noise = linear_gaussian.LEAST_NOISE if learn_noise else 0.0
+        self.least_noise = least_noise
+        self.n_rows, self.has_constants = n_rows, constants is not None
+        if constants is not None:
+            self.register_buffer("constants", constants.nan_to_num(), persistent=False)
+            self.register_buffer("is_constant", ~constants.isnan(), persistent=False)
         log_noise = torch.zeros(noise_shape)
         if learn_noise and not self.is_bernoulli:
             self.log_noise = nn.Parameter(log_noise)
@@ -89,7 +110,11 @@ class VAEModule(AutoencoderModule):
         parameters = parameters.reshape(*z.shape[:-1], -1)
         if self.is_bernoulli:
             return Bernoulli(parameters)
-        return Gaussian(parameters, 0.5 * self.noise_variance().log())
+        log_scale = 0.5 * self.noise_variance().log()
+        if not self.has_constants:
+            return Gaussian(parameters, log_scale)
+        mean = torch.where(self.is_constant, self.constants, parameters)
+        return SpikedGaussian(mean, log_scale, self.is_constant, self.n_rows)
 
     def decoder_input(self, z, c):
         """Return what the decoder sees."""

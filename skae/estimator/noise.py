@@ -1,0 +1,95 @@
+"""The noise of a Gaussian likelihood: what ``noise_variance="auto"`` comes to.
+
+A variance of each column fits better, and costs a row that is unlike the others more. Which of the
+two holds is asked of unseen rows, with the linear model in the network's place: it is there without
+training, and the noise is mostly its.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from ..data.moments import N_DENSE, scatter
+from ..nn.linear_gaussian import (
+    LEAST_NOISE,
+    expected_log_density,
+    factor_analysis,
+    probabilistic_pca_of,
+)
+from .halves import FEWEST_ROWS, halves_of, rows_with_weight
+
+FLOORS = (1e-3, 1e-2, 1e-1)  # of noise per feature, relative to the shared one
+
+
+class Noise(NamedTuple):
+    """What is known of the noise before training, in the network's units.
+
+    Parameters
+    ----------
+    kind : {"shared", "per_feature"}
+    least : float
+        What a learned variance stays above.
+    constant : ndarray of bool of shape (n_features,) or None
+        Columns without noise to be learned: they do not vary; None: there are none.
+    n_rows : int
+        That have shown it.
+    """
+
+    kind: str
+    least: float
+    constant: object = None
+    n_rows: int = 0
+
+
+def noise_of(estimator):
+    """Return the `Noise` of an estimator, as its parameter says or as it was chosen."""
+    if estimator.noise_variance == "auto":
+        return Noise(**estimator._noise)
+    kind = estimator.noise_variance if estimator.noise_variance == "per_feature" else "shared"
+    return Noise(kind, LEAST_NOISE if isinstance(estimator.noise_variance, str) else 0.0)
+
+
+def choose_noise(estimator, rows, weights, linear_part):
+    """Return the `Noise` of ``noise_variance="auto"``.
+
+    Parameters
+    ----------
+    estimator : VAE
+        With its units.
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units.
+    weights : tensor of shape (n_samples,) or None
+    linear_part : callable
+        Of rows and weights: the rows that a linear model has to explain, and their mean.
+    """
+    index = rows_with_weight(rows, weights)
+    varies = torch.from_numpy(estimator._variance > 0)
+    constant = None if bool(varies.all()) else (~varies).numpy()
+    too_little = len(index) < FEWEST_ROWS or not bool(varies.any())
+    if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
+        return Noise("shared", LEAST_NOISE, constant, len(index))
+    halves = halves_of(estimator, rows, weights, index)
+    learnt, held_out = (_scatter_of(half, linear_part, varies) for half in halves)
+    kind, least = _choose(learnt, held_out, estimator.n_components)
+    return Noise(kind, least, constant, len(index))
+
+
+def _scatter_of(half, linear_part, varies):
+    """Return the covariance of the columns that vary."""
+    rows, weights = half
+    covariance, _ = scatter(*linear_part(rows, weights), None)
+    return covariance[varies][:, varies]
+
+
+def _choose(learnt, held_out, n_components):
+    """Return the kind of noise that explains one covariance best, learnt from another."""
+    loadings, shared = probabilistic_pca_of(learnt, n_components)
+    best = expected_log_density(held_out, loadings, shared)
+    found = "shared", LEAST_NOISE
+    loadings, noise = factor_analysis(learnt, n_components)
+    for floor in FLOORS:
+        least = max(LEAST_NOISE, floor * float(shared))
+        value = expected_log_density(held_out, loadings, noise.clamp_min(least))
+        if value > best:
+            best, found = value, ("per_feature", least)
+    return found
