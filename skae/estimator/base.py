@@ -307,6 +307,7 @@ class BaseAutoencoder(BaseCoder):
         return self.alpha_ if resume else choose_alpha(self, batches)
 
     _keeps_the_better = True  # of the linear start and the end of training
+    _tries_decays = True  # for alpha="auto"
 
     def _start_networks(self, rows, weights):
         """Give the networks their start; return weights and monitored loss of a linear one.

@@ -52,6 +52,8 @@ def _without_trial(estimator, n_rows):
     """Return the decay where there is no trial, else None."""
     if not (has_linear_path(estimator) and hidden_layer_sizes_of(estimator)):
         return 0.0
+    if not estimator._tries_decays:
+        return MEDIUM if n_rows <= MOST_ROWS else WEAK * MOST_ROWS / n_rows
     if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS:
         return WEAK
     return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None

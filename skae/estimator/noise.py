@@ -1,7 +1,7 @@
 """The noise of a Gaussian likelihood: what ``noise_variance="auto"`` comes to.
 
 A variance of each column fits better, and costs a row that is unlike the others more. Which of the
-two holds is asked of unseen rows, with the linear model in the network's place: it is there without
+two holds is asked of unseen rows, with the linear model in the network's place: it is there before
 training, and the noise is mostly its.
 """
 

@@ -1,4 +1,4 @@
-"""New rows: from a prior, or from codes of training rows where a model has none."""
+"""New rows: from a prior, or from codes like those of training rows."""
 
 from numbers import Integral
 
@@ -12,13 +12,62 @@ from ..training.randomness import draw_seed, make_random_state
 from .mixture import draw_from_mixture, fit_mixture
 from .shared_arguments import SHARED_ARGUMENTS
 from .subclassing import complete_method_docstrings
+from .windows import draw_from_windows
 
 
-class SamplesFromPrior:
+class KeepsCodes:
+    """Part of an estimator that keeps codes of some training rows, and draws codes like them.
+
+    `_codes` is None after `forget_rows`, and in files of before there were any.
+    """
+
+    _n_stored_codes = N_STORED_CODES
+
+    def _learn_from_codes(self, X, streaming=False):
+        """Keep codes of some training rows."""
+        codes = self._codes_of(choose_rows(X, self._n_stored_codes, self._seed))
+        self._codes = add_to_stream(self, codes, X.shape[0]) if streaming else codes
+        self._code_distribution = None
+
+    def _codes_of(self, X):
+        """Return what is kept of rows."""
+        return self._encode(X)
+
+    def _draw_codes(self, n_samples, random_state):
+        if self._codes is None:
+            return draw_from_mixture(self._get_code_distribution(), n_samples, random_state)
+        return draw_from_windows(self._codes, n_samples, random_state)
+
+    def _get_code_distribution(self):
+        """Return what stands for the codes once they are dropped, made when first asked for."""
+        if self._code_distribution is None:
+            self._code_distribution = self._describe_codes()
+        return self._code_distribution
+
+    def _describe_codes(self):
+        return fit_mixture(self._codes, self._seed)
+
+    def _forget_rows(self):
+        self._forget_codes()
+        super()._forget_rows()
+
+    def _forget_codes(self):
+        """Drop the codes; what describes all of them together stays."""
+        if self._codes is not None:
+            self._get_code_distribution()
+            self._codes = None
+
+    def _knows_codes(self):
+        """Whether there is something like the training codes to draw."""
+        known = getattr(self, "_codes", None), getattr(self, "_code_distribution", None)
+        return any(part is not None for part in known)
+
+
+class SamplesFromPrior(KeepsCodes):
     """Part of an estimator whose codes are made to follow a prior: N(0, I), or one of its own.
 
-    It keeps no codes of training rows, also where it stands before a class that would; and there
-    it must stand.
+    Where it stands before a class that draws from codes alone, `sample` is its own; and there it
+    must stand.
     """
 
     def __init_subclass__(cls, **options):
@@ -55,8 +104,8 @@ class SamplesFromPrior:
         shape = (n_samples, self._n_features_out)
         return make_random_state(seed, "sample").standard_normal(shape)
 
-    def sample(self, n_samples=1, *, random_state=None):
-        """Draw new rows: codes from the prior, decoded.
+    def sample(self, n_samples=1, *, codes="fitted", random_state=None):
+        """Draw new rows: codes like those of training rows, or from the prior, decoded.
 
         Parameters
         ----------
@@ -67,35 +116,22 @@ class SamplesFromPrior:
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
         """
-        return self._decode(self.sample_prior(n_samples, random_state=random_state))
-
-    def _learn_from_codes(self, X, streaming=False):
-        """Keep no codes."""
-
-    def _forget_codes(self):
-        """Drop nothing: there are none."""
+        if not draws_fitted(self, codes):
+            return self._decode(self.sample_prior(n_samples, random_state=random_state))
+        seed = seed_for_samples(self, n_samples, random_state)
+        Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
+        return self._decode(Z.astype(self._X_dtype))
 
 
-class SamplesFromCodes:
-    """Part of an estimator without a prior: it keeps codes of some training rows.
-
-    `sample` makes a distribution of them when it is first called. `_codes` is None after
-    `forget_rows`.
-    """
-
-    _n_stored_codes = N_STORED_CODES
-
-    def _learn_from_codes(self, X, streaming=False):
-        """Keep codes of some training rows."""
-        codes = self._encode(choose_rows(X, self._n_stored_codes, self._seed))
-        self._codes = add_to_stream(self, codes, X.shape[0]) if streaming else codes
-        self._code_distribution = None
+class SamplesFromCodes(KeepsCodes):
+    """Part of an estimator without a prior: `sample` draws codes like those of training rows."""
 
     def sample(self, n_samples=1, *, random_state=None):
-        """Draw new rows: codes from a Gaussian mixture fitted to the training codes, decoded.
+        """Draw new rows: codes like those of training rows, decoded.
 
-        The mixture is scikit-learn's, fitted at the first call to a random subset of at most
-        10000 training codes, its size chosen by the Bayesian information criterion.
+        They are drawn from manifold Parzen windows: around each of at most 10000 training codes,
+        at random, a Gaussian as its 15 nearest neighbours lie [1]_. After `forget_rows` it is a
+        Gaussian mixture, scikit-learn's, its size chosen by the Bayesian information criterion.
 
         Parameters
         ----------
@@ -105,32 +141,22 @@ class SamplesFromCodes:
         -------
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
+
+        References
+        ----------
+        .. [1] P. Vincent, Y. Bengio, "Manifold Parzen windows", NIPS 2002.
         """
         seed = seed_for_samples(self, n_samples, random_state)
         Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
         return self._decode(Z.astype(self._X_dtype))
 
-    def _draw_codes(self, n_samples, random_state):
-        return draw_from_mixture(self._get_code_distribution(), n_samples, random_state)
 
-    def _get_code_distribution(self):
-        """Return what `sample` draws from, in arrays, made when it is first asked for."""
-        if self._code_distribution is None:
-            self._code_distribution = self._describe_codes()
-        return self._code_distribution
-
-    def _describe_codes(self):
-        return fit_mixture(self._codes, self._seed)
-
-    def _forget_rows(self):
-        self._forget_codes()
-        super()._forget_rows()
-
-    def _forget_codes(self):
-        """Drop the codes; what describes all of them together stays."""
-        if self._codes is not None:
-            self._get_code_distribution()
-            self._codes = None
+def draws_fitted(estimator, codes):
+    """Whether new codes are like those of training rows; else they are drawn from the prior."""
+    check_is_fitted(estimator)
+    if codes not in ("fitted", "prior"):
+        raise ValueError(f"codes must be 'fitted' or 'prior'. Got {codes!r} instead.")
+    return codes == "fitted" and estimator._knows_codes()
 
 
 for part in (SamplesFromPrior, SamplesFromCodes):
@@ -148,7 +174,7 @@ def add_to_stream(estimator, codes, n_rows):
 
     Parameters
     ----------
-    estimator : SamplesFromCodes
+    estimator : KeepsCodes
     codes : {ndarray, sparse matrix} of shape (n_codes, n_components)
         Of some of the call's rows.
     n_rows : int

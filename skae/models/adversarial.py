@@ -286,7 +286,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         Activation function on the code; same choice as for `activation`. A Gaussian encoder has
         none.
 
-    linear_path : bool or "auto", default=False
+    linear_path : bool or "auto", default="auto"
         Whether encoder and decoder carry a linear path that starts at principal components, the
         codes with the unit variance that the priors have. "auto": for the Gaussian likelihood with
         identity activations on code and output, untied weights and built-in networks. False is the
@@ -305,8 +305,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     alpha : float or "auto", default="auto"
         Decoupled weight decay; never on biases, on the linear path and on the discriminator.
-        "auto" is 0 without a linear path and in `partial_fit`; with one it is what rows gain by
-        that the networks have not seen in a trial, 0.1, 1 or 30: see `Autoencoder`.
+        "auto" is 0 without a linear path and in `partial_fit`; with one it is 1, and above 10000
+        rows 1000 / n_samples. `alpha_` tells which.
 
     max_iter : int or "auto", default="auto"
         Number of epochs, at most; `n_iter_` says how many were run. "auto" is a budget in steps,
@@ -329,8 +329,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     Notes
     -----
-    The fitted model keeps no codes of training rows: `sample` draws from the prior. `forget_rows`
-    drops the optimizer's memory alone.
+    The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` puts a
+    Gaussian mixture in their place; the prior is its own.
 
     References
     ----------
@@ -382,7 +382,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         code_activation="identity",
         output_activation="identity",
         likelihood="gaussian",
-        linear_path=False,
+        linear_path="auto",
         tied_weights=False,
         encoder=None,
         decoder=None,
@@ -462,6 +462,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     # The start, better as a reconstruction, knows nothing of the prior.
     _keeps_the_better = False
+    _tries_decays = False  # which would say nothing of the match
 
     def prior_log_odds(self, X):
         r"""Return the discriminator's verdict on each row: the log-odds that its code is a draw.

@@ -32,7 +32,7 @@ class Autoencoder(SamplesFromCodes, BaseAutoencoder):
     Notes
     -----
     The fitted model keeps codes of at most 10000 training rows, for `sample`. `forget_rows` puts a
-    Gaussian mixture in their place, with the same draws.
+    Gaussian mixture in their place.
 
     References
     ----------

@@ -20,14 +20,15 @@ from ..estimator.density_start import start_at_linear_gaussian
 from ..estimator.evidence import decompose_bound, posterior_of
 from ..estimator.inference import map_rows
 from ..estimator.persistence import complete_old_condition
-from ..estimator.sampling import choose_rows, seed_for_samples
+from ..estimator.sampling import choose_rows, draws_fitted, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..estimator.validation import check_codes, check_ends, warn_of_targets
+from ..estimator.windows import draw_from_windows
 from ..exceptions import ParameterWarning, warn
 from ..nn.networks import MLP
 from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
 from ..nn.variational import ConditionalVAEModule
-from ..training.randomness import make_generator
+from ..training.randomness import make_generator, make_random_state
 from .vae import VAE
 
 
@@ -103,8 +104,9 @@ class ConditionalVAE(VAE):
 
     Notes
     -----
-    The fitted model keeps no codes of training rows and no conditions, only the labels that there
-    are and means and covariances. `forget_rows` drops the optimizer's memory alone.
+    The fitted model keeps the codes of at most 10000 training rows, for `sample`, with their
+    labels where the condition is one. `forget_rows` drops them, and `sample` draws from the prior
+    then.
 
     References
     ----------
@@ -518,8 +520,16 @@ class ConditionalVAE(VAE):
         """
         return decompose_bound(self, self._check_rows(X, condition))
 
-    def sample(self, n_samples=1, *, condition=None, observation_noise=True, random_state=None):
-        """Draw new rows: codes from p(z | c), rows from p(x | z, c).
+    def sample(
+        self,
+        n_samples=1,
+        *,
+        condition=None,
+        codes="fitted",
+        observation_noise=True,
+        random_state=None,
+    ):
+        """Draw new rows: codes given the condition, rows from p(x | z, c).
 
         Parameters
         ----------
@@ -529,6 +539,12 @@ class ConditionalVAE(VAE):
         condition : label, array-like of shape (n_conditions,) or (n_conditions, n_numbers), \
                 default=None
             What the rows are to be like. One label, several, or rows of numbers.
+
+        codes : {"fitted", "prior"}, default="fitted"
+            What codes are drawn from. "fitted": manifold Parzen windows, around each code of the
+            label's training rows a Gaussian as its 15 nearest neighbours lie (Vincent and Bengio
+            2002). "prior": p(z | c), as always where the condition is numbers and after
+            `forget_rows`.
 
         observation_noise : bool, default=True
             Whether to draw from p(x | z, c); otherwise its mean is returned.
@@ -542,19 +558,46 @@ class ConditionalVAE(VAE):
             `n_samples` rows of the first condition come first.
         """
         check_bool(observation_noise, "observation_noise")
-        seed = seed_for_samples(self, n_samples, random_state)
+        seed, fitted = seed_for_samples(self, n_samples, random_state), draws_fitted(self, codes)
         C = self._condition.encode_any(condition, np.dtype(self._X_dtype))
         generator = make_generator(seed, "sample", self.device_)
+        Z = self._draw_codes_given(C, n_samples, seed) if fitted else None
 
-        def draw(module, given):
+        def draw(module, given, *z):
             c = self._enter_condition(given)
-            p_z = module.p_z(c)
-            shape = () if p_z.mean.dim() == 2 else (len(c),)
-            p_x = module.p_x(p_z.sample(shape, generator), c)
+            p_x = module.p_x(*z or [_draw_given(module.p_z(c), len(c), generator)], c)
             x = p_x.sample((), generator) if observation_noise else p_x.mean
             return self._condition.fill_in(self._units.leave(x), given)
 
-        return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw)
+        tensors = [] if Z is None else [torch.from_numpy(Z)]
+        return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw, *tensors)
+
+    # The codes of training rows, with their labels
+
+    def _codes_of(self, X):
+        codes = super()._codes_of(X)
+        if self._condition.kind != "labels":
+            return codes
+        n_features = len(self.mean_)
+        labels = [chunk_to_tensor(X, rows)[:, n_features:].argmax(1) for rows in chunks_of(X)]
+        return np.column_stack([codes, torch.cat(labels).numpy()]).astype(codes.dtype)
+
+    def _knows_codes(self):
+        return self._condition.kind in ("none", "labels") and super()._knows_codes()
+
+    def _forget_codes(self):
+        self._codes = None
+
+    def _draw_codes_given(self, C, n_samples, seed):
+        """Return codes like those of rows with each label; None where there are none of one."""
+        random_state, codes = make_random_state(seed, "sample"), self._codes
+        kept = [codes] * len(C)
+        if self._condition.kind == "labels":
+            kept = [codes[codes[:, -1] == label, :-1] for label in C.argmax(axis=1)]
+        if not all(map(len, kept)):
+            return None
+        drawn = [draw_from_windows(part, n_samples, random_state) for part in kept]
+        return np.concatenate(drawn).astype(self._X_dtype)
 
     def interpolate(self, x0, x1, n_steps=10, *, condition=None):
         """Return the rows on the way between two rows, along a straight line between their codes.
@@ -591,6 +634,11 @@ class ConditionalVAE(VAE):
         if "_condition" in state:
             state["_condition"] = Condition(**state["_condition"])
         super()._restore(state)
+
+
+def _draw_given(p_z, n_rows, generator):
+    """Return a code for each row of the condition, whether or not the prior asks for it."""
+    return p_z.sample(() if p_z.mean.dim() == 2 else (n_rows,), generator)
 
 
 def _names_of(estimator):

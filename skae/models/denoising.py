@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +20,7 @@ from ..estimator.outcome import loss_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
 from ..estimator.start import start_at_pca
+from ..estimator.windows import draw_from_windows
 from ..nn.autoencoder import AutoencoderModule, start_scales
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import identity, own_layers
@@ -188,7 +190,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
     -----
     The fitted model keeps codes of at most 1000 training rows, for `sample`, and the range of each
     feature. `forget_rows` puts mean and covariance of the restored rows in the place of the codes,
-    and with "swap" a hundred quantiles of each feature, with the same draws.
+    and with "swap" a hundred quantiles of each feature: where the chain of `sample` starts.
 
     References
     ----------
@@ -386,22 +388,29 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
             )
         return torch.as_tensor(self.corruption_scale_)
 
-    def sample(self, n_samples=1, *, n_steps=100, random_state=None):
-        r"""Draw new rows by a Markov chain of corruption and denoising.
+    def sample(self, n_samples=1, *, codes=None, n_steps=None, random_state=None):
+        r"""Draw new rows: codes like those of training rows, decoded; or by a Markov chain.
 
-        With Gaussian corruption the chain is Langevin's on the smoothed density, with steps of
-        the noise's size, :math:`x \leftarrow x + (g(f(x)) - x) / 2 + s \epsilon`; with any other
-        it corrupts and restores in turn. It starts from a Gaussian with the mean and covariance of
-        restored training rows, stays within the range of training rows plus three standard
-        deviations of the noise, and ends with one denoising step.
+        The chain corrupts and denoises. With Gaussian corruption it is Langevin's on the smoothed
+        density, with steps of the noise's size,
+        :math:`x \leftarrow x + (g(f(x)) - x) / 2 + s \epsilon`; with any other it corrupts and
+        restores in turn. It starts from a Gaussian with the mean and covariance of restored
+        training rows, stays within the range of training rows plus three standard deviations of
+        the noise, and ends with one denoising step.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows, each the end of a chain of its own.
+            Number of rows, each the end of a chain of its own where there is one.
 
-        n_steps : int, default=100
-            Length of the chains.
+        codes : {"fitted", "chain"} or None, default=None
+            None is "chain" where `n_steps` is given, else "fitted". "fitted": codes are drawn from
+            manifold Parzen windows, around each of at most 1000 training codes a Gaussian as its
+            15 nearest neighbours lie (Vincent and Bengio 2002); `forget_rows` drops them.
+            "chain": the Markov chain, which needs none.
+
+        n_steps : int, default=None
+            Length of the chains; None: 100.
 
         {shared parameters}
 
@@ -409,9 +418,37 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         -------
         X : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`; an array whatever `set_output` asks for.
+
+        Raises
+        ------
+        NotFittedError
+            Where `forget_rows` has dropped the codes, and the chain was not asked for.
+        ValueError
+            If `n_steps` is given for ``codes="fitted"``, or is below 1.
         """
         seed = seed_for_samples(self, n_samples, random_state)
-        check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        if codes == "chain" or (codes is None and n_steps is not None):
+            n_steps = 100 if n_steps is None else n_steps
+            check_scalar(n_steps, "n_steps", Integral, min_val=1)
+            return self._sample_by_chain(n_samples, n_steps, seed)
+        self._check_codes_for_samples(codes, n_steps)
+        Z = draw_from_windows(self._codes, n_samples, make_random_state(seed, "sample"))
+        return self._decode(Z.astype(self._X_dtype))
+
+    def _check_codes_for_samples(self, codes, n_steps):
+        if codes not in ("fitted", None):
+            raise ValueError(f"codes must be 'fitted', 'chain' or None. Got {codes!r} instead.")
+        if n_steps is not None:
+            raise ValueError(
+                f"n_steps={n_steps!r} is the length of the Markov chain: pass codes='chain' too."
+            )
+        if self._codes is None:
+            raise NotFittedError(
+                "sample draws from the codes of training rows, which forget_rows has dropped. "
+                "Pass codes='chain', which needs none, or fit again."
+            )
+
+    def _sample_by_chain(self, n_samples, n_steps, seed):
         generator = torch.Generator(self.device_).manual_seed(seed)
         restored = self._get_code_distribution()
         start = self._draw_start(restored, n_samples, make_random_state(seed, "sample"))

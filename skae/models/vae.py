@@ -22,7 +22,7 @@ from ..estimator.networks import make_network
 from ..estimator.noise import Noise, choose_noise, noise_of
 from ..estimator.outcome import loss_over
 from ..estimator.preparation import to_rows
-from ..estimator.sampling import choose_rows, seed_for_samples
+from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
@@ -30,7 +30,7 @@ from ..nn.distributions import N_POSTERIOR_PARAMETERS, SPIKE
 from ..nn.linear_gaussian import LEAST_NOISE
 from ..nn.priors import MixturePrior, StandardPrior, VampPrior
 from ..nn.variational import VAEModule
-from ..training.randomness import make_generator
+from ..training.randomness import make_generator, make_random_state
 
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
@@ -48,7 +48,7 @@ class WarmUp(Callback):
         net.module_.warmth.fill_(1.0)
 
 
-class VAE(ScoresLikelihood, BaseAutoencoder):
+class VAE(ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     r"""Variational autoencoder: a density model whose code is a distribution.
 
     Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
@@ -147,9 +147,9 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
 
     Notes
     -----
-    The fitted model keeps no codes of training rows, only their mean and covariance. The
-    components of a learned prior start at means of five neighbouring rows; they are weights, which
-    `forget_rows` leaves as they are: it drops the optimizer's memory alone.
+    The fitted model keeps the codes of at most 10000 training rows, for `sample`. `forget_rows`
+    leaves mean, covariance and a mixture of Gaussians of them. The components of a learned prior
+    start at means of five neighbouring rows; they are weights, which it leaves as they are.
 
     References
     ----------
@@ -345,7 +345,8 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
 
     def _learn_from_codes(self, X, streaming=False):
         """Find the active units, and warn where there are hardly any."""
-        self._learn_moments(self._encode(choose_rows(X, N_STORED_CODES, self._seed)), X, streaming)
+        super()._learn_from_codes(X, streaming)
+        self._learn_moments(X, streaming)
         self.active_units_ = self._code_moments["covariance"].diagonal() > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
         varies = bool(self._variance.any())
@@ -367,9 +368,9 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         there = [words for name, words in cures.items() if name in self.get_params(deep=False)]
         return f"Try {' or '.join(there)}; " if there else ""
 
-    def _learn_moments(self, codes, X, streaming):
-        """Learn mean and covariance of the codes: the prior is what new codes are drawn from."""
-        moments = moments_of(codes)
+    def _learn_moments(self, X, streaming):
+        """Learn mean and covariance of the codes of some rows, beside those of before."""
+        moments = moments_of(self._codes[-X.shape[0] :, : self._n_features_out])
         if streaming:
             moments = join_moments(self._code_moments, moments, X.shape[0], N_STORED_CODES)
         self._code_moments = moments
@@ -459,8 +460,8 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         """
         return decompose_bound(self, self._check_X(X))
 
-    def sample(self, n_samples=1, *, observation_noise=True, random_state=None):
-        """Draw new rows: codes from p(z), rows from p(x | z).
+    def sample(self, n_samples=1, *, codes="fitted", observation_noise=True, random_state=None):
+        """Draw new rows: codes like those of training rows or from p(z), rows from p(x | z).
 
         Parameters
         ----------
@@ -477,7 +478,11 @@ class VAE(ScoresLikelihood, BaseAutoencoder):
         check_bool(observation_noise, "observation_noise")
         seed = seed_for_samples(self, n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
-        z = self._draw_from_prior(n_samples, generator)
+        if draws_fitted(self, codes):
+            z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
+            z = z.astype(self._X_dtype)
+        else:
+            z = self._draw_from_prior(n_samples, generator)
 
         def rows(module, z):
             p = module.p_x(z)
