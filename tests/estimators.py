@@ -87,6 +87,7 @@ DEFAULTS = {
 MAIN = {
     "linear": Autoencoder(hidden_layer_sizes=(), linear_path=False, **QUICK),
     "tied": Autoencoder(tied_weights=True, code_activation="sigmoid", **QUICK),
+    "ordered": Autoencoder(3, ordered=True, **QUICK),
     "early stopping": Autoencoder(early_stopping=True, **QUICK),
     "own networks": Autoencoder(encoder=SmallEncoder, decoder=SmallDecoder, **QUICK),
     "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
@@ -140,6 +141,8 @@ OTHERS = {
         3, prior="mixture", encoder_type="gaussian", dropout=0.1, **QUICK
     ),
     "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
+    "ordered vae": VAE(3, ordered=True, covariance_type="full", **QUICK),
+    "ordered restorer": DenoisingAutoencoder(3, ordered=True, early_stopping=True, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 

@@ -30,6 +30,7 @@ nothing_to_code = pytest.mark.filterwarnings("ignore:The posterior has collapsed
 
 # Another value for each parameter; for an estimator of which it says nothing, None.
 OTHER = {
+    "ordered": True,
     "n_components": 3,
     "hidden_layer_sizes": (5,),
     "activation": "tanh",

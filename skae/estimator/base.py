@@ -17,6 +17,7 @@ from ..fast.choice import make_repeater
 from ..metrics import explained_share
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.module import BaseModule
+from ..nn.nested_dropout import NestedDropout
 from ..nn.networks import TiedMLP
 from ..training.convergence import Convergence
 from ..training.engine import Engine
@@ -35,6 +36,7 @@ from .coder import BaseCoder
 from .decay import choose_alpha
 from .inference import map_rows
 from .networks import make_network
+from .ordered import learn_shares
 from .outcome import Outcome, loss_over, warn_of_interruption
 from .parameters import is_same
 from .persistence import (
@@ -115,7 +117,10 @@ class BaseAutoencoder(BaseCoder):
             "likelihood": self.likelihood,
             "code_activation": self._get_code_activation(),
             "output_activation": self.output_activation,
+            **({"nested": NestedDropout(self._n_features_out)} if self.ordered else {}),
         }
+
+    ordered = False  # where a class does not offer it
 
     _components_per_feature = 1  # in the code of ``n_components="auto"``, where a class has that
     _epochs_factor = 1  # of the epochs of ``max_iter="auto"``
@@ -164,6 +169,8 @@ class BaseAutoencoder(BaseCoder):
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
         self._train(table, weights, resume=resume, one_pass=one_pass)
         self._X_dtype = table.dtype.name
+        if self.ordered:
+            learn_shares(self, table, weights)
         self._learn_from_codes(table, streaming=one_pass and resume)
 
     @available_if(has_no_early_stopping)
@@ -318,7 +325,7 @@ class BaseAutoencoder(BaseCoder):
         residual = start_at_pca(self, rows, weights)
         if residual is None:
             return None
-        minimises_the_residual = type(self.module_) is AutoencoderModule
+        minimises_the_residual = type(self.module_) is AutoencoderModule and not self.ordered
         if self._linear_path_by_default() and minimises_the_residual:
             return self.net_.weights(), residual
         return self.net_.weights(), loss_over(self.net_, rows, weights)

@@ -13,6 +13,7 @@ from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
 from .declarations import check_declarations
 from .inference import map_rows
+from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
 from .persistence import VERSION, as_it_was_on_failure, defaults_of, read_state
 from .preparation import choose_device
@@ -225,7 +226,7 @@ class BaseCoder(
         X_original : ndarray of shape (n_samples, n_features)
             In the units of the data seen by `fit`.
         """
-        return self._decode(check_codes(self, X))
+        return self._decode(fill_up(self, check_codes(self, X)))
 
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.

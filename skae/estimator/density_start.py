@@ -30,6 +30,8 @@ def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
     """
     noise, *linear_map = _solve_linear_case(estimator, rows, weights, mean)
     estimator.module_.start_noise(noise)
+    if estimator.ordered:
+        estimator.module_.start_prefixes(linear_map[0], noise)
     if has_linear_path(estimator):
         estimator.module_.start_posterior(*linear_map, mean, slopes)
 

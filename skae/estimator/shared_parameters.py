@@ -44,6 +44,19 @@ SHARED_PARAMETERS = {
     "n_components": _shared(
         [Interval(Integral, 1, None, closed="left")], "int", "Size of the code."
     ),
+    "ordered": _shared(
+        ["boolean"],
+        "bool",
+        """
+        Whether the numbers of the code are ordered by what they explain, as PCA's components are
+        (nested dropout: O. Rippel, M. Gelbart, R. Adams, "Learning ordered representations with
+        nested dropout", ICML 2014). In training each row keeps a random prefix of its code, the
+        rest is 0; the losses of prefixes are weighed by one over what the linear start leaves.
+        Every prefix is then a code of its own, that `inverse_transform` takes, and
+        `explained_variance_ratio_` says what each further number adds. ``max_iter="auto"`` means
+        twice as many epochs.
+        """,
+    ),
     "corruption_level": _shared(
         [Interval(Real, 0, None, closed="left")],
         "float",

@@ -29,10 +29,16 @@ def start_at_pca(estimator, rows, weights):
     """
     module, net, mean = estimator.module_, estimator.net_, start_mean_of(estimator)
     module.start_output(mean)
-    if not has_linear_path(estimator):
+    is_linear = has_linear_path(estimator)
+    if not (is_linear or estimator.ordered):
         return None
     components, variances, residual = principal_components(
         rows, weights, mean, estimator._n_features_out, net.generators["initialisation"]
     )
+    if estimator.ordered and estimator.likelihood == "gaussian":
+        left = module.left_by_prefixes(variances, residual)
+        module.nested.start(left, residual + variances.sum())
+    if not is_linear:
+        return None
     module.start_linear(components, variances, mean)
     return residual

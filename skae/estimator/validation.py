@@ -21,6 +21,7 @@ from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
 from ..training.callbacks import is_callback
 from .choices import hidden_layer_sizes_of, reach_of, reaches_everything
+from .ordered import is_ordered
 
 FLOATS = [np.float64, np.float32]
 
@@ -95,11 +96,12 @@ def check_codes(estimator, X):
     X, n_components = to_array(X), estimator._n_features_out
     check_codes_not_deeper(X, n_components)
     Z = check_array(X, dtype=FLOATS, accept_sparse="csr", input_name="X", estimator=estimator)
-    if Z.shape[1] != n_components:
+    if Z.shape[1] > n_components or (Z.shape[1] < n_components and not is_ordered(estimator)):
+        first = ", or the first of them" if is_ordered(estimator) else ""
         raise ValueError(
             f"X has {Z.shape[1]} features, but {type(estimator).__name__}.inverse_transform is "
-            f"expecting {n_components} features as input: codes, as transform returns them. Rows "
-            "of data go through reconstruct."
+            f"expecting {n_components} features as input{first}: codes, as transform returns "
+            "them. Rows of data go through reconstruct."
         )
     return Z
 

@@ -1,10 +1,11 @@
 """The deterministic autoencoder. Its module is that of most others too: `nn.autoencoder`."""
 
 from ..estimator.base import BaseAutoencoder
+from ..estimator.ordered import OrderedCodes
 from ..estimator.sampling import SamplesFromCodes
 
 
-class Autoencoder(SamplesFromCodes, BaseAutoencoder):
+class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     r"""Autoencoder: a nonlinear relative of principal component analysis.
 
     An encoder f maps each row to a code of `n_components` numbers, a decoder g maps the code back,
@@ -58,6 +59,7 @@ class Autoencoder(SamplesFromCodes, BaseAutoencoder):
         self,
         n_components=2,
         *,
+        ordered=False,
         hidden_layer_sizes=(128, 64),
         activation="relu",
         code_activation="identity",

@@ -16,6 +16,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
 from ..estimator.needs import needs_value
+from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
@@ -75,11 +76,22 @@ class DenoisingModule(AutoencoderModule):
         noise = self.corruption.draw(n_rows, generators["noise"])
         return *super().draw(n_rows, generators), noise
 
-    def forward(self, x, encoder_masks, decoder_masks, noise):
+    def left_by_prefixes(self, variances, residual):
+        """Return what the linear start makes of the loss of each prefix, (n_components,).
+
+        With Gaussian noise of one level s a component of variance l leaves l s^2 / (l + s^2).
+        """
+        left = super().left_by_prefixes(variances, residual)
+        if self.corruption.kind != "gaussian" or torch.is_tensor(self.corruption.level):
+            return left
+        noise = self.corruption.level**2
+        return left + (variances * noise / (variances + noise).clamp_min(1e-300)).cumsum(0)
+
+    def forward(self, x, encoder_masks, decoder_masks, *others):
         """Return the loss terms of each row: the target is the clean x."""
+        *prefixes, noise = others
         z = self.encode(self.corruption(x, noise), encoder_masks)
-        p = self.decode_parameters(z, decoder_masks)
-        return {"reconstruction": self.likelihood.loss(p, x)}
+        return self.terms_of_code(x, z, decoder_masks, *prefixes)
 
 
 def wiener_filter(components, variances, level):
@@ -118,7 +130,7 @@ def _knows_the_score(estimator):
     return True
 
 
-class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
+class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     r"""Denoising autoencoder: gives back the clean row when shown a corrupted one.
 
     At every step each row is corrupted afresh, and encoder and decoder learn to restore it [1]_:
@@ -238,6 +250,7 @@ class DenoisingAutoencoder(SamplesFromCodes, BaseAutoencoder):
         self,
         n_components="auto",
         *,
+        ordered=False,
         corruption="gaussian",
         corruption_level=0.3,
         corruption_units="scale",

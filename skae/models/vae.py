@@ -20,6 +20,7 @@ from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
 from ..estimator.noise import Noise, choose_noise, noise_of
+from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.preparation import to_rows
 from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
@@ -48,7 +49,7 @@ class WarmUp(Callback):
         net.module_.warmth.fill_(1.0)
 
 
-class VAE(ScoresLikelihood, KeepsCodes, BaseAutoencoder):
+class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     r"""Variational autoencoder: a density model whose code is a distribution.
 
     Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
@@ -196,6 +197,7 @@ class VAE(ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         self,
         n_components=2,
         *,
+        ordered=False,
         covariance_type="diag",
         prior="standard",
         n_prior_components=10,
@@ -241,6 +243,8 @@ class VAE(ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     def _check_parameters(self):
         super()._check_parameters()
         check_level(self.corruption, self.corruption_level)
+        if self.ordered:
+            self._check_ordered()
         if not self.importance_weighted:
             return
         for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
@@ -249,6 +253,19 @@ class VAE(ScoresLikelihood, KeepsCodes, BaseAutoencoder):
                     f"importance_weighted=True needs {name}={plain}: its bound has no separate KL "
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
+
+    def _check_ordered(self):
+        """Refuse what nested dropout does not go with: a KL that is no sum over components."""
+        if self.prior != "standard":
+            raise ValueError(
+                "ordered=True needs prior='standard': with a learned prior there is no telling "
+                f"what a number of the code costs. Got {self.prior!r} instead."
+            )
+        if self.importance_weighted:
+            raise ValueError(
+                "ordered=True needs importance_weighted=False: the bound of several draws is no "
+                "sum over the numbers of the code."
+            )
 
     _n_conditions = 0  # columns, after those of X, that the networks see and do not model
 

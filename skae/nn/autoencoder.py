@@ -42,6 +42,8 @@ class AutoencoderModule(BaseModule):
         A key of `LIKELIHOODS`.
     code_activation, output_activation : str
         Keys of `ACTIVATIONS`, applied to what encoder and decoder return.
+    nested : NestedDropout or None, default=None
+        What orders the numbers of the code.
     """
 
     repeatable = True
@@ -59,8 +61,10 @@ class AutoencoderModule(BaseModule):
         likelihood="gaussian",
         code_activation="identity",
         output_activation="identity",
+        nested=None,
     ):
         super().__init__()
+        self.nested = nested
         self.encoder, self.decoder = encoder, decoder
         self.likelihood = LIKELIHOODS[likelihood]
         self.code_activation = ACTIVATIONS[code_activation]
@@ -104,6 +108,18 @@ class AutoencoderModule(BaseModule):
         if own_layers(self.decoder):  # tied weights have started with the encoder
             self.decoder.start_linear((scales[:, None] * back).T)
 
+    def left_by_prefixes(self, variances, residual):
+        """Return what the linear start makes of the loss of each prefix, (n_components,).
+
+        Parameters
+        ----------
+        variances : tensor of shape (n_components,)
+            Of the data along the principal components.
+        residual : float
+            What all components leave of the variance.
+        """
+        return residual + variances.sum() - variances.cumsum(0)
+
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
         networks = [n for n in (self.encoder, self.decoder) if isinstance(n, (MLP, TiedMLP))]
@@ -115,11 +131,22 @@ class AutoencoderModule(BaseModule):
         return {p: size for n in networks for p, size in n.step_sizes().items()}
 
     def draw(self, n_rows, generators):
-        """Return the random inputs of one step: the dropout masks of encoder and decoder."""
-        if not self.training:
-            return ((), ())
+        """Return the random inputs of one step: the dropout masks of encoder and decoder.
+
+        Then, where the code is ordered, what each row keeps of it.
+        """
         networks = (self.encoder, self.decoder)
-        return tuple(draw_masks(network, n_rows, generators["dropout"]) for network in networks)
+        masks = [
+            draw_masks(network, n_rows, generators["dropout"]) if self.training else ()
+            for network in networks
+        ]
+        return *masks, *self.draw_prefixes(n_rows, generators)
+
+    def draw_prefixes(self, n_rows, generators):
+        """Return a tuple of what nested dropout draws; where a loss is measured, of None."""
+        if self.nested is None:
+            return ()
+        return (self.nested.draw(n_rows, generators["prefixes"]) if self.training else None,)
 
     def encode(self, x, masks=()):
         """Return the codes, (batch, n_components)."""
@@ -139,8 +166,18 @@ class AutoencoderModule(BaseModule):
 
     def forward(self, x, encoder_masks=(), decoder_masks=(), *others):
         """Return the loss terms; `others` are draws that a subclass has added."""
-        z = self.encode(x, encoder_masks)
-        return self.terms(x, z, self.decode_parameters(z, decoder_masks), *others)
+        return self.terms_of_code(x, self.encode(x, encoder_masks), decoder_masks, *others)
+
+    def terms_of_code(self, x, z, decoder_masks, *others):
+        """Return the loss terms, given the code; where it is ordered, those of prefixes."""
+
+        def terms(z, *others):
+            return self.terms(x, z, self.decode_parameters(z, decoder_masks), *others)
+
+        if self.nested is None:
+            return terms(z, *others)
+        kept = self.nested.kept
+        return self.nested.terms(lambda prefix, *others: terms(z * kept[prefix], *others), *others)
 
     def terms(self, x, z, p):
         """Return the loss terms of each row, given code and parameters of p(x | z)."""

@@ -119,6 +119,11 @@ class Gaussian:
         like: dict[str, Any] = {"device": self.mean.device, "dtype": self.mean.dtype}
         return self.draw(torch.randn(shape, generator=generator, **like))
 
+    def masked(self, mask: Tensor) -> "Gaussian":
+        """Return the Gaussian whose components where the mask, (..., k), is 0 are N(0, 1)."""
+        lower = None if self.lower is None else self.lower * mask[..., None]
+        return Gaussian(self.mean * mask, self.log_scale * mask, lower)
+
     def __getitem__(self, index: Any) -> "Gaussian":
         lower = None if self.lower is None else self.lower[index]
         log_scale = self.log_scale if self.log_scale.dim() == 0 else self.log_scale[index]

@@ -45,6 +45,8 @@ class VAEModule(AutoencoderModule):
     n_mc_samples : int
     importance_weighted : bool
     corruption : Corruption or None
+    nested : NestedDropout or None
+        Needs a standard prior, and no importance weights.
     **options : dict
         As in `AutoencoderModule`.
     """
@@ -68,9 +70,10 @@ class VAEModule(AutoencoderModule):
         n_mc_samples=1,
         importance_weighted=False,
         corruption=None,
+        nested=None,
         **options,
     ):
-        super().__init__(encoder, decoder, **options)
+        super().__init__(encoder, decoder, nested=nested, **options)
         self.prior, self.corruption = prior, corruption
         self.n_components, self.n_mc_samples = n_components, n_mc_samples
         self.beta, self.free_bits = beta, free_bits
@@ -86,6 +89,10 @@ class VAEModule(AutoencoderModule):
             self.log_noise = nn.Parameter(log_noise)
         else:
             self.register_buffer("log_noise", log_noise)
+        if nested is not None and not self.is_bernoulli:
+            # Of the variance of p(x | z_1 ... z_j) over that of p(x | z): what a prefix leaves is
+            # noise to it, and its loss counts accordingly.
+            self.log_noise_ratios = nn.Parameter(torch.zeros(n_components))
         # The share of beta that counts; a tensor filled in place while training warms up.
         self.register_buffer("warmth", torch.ones(()), persistent=False)
         self.draws_globally |= corruption is not None and callable(corruption.kind)
@@ -104,13 +111,18 @@ class VAEModule(AutoencoderModule):
         """Return p(z)."""
         return self.prior(self)
 
-    def p_x(self, z, c=None, masks=()):
-        """Return p(x | z) for codes (..., n_components)."""
+    def p_x(self, z, c=None, masks=(), log_ratio=None):
+        """Return p(x | z) for codes (..., n_components).
+
+        With `log_ratio`, (batch, 1) or (1,), the logarithm of what multiplies the noise variance.
+        """
         parameters = self.decode_parameters(self.decoder_input(z, c).flatten(0, -2), masks)
         parameters = parameters.reshape(*z.shape[:-1], -1)
         if self.is_bernoulli:
             return Bernoulli(parameters)
         log_scale = 0.5 * self.noise_variance().log()
+        if log_ratio is not None:
+            log_scale = (log_scale + 0.5 * log_ratio).expand(parameters.shape[-2:])
         if not self.has_constants:
             return Gaussian(parameters, log_scale)
         mean = torch.where(self.is_constant, self.constants, parameters)
@@ -123,6 +135,12 @@ class VAEModule(AutoencoderModule):
     def noise_variance(self):
         """Return the variance of p(x | z), of shape () or (n_features,)."""
         return self.least_noise + self.log_noise.exp()
+
+    def log_noise_ratio(self, prefix):
+        """Return by what noise grows where only a prefix is known, (batch, 1) or (1,), or None."""
+        if self.is_bernoulli:
+            return None
+        return (self.log_noise_ratios - self.log_noise_ratios[-1])[prefix][..., None]
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone: those of a mixture prior too."""
@@ -140,17 +158,31 @@ class VAEModule(AutoencoderModule):
         ]
         shape = (self.n_mc_samples, n_rows, self.n_components)
         noise = self.draw_normal(shape, generators["noise"])
-        if self.corruption is None:
-            return *masks, noise, ()
-        return *masks, noise, self.corruption.draw(n_rows, generators["corruption"])
+        corruption = self.corruption
+        corrupting = corruption and corruption.draw(n_rows, generators["corruption"])
+        return *masks, noise, corrupting or (), *self.draw_prefixes(n_rows, generators)
 
     def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise, *others):
         """Return the loss terms of each row, in nats; `others` are draws of a subclass."""
         x, c = self.split(x)
         x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
         q = self.q_z(x_seen, c, encoder_masks)
-        z = q.draw(noise)  # (n_mc_samples, batch, n_components)
-        return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c), *others)
+
+        def terms(*others):
+            z = q.draw(noise)  # (n_mc_samples, batch, n_components)
+            return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c), *others)
+
+        def terms_of_prefix(prefix, *others):
+            """Take for q the prior where a number is dropped, whose mean the decoder sees."""
+            mask = self.nested.kept[prefix]
+            kept = q.masked(mask)
+            z = kept.draw(noise * mask)
+            p_x = self.p_x(z, c, decoder_masks, self.log_noise_ratio(prefix))
+            return self.terms(x, z, noise, kept, p_x, self.p_z(c), *others)
+
+        if self.nested is None:
+            return terms(*others)
+        return self.nested.terms(terms_of_prefix, *others)
 
     def terms(self, x, z, noise, q, p_x, p_z):
         """Return the loss terms of each row, in nats.
@@ -236,6 +268,18 @@ class VAEModule(AutoencoderModule):
         """Set the noise variance, a number or (n_features,)."""
         variance = torch.as_tensor(variance, dtype=torch.float64)
         self.log_noise.copy_((variance - self.least_noise).clamp_min(1e-12).log())
+
+    @torch.no_grad()
+    def start_prefixes(self, loadings, noise):
+        """Start at the noise that the first numbers of a linear Gaussian model's code leave.
+
+        Parameters
+        ----------
+        loadings : tensor of shape (n_components, n_features)
+        noise : tensor of shape () or (n_features,)
+        """
+        explained = loadings.square().mean(dim=1).cumsum(0)
+        self.log_noise_ratios.copy_((1 + (explained[-1] - explained) / noise.mean()).log())
 
     @torch.no_grad()
     def start_posterior(self, loadings, gain, variances, mean, slopes=None):

@@ -22,6 +22,7 @@ PURPOSES = (
     "corruption",
     "own",  # of a variant that is not part of the package
     "trial",
+    "prefixes",
 )
 
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.

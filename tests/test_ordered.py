@@ -1,0 +1,167 @@
+"""Ordered codes: prefixes, shares, and the linear case, which is PCA."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae.metrics import explained_variance
+from skae.nn.nested_dropout import WHOLE, NestedDropout, shares_of_prefixes
+
+DIGITS = load_digits().data[:600]
+DIGITS = DIGITS[:, DIGITS.any(axis=0)]
+WINE = StandardScaler().fit_transform(load_wine().data)
+QUICK = {"ordered": True, "max_iter": 5, "random_state": 0}
+MODELS = {
+    "autoencoder": Autoencoder(4, **QUICK),
+    "bernoulli": Autoencoder(4, likelihood="bernoulli", **QUICK),
+    "textbook": Autoencoder(4, linear_path=False, **QUICK),
+    "tied": Autoencoder(4, tied_weights=True, **QUICK),
+    "standard": Autoencoder(4, scaling="standard", **QUICK),
+    "denoising": DenoisingAutoencoder(4, **QUICK),
+    "masking": DenoisingAutoencoder(4, corruption="masking", **QUICK),
+    "vae": VAE(4, **QUICK),
+    "full vae": VAE(4, covariance_type="full", noise_variance="per_feature", **QUICK),
+    "bernoulli vae": VAE(4, likelihood="bernoulli", **QUICK),
+}
+every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+
+
+def rows_for(model):
+    return DIGITS / 16 if model.likelihood == "bernoulli" else WINE
+
+
+# The lengths of prefixes
+
+
+def test_lengths_are_as_frequent_as_is_said():
+    nested = NestedDropout(6)
+    shares = shares_of_prefixes(6)
+    assert shares.sum().item() == pytest.approx(1)
+    logs = np.log(np.arange(1, 8))
+    expected = (1 - WHOLE) * np.diff(logs) / logs[-1] + WHOLE * (np.arange(6) == 5)
+    np.testing.assert_allclose(shares, expected, rtol=1e-12)
+    found = nested.draw(2000, torch.Generator().manual_seed(0))
+    counts = np.bincount(found, minlength=6) / 2000
+    np.testing.assert_allclose(counts, expected, atol=0.002)  # far below chance: spread evenly
+
+
+def test_prefixes_weigh_by_what_they_leave():
+    nested = NestedDropout(3)
+    left = torch.tensor([0.8, 0.5, 0.4], dtype=torch.float64)
+    nested.start(left, 1.0)
+    np.testing.assert_allclose(nested.weights * left, (nested.weights * left)[0], rtol=1e-6)
+    # Where training starts the mean of the weighted losses is that of the losses.
+    weighted = (shares_of_prefixes(3) * nested.weights * left).sum()
+    assert weighted.item() == pytest.approx((shares_of_prefixes(3) * left).sum().item())
+
+
+@pytest.mark.parametrize("n_components", [1, 5, 16, 40])
+def test_a_loss_is_measured_with_all_the_weight(n_components):
+    evaluated = NestedDropout(n_components).evaluated()
+    assert sum(share for _, share in evaluated) == pytest.approx(1)
+    assert evaluated[-1][0] == n_components - 1
+    assert len(evaluated) <= 16
+
+
+# What a fitted model says
+
+
+@every_model
+def test_shares_add_up_to_the_explained_variance(model):
+    X = rows_for(model)
+    weights = np.random.default_rng(0).uniform(size=len(X))
+    for sample_weight in (None, weights):
+        fitted = clone(model).fit(X, sample_weight=sample_weight)
+        whole = explained_variance(fitted, X, sample_weight=sample_weight)
+        ratios = fitted.explained_variance_ratio_
+        assert ratios.shape == (fitted.n_components_,) == (4,)
+        assert ratios.sum() == pytest.approx(whole, abs=1e-6)
+        variances = np.average((X - fitted.mean_) ** 2, axis=0, weights=sample_weight)
+        by_feature = fitted.feature_explained_variance_ratio_ @ variances / variances.sum()
+        np.testing.assert_allclose(by_feature, ratios, atol=1e-6)
+
+
+@every_model
+def test_a_prefix_is_decoded_as_in_training(model):
+    X = rows_for(model)
+    fitted = clone(model).fit(X)
+    Z, shares = fitted.transform(X), np.cumsum(fitted.explained_variance_ratio_)
+    total = ((X - X.mean(axis=0)) ** 2).sum()
+    for j in (1, 2, 4):
+        X_hat = fitted.inverse_transform(Z[:, :j])
+        assert X_hat.shape == X.shape
+        assert 1 - ((X - X_hat) ** 2).sum() / total == pytest.approx(shares[j - 1], abs=1e-6)
+    with pytest.raises(ValueError, match="expecting 4 features as input, or the first of them"):
+        fitted.inverse_transform(np.zeros((2, 5)))
+
+
+@every_model
+def test_a_pickle_knows_its_order(model):
+    X = rows_for(model)
+    fitted = clone(model).fit(X)
+    copy = pickle.loads(pickle.dumps(fitted)).set_params(ordered=False)
+    Z = fitted.transform(X)[:, :2]
+    np.testing.assert_array_equal(copy.inverse_transform(Z), fitted.inverse_transform(Z))
+    np.testing.assert_array_equal(copy.explained_variance_ratio_, fitted.explained_variance_ratio_)
+
+
+def test_without_order_there_are_no_prefixes():
+    plain = Autoencoder(4, max_iter=1).fit(WINE)
+    assert not hasattr(plain, "explained_variance_ratio_")
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        plain.inverse_transform(np.zeros((2, 3)))
+
+
+def test_constant_data_explain_nothing():
+    fitted = Autoencoder(2, **QUICK).fit(np.ones((20, 3)))
+    np.testing.assert_array_equal(fitted.explained_variance_ratio_, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"prior": "mixture"}, "prior='standard'"), ({"importance_weighted": True}, "several draws")],
+)
+def test_what_a_vae_cannot_order(settings, words):
+    with pytest.raises(ValueError, match=words):
+        VAE(3, **QUICK, **settings).fit(WINE)
+
+
+# Known answers
+
+
+@pytest.mark.parametrize("start", ["auto", False])
+def test_the_linear_case_is_pca(start):
+    """Rippel, Gelbart and Adams 2014, section 2: components in order, not their span alone."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 8)) * 2.0 ** -np.arange(8) @ np.linalg.qr(rng.normal(size=(8, 8)))[0]
+    settings = dict(hidden_layer_sizes=(), linear_path=start, ordered=True, random_state=0)
+    model = Autoencoder(3, **settings, max_iter="auto" if start else 800).fit(X)
+    pca = PCA(3).fit(X)
+    np.testing.assert_allclose(
+        model.explained_variance_ratio_, pca.explained_variance_ratio_, rtol=0.01
+    )
+    Z, scores = model.transform(X), pca.transform(X)
+    cosines = np.abs(np.diag(np.corrcoef(Z.T, scores.T)[:3, 3:]))
+    np.testing.assert_array_less(np.cos(0.05), cosines)
+    unit = np.eye(3)
+    steps = model.inverse_transform(unit) - model.inverse_transform(np.zeros((3, 3)))
+    directions = steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    angles = np.arccos(np.minimum(1, np.abs((directions * pca.components_).sum(axis=1))))
+    np.testing.assert_array_less(angles, 0.05)
+
+
+def test_every_prefix_beats_pca_on_digits():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = Autoencoder(8, ordered=True, random_state=0, alpha=0.1, max_iter=40).fit(DIGITS)
+    pca = PCA(8).fit(DIGITS)
+    lead = np.cumsum(model.explained_variance_ratio_) - np.cumsum(pca.explained_variance_ratio_)
+    assert lead.min() > 0.02
