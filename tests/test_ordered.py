@@ -165,3 +165,108 @@ def test_every_prefix_beats_pca_on_digits():
     pca = PCA(8).fit(DIGITS)
     lead = np.cumsum(model.explained_variance_ratio_) - np.cumsum(pca.explained_variance_ratio_)
     assert lead.min() > 0.02
+
+
+# The size of the code
+
+
+def bent_sheet(n=300):
+    """Return rows near a bent sheet in six dimensions: PCA needs four numbers for it."""
+    rng = np.random.default_rng(0)
+    u, v = rng.normal(size=(2, n))
+    X = np.column_stack([u, v, (u**2 + v**2) / 2, (u**2 - v**2) / 2])
+    basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    return X @ basis[:4] + 0.05 * rng.normal(size=(n, 6))
+
+
+def equal_but_for_training(model, size):
+    """Return a model of the same kind whose size was given."""
+    return clone(model).set_params(n_components=size)
+
+
+SIZED = {
+    "share": Autoencoder(0.9, **QUICK),
+    "share of a vae": VAE(0.9, covariance_type="full", **QUICK),
+    "share, standard": Autoencoder(0.9, scaling="standard", **QUICK),
+    "share, tied": Autoencoder(0.9, tied_weights=True, **QUICK),
+    "share, linear": DenoisingAutoencoder(0.9, hidden_layer_sizes=(), **QUICK),
+    "auto": Autoencoder("auto", **QUICK),
+    "auto vae": VAE("auto", noise_variance="per_feature", early_stopping=True, **QUICK),
+    "auto denoising": DenoisingAutoencoder("auto", **QUICK),
+}
+
+
+@pytest.mark.parametrize("model", SIZED.values(), ids=SIZED)
+def test_a_chosen_size_is_as_if_it_had_been_given(model):
+    X = bent_sheet()
+    fitted = clone(model).fit(X)
+    k = fitted.n_components_
+    assert 1 <= k <= 6
+    Z = fitted.transform(X)
+    assert Z.shape == (300, k)
+    assert len(fitted.get_feature_names_out()) == len(fitted.explained_variance_ratio_) == k
+    assert fitted.sample(3).shape == (3, 6)
+    copy = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copy.transform(X), Z)
+    given = equal_but_for_training(model, k).fit(X)
+    shapes = [{n: t.shape for n, t in m.net_.weights().items()} for m in (fitted, given)]
+    assert shapes[0] == shapes[1]
+    fitted.set_params(warm_start=True).fit(X)
+    assert fitted.n_components_ == k
+
+
+@pytest.mark.parametrize("name", ["vae", "full vae", "autoencoder", "tied", "denoising"])
+def test_a_shorter_model_is_the_prefix(name):
+    from skae.estimator.size import shorten
+
+    fitted = clone(MODELS[name]).fit(WINE)
+    Z, shares = fitted.transform(WINE), fitted.explained_variance_ratio_
+    X_hat = fitted.inverse_transform(Z[:, :2])
+    noise = getattr(fitted.module_, "log_noise_ratio", lambda prefix: None)(1)
+    before = None if noise is None else fitted.noise_variance_ * np.exp(noise.item())
+    shorten(fitted, 2)
+    fitted._code_mean = None if fitted._code_mean is None else fitted._code_mean[:2]
+    if fitted._code_mean is not None:
+        from skae.estimator.scale import code_units_of
+
+        fitted._code_scale = fitted._code_scale[:2]
+        fitted._code_units = code_units_of(fitted)
+    np.testing.assert_allclose(fitted.transform(WINE), Z[:, :2], atol=1e-6)
+    np.testing.assert_allclose(fitted.reconstruct(WINE), X_hat, atol=1e-5)
+    np.testing.assert_allclose(shares[:2].sum(), explained_variance(fitted, WINE), atol=1e-6)
+    if before is not None:
+        np.testing.assert_allclose(fitted.noise_variance_, before, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.97])
+def test_a_share_is_reached_and_not_with_one_number_fewer(share):
+    X = bent_sheet()
+    fitted = Autoencoder(share, ordered=True, random_state=0, max_iter=20).fit(X)
+    shares = np.cumsum(fitted.explained_variance_ratio_)
+    assert shares[-1] >= share
+    assert len(shares) == 1 or shares[-2] < share
+    n_of_pca = PCA(share).fit(X).n_components_
+    assert fitted.n_components_ <= n_of_pca
+
+
+def test_auto_finds_linear_factors():
+    """In the linear case the loss is the evidence of probabilistic PCA, Minka 2000."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3)) @ rng.normal(size=(3, 10)) + 0.1 * rng.normal(size=(600, 10))
+    linear = dict(ordered=True, hidden_layer_sizes=(), random_state=0, max_iter=30)
+    assert Autoencoder("auto", **linear).fit(X).n_components_ == 3
+    assert VAE("auto", **linear).fit(X).n_components_ == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Autoencoder(0.9), "needs ordered=True"),
+        (VAE("auto"), "needs ordered=True"),
+        (Autoencoder("auto", ordered=True, likelihood="bernoulli"), "likelihood='gaussian'"),
+        (Autoencoder(0.9, ordered=True, encoder=torch.nn.Linear), "built-in networks"),
+    ],
+)
+def test_sizes_that_cannot_be_chosen(model, words):
+    with pytest.raises(ValueError, match=words):
+        model.fit(DIGITS / 16)

@@ -28,7 +28,6 @@ from .choices import (
     batch_size_for,
     hidden_layer_sizes_of,
     is_scaled,
-    n_components_of,
     n_epochs_for,
     scales_columns,
 )
@@ -48,6 +47,7 @@ from .persistence import (
 from .preparation import take_seed, to_rows
 from .sampling import SamplesFromCodes
 from .scale import code_units_of, learn_code_units
+from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_candidates
 from .start import start_at_pca
 from .validation import check_combinations, check_reach
 
@@ -145,6 +145,11 @@ class BaseAutoencoder(BaseCoder):
     def _check_parameters(self):
         """Refuse parameters that contradict each other."""
         check_combinations(self)
+        check_size(self)
+
+    def _lacks_likelihood(self):
+        """Whether the errors of the model are no log-likelihood of Gaussian noise."""
+        return self.likelihood != "gaussian"
 
     def _check_parameters_for(self, n_features):
         """Warn of, or refuse, parameters that do not go with data of so many features."""
@@ -221,11 +226,11 @@ class BaseAutoencoder(BaseCoder):
         if not (one_pass and resume and self.max_iter == "auto"):  # a stream is one long fit
             self._n_epochs = n_epochs_for(self, X.shape[0])
         if not resume:
-            self._n_features_out = n_components_of(self, X.shape[1])
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
             self._code_mean = self._code_units = None
             self._learn_units(X, weights)
+            self._n_features_out = n_candidates(self, X, weights)
             self._learn_likelihood(X, weights)
             self._watch = start_watch(X.shape[0], weights)
         self.net_ = self._build_engine(one_pass)
@@ -251,7 +256,7 @@ class BaseAutoencoder(BaseCoder):
 
     def _make_networks(self, n_features, generator):
         """Return encoder and decoder, built here or by the user."""
-        k, sizes = n_components_of(self, n_features), hidden_layer_sizes_of(self)
+        k, sizes = self._n_features_out, hidden_layer_sizes_of(self)
         encoder = make_network(self, "encoder", n_features, sizes, k, generator)
         if self.tied_weights:
             return encoder, TiedMLP(encoder)
@@ -284,12 +289,14 @@ class BaseAutoencoder(BaseCoder):
         batch_size = batch_size_for(self, X.shape[0])
         with threads_for(min(X.shape[0], batch_size) * net.flat_.numel()):
             rows, weights = to_rows(self, X, weights)
+            chooses = not resume and not one_pass and is_chosen(self)
             start = None if resume else self._start_networks(rows, weights)
             if resume and self._shifted:
                 self._watch = keep_watch(self._watch, rows, weights, len(self.mean_))
             if one_pass:
                 net.convergence.patience = None
-            train, valid = split_rows(self, rows, weights, batch_size)
+            train, unseen = split_rows(self, rows, weights, batch_size)
+            valid = unseen if self.early_stopping else None
             if net.convergence.keep_best and (start is not None or resume):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
@@ -301,6 +308,8 @@ class BaseAutoencoder(BaseCoder):
                 self.alpha_ = net.alpha = alpha
                 net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
+            if chooses:
+                keep_chosen_size(self, X, rows, weights, unseen)
             if not one_pass:
                 learn_code_units(self, rows, weights)
         warn_of_interruption(net)
@@ -443,17 +452,20 @@ def make_convergence(estimator):
 def split_rows(estimator, rows, weights, batch_size):
     """Return the batches of the training, and those of the validation or None."""
     shuffling = estimator.net_.generators["shuffling"]
-    if not estimator.early_stopping:
+    if not (estimator.early_stopping or has_unseen_rows(estimator)):
         return Batches(rows, weights, batch_size, generator=shuffling), None
     # Rows without weight have no say in either part.
     order = torch.randperm(len(rows), generator=make_generator(estimator._split_seed, "split"))
     order = order if weights is None else order[weights.cpu()[order] > 0]
     n, n_valid = len(order), max(1, round(estimator.validation_fraction * len(order)))
     if n - n_valid < 2:
+        asks, instead = "early_stopping=True", "early_stopping=False"
+        if not estimator.early_stopping:
+            asks, instead = "n_components='auto' with ordered=True", "a number for n_components"
         raise ValueError(
             f"validation_fraction={estimator.validation_fraction} leaves {n - n_valid} of "
-            f"{n} samples for training, where early_stopping=True sets one aside at least; 2 "
-            "are needed. Take more rows, a smaller fraction, or early_stopping=False."
+            f"{n} samples for training, where {asks} sets one aside at least; 2 are needed. Take "
+            f"more rows, a smaller fraction, or {instead}."
         )
     valid, train = (part.sort()[0].to(rows.device) for part in order.tensor_split([n_valid]))
     return (

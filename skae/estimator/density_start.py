@@ -38,7 +38,7 @@ def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
 
 def _solve_linear_case(estimator, rows, weights, mean):
     """Return the noise variance, the loadings, and gain and variances of the posterior."""
-    k, is_identity = estimator.n_components, estimator.covariance_type == "identity"
+    k, is_identity = estimator._n_features_out, estimator.covariance_type == "identity"
     known = noise_of(estimator)
     if known.kind == "per_feature" and not is_identity and len(mean) <= N_DENSE:
         covariance, _ = scatter(rows, weights, mean, None)

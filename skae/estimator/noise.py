@@ -70,7 +70,7 @@ def choose_noise(estimator, rows, weights, linear_part):
         return Noise("shared", LEAST_NOISE, constant, len(index))
     halves = halves_of(estimator, rows, weights, index)
     learnt, held_out = (_scatter_of(half, linear_part, varies) for half in halves)
-    kind, least = _choose(learnt, held_out, estimator.n_components)
+    kind, least = _choose(learnt, held_out, estimator._n_features_out)
     return Noise(kind, least, constant, len(index))
 
 

@@ -85,9 +85,24 @@ def explain_parameters(estimator):
 
 
 def _explain_share_of_variance(estimator, n_components):
+    orders = "ordered" in estimator.get_params(deep=False)
+    if orders and estimator.ordered:
+        return
+    default = inspect.signature(type(estimator).__init__).parameters["n_components"].default
+    if orders and isinstance(n_components, str) and n_components == "auto" != default:
+        raise ValueError(
+            "n_components='auto' needs ordered=True, where rows that training has not seen tell "
+            "how many numbers of the code they are worth. Got ordered=False beside it."
+        )
     is_number = isinstance(n_components, Real) and not isinstance(n_components, Integral)
     if not is_number or not 0 < n_components < 1:
         return
+    if orders:
+        raise ValueError(
+            f"n_components={n_components!r}, a share of the variance as PCA takes one, needs "
+            "ordered=True, where each prefix of the code is one of its own. Got ordered=False "
+            "beside it: set ordered=True, or give the size of the code as an int."
+        )
     allowed = estimator._parameter_constraints["n_components"]
     auto = " or 'auto'" if any(isinstance(kind, StrOptions) for kind in allowed) else ""
     raise ValueError(
@@ -139,7 +154,11 @@ NEEDS = (
         "callbacks without a scheduler",
         lambda e: not any(_is_scheduler(callback) for callback in e.callbacks or []),
     ),
-    needs_value("validation_fraction", "early_stopping", True),
+    Need(
+        ("validation_fraction", "early_stopping"),
+        "early_stopping=True",
+        lambda e: e.early_stopping or (e.ordered and e.n_components == "auto"),
+    ),
     Need(
         ("tol", "n_iter_no_change"),
         "a number for n_iter_no_change",

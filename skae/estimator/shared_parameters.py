@@ -54,7 +54,7 @@ SHARED_PARAMETERS = {
         rest is 0; the losses of prefixes are weighed by one over what the linear start leaves.
         Every prefix is then a code of its own, that `inverse_transform` takes, and
         `explained_variance_ratio_` says what each further number adds. ``max_iter="auto"`` means
-        twice as many epochs.
+        three times as many epochs.
         """,
     ),
     "corruption_level": _shared(

@@ -3,6 +3,7 @@
 from ..estimator.base import BaseAutoencoder
 from ..estimator.ordered import OrderedCodes
 from ..estimator.sampling import SamplesFromCodes
+from ..estimator.size import SIZES
 
 
 class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
@@ -20,6 +21,14 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
 
     Parameters
     ----------
+    n_components : int, float or "auto", default=2
+        Size of the code. With ``ordered=True`` also a share of the variance, between 0 and 1, for
+        the smallest prefix that explains it on the training rows, of as many numbers as PCA needs
+        for it; or "auto", for the smallest prefix whose loss on rows set aside
+        (`validation_fraction`) is within one standard error of the lowest, in nats: what the
+        code costs is counted by Laplace's approximation. At most min(64, n_features,
+        n_samples / 5) numbers are tried.
+
     {shared parameters}
 
     Attributes
@@ -54,6 +63,8 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     """
 
     __module__ = "skae"  # files do not depend on where in the package it lives
+
+    _parameter_constraints = {"n_components": SIZES}
 
     def __init__(
         self,

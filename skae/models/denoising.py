@@ -20,6 +20,7 @@ from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, seed_for_samples
+from ..estimator.size import SIZES
 from ..estimator.start import start_at_pca
 from ..estimator.windows import draw_from_windows
 from ..nn.autoencoder import AutoencoderModule, start_scales
@@ -152,9 +153,10 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int or "auto", default="auto"
+    n_components : int, float or "auto", default="auto"
         Size of the code; "auto" is the number of features: it is the noise that keeps the model
-        from copying, not the code.
+        from copying, not the code. With ``ordered=True`` a share of the variance, or "auto", asks
+        for the size that the data need, see `Autoencoder`.
 
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"
@@ -234,7 +236,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     _module_class = DenoisingModule
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_components": SIZES,
         "corruption": [
             StrOptions(set(CORRUPTIONS)),
             callable,

@@ -24,6 +24,7 @@ from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.preparation import to_rows
 from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
+from ..estimator.size import SIZES
 from ..estimator.start import start_mean_of
 from ..exceptions import CollapseWarning, warn
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
@@ -65,6 +66,13 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     Parameters
     ----------
+    n_components : int, float or "auto", default=2
+        Size of the code. With ``ordered=True`` also a share of the variance, between 0 and 1, for
+        the smallest prefix that explains it on the training rows, of as many numbers as PCA needs
+        for it; or "auto", for the smallest prefix whose loss on rows set aside
+        (`validation_fraction`) is within one standard error of the lowest: minus the
+        bound. At most min(64, n_features, n_samples / 5) numbers are tried.
+
     covariance_type : {"diag", "full", "identity"}, default="diag"
         Covariance of the posterior q: diagonal; full, by its Cholesky factor; or the identity, so
         that only the mean is learned.
@@ -178,6 +186,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     tied_weights = False  # a posterior has more parameters than a code
 
     _parameter_constraints = {
+        "n_components": SIZES,
         "covariance_type": [StrOptions(set(N_POSTERIOR_PARAMETERS))],
         "prior": [StrOptions({"standard", "mixture", "vamp"})],
         "n_prior_components": [Interval(Integral, 1, None, closed="left")],
@@ -254,6 +263,9 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
 
+    def _lacks_likelihood(self):
+        return False
+
     def _check_ordered(self):
         """Refuse what nested dropout does not go with: a KL that is no sum over components."""
         if self.prior != "standard":
@@ -270,7 +282,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     _n_conditions = 0  # columns, after those of X, that the networks see and do not model
 
     def _make_module(self, n_inputs, generator):
-        k, c = self.n_components, self._n_conditions
+        k, c = self._n_features_out, self._n_conditions
         n_features, sizes = n_inputs - c, hidden_layer_sizes_of(self)
         n_outputs = N_POSTERIOR_PARAMETERS[self.covariance_type](k)
         width = (
@@ -296,9 +308,9 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     def _make_prior(self, n_features, generator):
         if self.prior == "standard":
-            return StandardPrior(self.n_components)
+            return StandardPrior(self._n_features_out)
         if self.prior == "mixture":
-            return MixturePrior(self.n_prior_components, self.n_components)
+            return MixturePrior(self.n_prior_components, self._n_features_out)
         return VampPrior(self.n_prior_components, n_features)
 
     def _noise_options(self, n_features):

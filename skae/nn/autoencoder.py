@@ -3,6 +3,7 @@
 import torch
 
 from .distributions import LIKELIHOODS
+from .laplace import laplace_losses
 from .module import BaseModule
 from .networks import (
     ACTIVATIONS,
@@ -119,6 +120,27 @@ class AutoencoderModule(BaseModule):
             What all components leave of the variance.
         """
         return residual + variances.sum() - variances.cumsum(0)
+
+    def losses_of_prefixes(self, x, generators, mean, deviations, left):
+        """Return what each row costs in nats with each prefix, see `laplace_losses`."""
+        return laplace_losses(self, x, mean, deviations, left)
+
+    def weights_of_prefix(self, size):
+        """Return what a module with the first `size` numbers of an ordered code has learnt."""
+        weights, outputs = dict(self.state_dict()), self.outputs_of_prefix(size)
+        last = f"encoder.layers.{len(self.encoder.layers) - 1}"
+        for name in (f"{last}.weight", f"{last}.bias", "encoder.path.weight"):
+            if name in weights:
+                weights[name] = weights[name][outputs]
+        for name in ("decoder.layers.0.weight", "decoder.path.weight"):
+            if name in weights:
+                weights[name] = weights[name][:, :size]
+        weights["nested.weights"] = weights["nested.weights"][:size]
+        return weights
+
+    def outputs_of_prefix(self, size):
+        """Return which outputs of the encoder belong to the first `size` numbers of the code."""
+        return list(range(size))
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""

@@ -142,6 +142,27 @@ class VAEModule(AutoencoderModule):
             return None
         return (self.log_noise_ratios - self.log_noise_ratios[-1])[prefix][..., None]
 
+    def losses_of_prefixes(self, x, generators, *moments):
+        """Return minus the bound of log p(x) of each row with each prefix, under equal noise."""
+        *draws, _ = self.draw(len(x), generators)
+        prefixes = torch.arange(self.n_components, device=x.device)[:, None].expand(-1, len(x))
+        terms = [self(x, *draws, prefix) for prefix in prefixes]
+        return torch.stack([sum(parts.values()) for parts in terms], dim=1)
+
+    def weights_of_prefix(self, size):
+        """Return what a module with the first `size` numbers of an ordered code has learnt."""
+        weights = super().weights_of_prefix(size)
+        if not self.is_bernoulli:
+            weights["log_noise"] = weights["log_noise"] + self.log_noise_ratio(size - 1)[0]
+            weights["log_noise_ratios"] = weights["log_noise_ratios"][:size]
+        return weights
+
+    def outputs_of_prefix(self, size):
+        """Return which outputs of the encoder belong to the first `size` numbers of the code."""
+        n_outputs, k = self.encoder.layers[-1].out_features, self.n_components
+        entries = range(2 * k, min(n_outputs, 2 * k + size * (size - 1) // 2))
+        return [*range(size), *range(k, min(n_outputs, k + size)), *entries]
+
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone: those of a mixture prior too."""
         is_mixture = isinstance(self.prior, (MixturePrior, VampPrior))
