@@ -270,3 +270,83 @@ def test_auto_finds_linear_factors():
 def test_sizes_that_cannot_be_chosen(model, words):
     with pytest.raises(ValueError, match=words):
         model.fit(DIGITS / 16)
+
+
+# Loadings
+
+
+@pytest.mark.parametrize("scaling", ["global", "standard"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_loadings_of_a_linear_model_are_pca_s(scaling, dtype):
+    """Codes have unit variance, as PCA's with ``whiten=True``."""
+    X = load_wine().data
+    units = X.std(axis=0) if scaling == "standard" else 1.0
+    linear = dict(hidden_layer_sizes=(), scaling=scaling, dtype=dtype, random_state=0)
+    model = Autoencoder(3, **linear, learning_rate_init=1e-12).fit(X)
+    pca = PCA(3).fit(X / units)
+    expected = pca.components_ / X.dot(np.eye(13) / units).dot(pca.components_.T).std(0)[:, None]
+    expected /= units
+    signs = np.sign((expected * model.loadings_).sum(axis=1, keepdims=True))
+    size = np.abs(expected).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(signs * model.loadings_ / size, expected / size, atol=1e-5)
+    np.testing.assert_allclose(model.loading_magnitudes_, np.abs(model.loadings_), rtol=1e-5)
+
+
+@every_model
+def test_loadings_are_slopes_of_the_code(model):
+    X = rows_for(model)[:40].astype(np.float64)
+    fitted = clone(model).set_params(dtype="float64", activation="tanh").fit(X)
+    J, step = fitted.loadings(X), 1e-5
+    for f in (0, 7):
+        aside = step * (np.arange(X.shape[1]) == f)
+        slope = (fitted.transform(X + aside) - fitted.transform(X - aside)) / (2 * step)
+        np.testing.assert_allclose(J[:, :, f], slope, atol=1e-6 * max(1, np.abs(slope).max()))
+    np.testing.assert_allclose(fitted.loadings_, J.mean(axis=0), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.loading_magnitudes_, np.abs(J).mean(axis=0), rtol=1e-6)
+
+
+def test_loadings_count_weights_and_leave_out_rows_without():
+    weights = np.r_[np.ones(60), np.zeros(118)]
+    fitted = Autoencoder(2, **QUICK).fit(WINE, sample_weight=weights)
+    expected = fitted.loadings(WINE[:60]).mean(axis=0)
+    np.testing.assert_allclose(fitted.loadings_, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_two_groups_of_features_load_on_components_of_their_own():
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(400, 2)) * [1.5, 1]
+    X = np.repeat(np.tanh(factors), 5, axis=1) + 0.05 * rng.normal(size=(400, 10))
+    model = Autoencoder(2, ordered=True, max_iter=30, alpha=0.1, random_state=0).fit(X)
+    strongest = model.loading_magnitudes_
+    first, second = strongest[:, :5].mean(axis=1), strongest[:, 5:].mean(axis=1)
+    assert first[0] > 3 * second[0]
+    assert second[1] > 3 * first[1]
+    explained = model.feature_explained_variance_ratio_
+    assert explained[0, :5].min() > 0.8 > 0.2 > explained[1, :5].max()
+    assert explained[1, 5:].min() > 0.8 > 0.2 > explained[0, 5:].max()
+
+
+# The same next time
+
+SETS = {"digits": DIGITS, "wine": WINE, "sheet": bent_sheet()}
+
+
+def agreement(codes):
+    """Return the correlation of each number of the codes of one fit with its like in another."""
+    k = codes[0].shape[1]
+    pairs = [(a, b) for i, a in enumerate(codes) for b in codes[i + 1 :]]
+    return np.array([np.diag(np.corrcoef(a.T, b.T)[:k, k:]) for a, b in pairs])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_codes_are_the_same_next_time(ordered):
+    """Same index and same sign, whatever the seed: the start has no chance in it."""
+    found = []
+    for X in (*SETS.values(), load_wine().data):
+        settings = dict(ordered=ordered, max_iter=30, alpha=0.1)
+        found += [
+            agreement(
+                [Autoencoder(4, **settings, random_state=s).fit_transform(X) for s in range(3)]
+            )
+        ]
+    assert np.median(np.concatenate(found)) > 0.9

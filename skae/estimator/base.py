@@ -34,6 +34,7 @@ from .choices import (
 from .coder import BaseCoder
 from .decay import choose_alpha
 from .inference import map_rows
+from .loadings import learn_loadings
 from .networks import make_network
 from .ordered import learn_shares
 from .outcome import Outcome, loss_over, warn_of_interruption
@@ -121,6 +122,7 @@ class BaseAutoencoder(BaseCoder):
         }
 
     ordered = False  # where a class does not offer it
+    _has_loadings = False
 
     _components_per_feature = 1  # in the code of ``n_components="auto"``, where a class has that
     _epochs_factor = 1  # of the epochs of ``max_iter="auto"``
@@ -176,6 +178,8 @@ class BaseAutoencoder(BaseCoder):
         self._X_dtype = table.dtype.name
         if self.ordered:
             learn_shares(self, table, weights)
+        if self._has_loadings:
+            learn_loadings(self, table, weights)
         self._learn_from_codes(table, streaming=one_pass and resume)
 
     @available_if(has_no_early_stopping)

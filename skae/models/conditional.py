@@ -135,6 +135,7 @@ class ConditionalVAE(VAE):
     __metadata_request__score = {"condition": True}
 
     prior = "standard"  # where there is no condition
+    _has_loadings = False  # what a number says of a feature depends on the condition
 
     _module_class = ConditionalVAEModule
 
