@@ -20,9 +20,11 @@ from skae import GLGAE, VAE, Autoencoder, SparseAutoencoder
 from skae.display import (
     DictionaryDisplay,
     LatentDisplay,
+    LoadingsDisplay,
     LossCurveDisplay,
     ManifoldDisplay,
     ReconstructionDisplay,
+    ScreeDisplay,
 )
 from skae.exceptions import ParameterWarning
 
@@ -568,3 +570,46 @@ def test_numbers_of_columns():
         DictionaryDisplay.from_estimator(PCA(4).fit(digits), n_columns=0)
     few = DictionaryDisplay.from_estimator(PCA(4).fit(digits)).image_.get_array()
     assert few.shape == (8, 35)
+
+
+# What components explain, and what they mean
+
+
+def test_a_scree_plot_has_the_shares_of_each_model():
+    train, test = load_digits().data[:300], load_digits().data[300:400]
+    ae = Autoencoder(4, ordered=True, max_iter=3, random_state=0).fit(train)
+    pca = PCA(4).fit(train)
+    display = ScreeDisplay.from_estimator({"ae": ae, "PCA": pca}, test)
+    assert [line.get_label() for line in display.lines_] == [
+        "ae, training",
+        "ae, held out",
+        "PCA, training",
+        "PCA, held out",
+    ]
+    shares = np.cumsum(pca.explained_variance_ratio_)
+    np.testing.assert_array_equal(display.train_shares["PCA"], shares)
+    for model, name in ((ae, "ae"), (pca, "PCA")):
+        left = np.square(test - model.inverse_transform(model.transform(test))).sum()
+        whole = 1 - left / np.square(test - model.mean_).sum()
+        assert display.held_out_shares[name][-1] == pytest.approx(whole, abs=1e-6)
+    with pytest.raises(TypeError, match="ordered=True. Got Autoencoder"):
+        ScreeDisplay.from_estimator(Autoencoder(2, max_iter=1).fit(train))
+
+
+def test_loadings_are_drawn_of_the_strongest_features_by_name():
+    X = load_digits(as_frame=True).data[:300]
+    pca = PCA(2).fit(X)
+    display = LoadingsDisplay.from_estimator(pca, n_top=3)
+    relative = np.abs(pca.components_ / np.abs(pca.components_).max(axis=1, keepdims=True))
+    strongest = np.argsort(-relative.max(axis=0))[:3]
+    assert set(display.features_) == set(strongest)
+    names = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert names == [X.columns[i] for i in display.features_]
+    ae = Autoencoder(3, max_iter=1, random_state=0).fit(X)
+    drawn = LoadingsDisplay.from_estimator(ae)
+    np.testing.assert_array_equal(drawn.loadings, ae.loadings_)
+    assert len(drawn.features_) == 20
+    with pytest.raises(ValueError, match="64 features"):
+        LoadingsDisplay.from_estimator(ae, feature_names=["a"])
+    with pytest.raises(TypeError, match="loadings_"):
+        LoadingsDisplay.from_estimator(StandardScaler().fit(X))

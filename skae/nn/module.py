@@ -77,8 +77,8 @@ class BaseModule(nn.Module):
         n_rows : int
             Number of rows of the batch.
         generators : mapping of str to torch.Generator
-            By purpose: ``"dropout"``, ``"noise"``, ``"corruption"``, and ``"own"``, from which
-            no module of skae draws.
+            By purpose: ``"dropout"``, ``"noise"``, ``"corruption"``, ``"prefixes"``, and
+            ``"own"``, from which no module of skae draws.
 
         Returns
         -------

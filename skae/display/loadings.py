@@ -1,0 +1,166 @@
+"""The display of loadings: what each number of a code says of the features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from ..estimator.wrapped import where_inside
+from .axes import make_room, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class LoadingsDisplay:
+    """Loadings as a heat map, a row for each component, of the features that matter most.
+
+    Create it with :meth:`from_estimator`; the parameters are stored as attributes. Each component
+    is drawn on its own scale around zero, which is white.
+
+    Parameters
+    ----------
+    loadings : ndarray of shape (n_components, n_features)
+    feature_names : list of str
+    n_top : int, default=20
+        How many features are drawn, at most: those with the largest loadings, relative to the
+        largest of the component, in the order of X.
+    estimator_name : str, default=None
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    image_ : matplotlib AxesImage
+    features_ : ndarray of int
+        The columns that are drawn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import Autoencoder
+    >>> from skae.display import LoadingsDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> ae = Autoencoder(3, scaling="standard", max_iter=5, random_state=0).fit(X)
+    >>> display = LoadingsDisplay.from_estimator(ae, n_top=5)
+    >>> len(display.features_)
+    5
+    """
+
+    __module__ = "skae.display"  # where it is imported from
+
+    def __init__(
+        self,
+        loadings: np.ndarray,
+        feature_names: Sequence[str],
+        *,
+        n_top: int = 20,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.loadings = loadings
+        self.feature_names = feature_names
+        self.n_top = n_top
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        feature_names: Sequence[str] | None = None,
+        n_top: int = 20,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> LoadingsDisplay:
+        """Draw the loadings of a fitted model, as they are, per unit of each feature.
+
+        Parameters
+        ----------
+        estimator : fitted autoencoder with ``loadings_``, or PCA
+        feature_names : list of str or None, default=None
+            None for those that the model has seen, or x0, x1, ...
+        n_top : int, default=20
+            How many features are drawn, at most.
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : LoadingsDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator has neither ``loadings_`` nor ``components_``.
+        ValueError
+            If there is not a name for each feature.
+        """
+        loadings = _get_loadings(estimator)
+        n_features = loadings.shape[1]
+        if feature_names is None:
+            names = [f"x{i}" for i in range(n_features)]
+            feature_names = list(getattr(estimator, "feature_names_in_", names))
+        if len(feature_names) != n_features:
+            raise ValueError(
+                f"feature_names must hold a name for each of {n_features} features. "
+                f"Got {len(feature_names)} instead."
+            )
+        name = type(estimator).__name__
+        display = cls(loadings, feature_names, n_top=n_top, estimator_name=name)
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> LoadingsDisplay:
+        """Draw the heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            None draws on new axes.
+        **kwargs : dict
+            Passed to ``ax.imshow``.
+
+        Returns
+        -------
+        display : LoadingsDisplay
+        """
+        check_scalar(self.n_top, "n_top", Integral, min_val=1)
+        largest = np.abs(self.loadings).max(axis=1, keepdims=True)
+        relative = self.loadings / np.where(largest > 0, largest, 1)
+        strongest = np.argsort(-np.abs(relative).max(axis=0), kind="stable")
+        self.features_ = np.sort(strongest[: self.n_top])
+        n_components, n_features = len(relative), len(self.features_)
+        self.ax_, self.figure_ = new_axes(ax, (0.35 * n_features, 0.35 * n_components))
+        style = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "aspect": "auto"}
+        self.image_ = self.ax_.imshow(relative[:, self.features_], **{**style, **kwargs})
+        names = [str(self.feature_names[i]) for i in self.features_]
+        self.ax_.set_xticks(range(n_features), names, rotation=90)
+        self.ax_.set_yticks(range(n_components), [str(i + 1) for i in range(n_components)])
+        self.ax_.set_ylabel("Component")
+        if self.estimator_name:
+            self.ax_.set_title(self.estimator_name)
+        if ax is None:
+            make_room(self.figure_)
+        return self
+
+
+def _has_loadings(step):
+    return hasattr(step, "loadings_") or hasattr(step, "components_")
+
+
+def _get_loadings(estimator):
+    """Return loadings of an autoencoder or the components of another model."""
+    check_is_fitted(estimator)
+    if not _has_loadings(estimator):
+        raise TypeError(
+            "estimator must have loadings_, as Autoencoder has, or components_, as PCA has. Got "
+            f"{type(estimator).__name__} instead.{where_inside(estimator, _has_loadings)}"
+        )
+    found = getattr(estimator, "loadings_", None)
+    return np.asarray(estimator.components_ if found is None else found)
