@@ -92,7 +92,8 @@ def _explain_share_of_variance(estimator, n_components):
     if orders and isinstance(n_components, str) and n_components == "auto" != default:
         raise ValueError(
             "n_components='auto' needs ordered=True, where rows that training has not seen tell "
-            "how many numbers of the code they are worth. Got ordered=False beside it."
+            "how many numbers of the code they are worth. Got ordered=False beside it: set "
+            "ordered=True, or n_components to an int."
         )
     is_number = isinstance(n_components, Real) and not isinstance(n_components, Integral)
     if not is_number or not 0 < n_components < 1:
@@ -101,7 +102,8 @@ def _explain_share_of_variance(estimator, n_components):
         raise ValueError(
             f"n_components={n_components!r}, a share of the variance as PCA takes one, needs "
             "ordered=True, where each prefix of the code is one of its own. Got ordered=False "
-            "beside it: set ordered=True, or give the size of the code as an int."
+            f"beside it: set ordered=True, or n_components to an int; PCA({n_components!r})"
+            ".fit(X).n_components_ is how many PCA needs."
         )
     allowed = estimator._parameter_constraints["n_components"]
     auto = " or 'auto'" if any(isinstance(kind, StrOptions) for kind in allowed) else ""
