@@ -3,9 +3,11 @@
 import functools
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from torch import nn
 
 from skae import (
@@ -162,3 +164,29 @@ def main_estimators(exclude=(), only=lambda estimator: True):
 def all_estimators(exclude=(), only=lambda estimator: True):
     """Parametrise a test over every estimator and variant."""
     return _parametrize({**DEFAULTS, **VARIANTS}, exclude, only)
+
+
+@functools.cache
+def fitted(estimator):
+    """Return a copy of one of the estimators above fitted to iris, the same each time: to read."""
+    return clone(estimator).fit(load_iris().data)
+
+
+def same_state(a, b):
+    """Whether two estimators hold the same, bit for bit, in containers of the same types."""
+    return type(a) is type(b) and _is_same(a.__getstate__(), b.__getstate__())
+
+
+def _is_same(a, b):
+    if isinstance(a, dict):
+        passing = {"lr"}  # the rate of the last step: each training begins with its own
+        return a.keys() == b.keys() and all(_is_same(a[k], b[k]) for k in a.keys() - passing)
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(_is_same, a, b))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, functools.partial):
+        return _is_same([a.func, a.args, a.keywords], [b.func, b.args, b.keywords])
+    if isinstance(a, nn.Module):
+        return repr(a) == repr(b)
+    return type(a) is type(b) and (a == b or a != a)

@@ -43,6 +43,7 @@ from .persistence import (
     complete_old_state,
     to_arrays,
     to_tensors,
+    with_attributes,
     with_fitted_params,
 )
 from .preparation import take_seed, to_rows
@@ -437,7 +438,8 @@ class BaseAutoencoder(BaseCoder):
         if net_state is None:
             return
         self._units, self._code_units = self._make_units(), code_units_of(self)
-        self.net_ = with_fitted_params(self)._build_engine()
+        as_fitted = with_attributes(with_fitted_params(self), callbacks=None)
+        self.net_ = as_fitted._build_engine()
         self.net_.load_state(to_tensors(net_state))
         self.net_._set_training(False)
 

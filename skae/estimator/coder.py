@@ -1,5 +1,6 @@
 """What every estimator shares: scikit-learn's surface over a model that encodes and decodes."""
 
+import copyreg
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
@@ -15,7 +16,13 @@ from .declarations import check_declarations
 from .inference import map_rows
 from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
-from .persistence import VERSION, as_it_was_on_failure, defaults_of, read_state
+from .persistence import (
+    VERSION,
+    as_it_was_on_failure,
+    defaults_of,
+    read_state,
+    refuse_instances,
+)
 from .preparation import choose_device
 from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS
@@ -329,6 +336,15 @@ class BaseCoder(
     def __getstate__(self):
         return {**super().__getstate__(), VERSION: __version__}
 
+    def __reduce_ex__(self, protocol):
+        """Return what pickles and copies are made of: as it is without `__reduce__`."""
+        return copyreg.__newobj__, (type(self),), self.__getstate__()
+
+    def __reduce__(self):
+        """Return the same to skops, the one to ask in this way, if it can write it."""
+        refuse_instances(self)
+        return self.__reduce_ex__(2)
+
     def __setstate__(self, state):
         read_state(self, state)
 
@@ -339,6 +355,7 @@ class BaseCoder(
             self.device_ = "cpu"
         if hasattr(self, "_fitted_params"):
             of_now = {**defaults_of(self), **self._get_fitted_params()}
+            of_now.pop("callbacks", None)
             self._fitted_params = {**of_now, **self._fitted_params}
 
     def __sklearn_is_fitted__(self):

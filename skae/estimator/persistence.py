@@ -38,6 +38,18 @@ def read_state(estimator, state):
         ) from error
 
 
+def refuse_instances(estimator):
+    """Refuse parameters that are networks, which skops cannot write; classes it can."""
+    for name, value in estimator.get_params(deep=False).items():
+        if isinstance(value, torch.nn.Module):
+            kind = type(value).__name__
+            raise TypeError(
+                f"skops writes no networks, and {name} is one, a {kind}. Give {name} a class or a "
+                "function of a module, which is called with the numbers of inputs and outputs; "
+                "or pickle the estimator."
+            )
+
+
 def complete_old_state(state, keeps_codes):
     """Add to a state what files did not hold.
 

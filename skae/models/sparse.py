@@ -584,3 +584,27 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         drawn = (random_state.uniform(size=Z.nnz) * (last - first)).astype(int)
         Z.data = by_unit.data[first + drawn]
         return Z
+
+    # Persistence: files know arrays, and not every reader of them scipy's classes
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if state.get("_codes") is not None:
+            state["_codes"] = to_parts(state["_codes"])
+        return state
+
+    def _restore(self, state):
+        if isinstance(state.get("_codes"), dict):
+            state["_codes"] = from_parts(**state["_codes"])
+        super()._restore(state)
+
+
+def to_parts(codes):
+    """Return what a CSR matrix consists of, arrays and its shape by name."""
+    parts = {"data": codes.data, "indices": codes.indices, "indptr": codes.indptr}
+    return {**parts, "shape": list(codes.shape)}
+
+
+def from_parts(data, indices, indptr, shape):
+    """Return the CSR matrix that `to_parts` has taken apart."""
+    return sparse.csr_matrix((data, indices, indptr), shape=shape)
