@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import display, exceptions, extending, metrics, testing
+    from .files import load
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
     from .models.conditional import ConditionalVAE
@@ -30,6 +31,7 @@ _HOMES = {
     "SparseAutoencoder": ".models.sparse",
     "VAE": ".models.vae",
 }
+_FUNCTIONS = {"load": ".files"}
 _ROOMS = ("display", "exceptions", "extending", "metrics", "testing")
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "display",
     "exceptions",
     "extending",
+    "load",
     "metrics",
     "testing",
 ]
@@ -52,6 +55,8 @@ __all__ = [
 def __getattr__(name):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
+    if name in _FUNCTIONS:
+        return getattr(import_module(_FUNCTIONS[name], __name__), name)
     if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name == "__test__":  # where doctest looks for what a module does not define itself

@@ -1,7 +1,7 @@
 """What skae warns of: a class for each cause, under the classes of scikit-learn and Python.
 
 ``warnings.simplefilter("ignore", DeadUnitsWarning)`` silences one of them; ``"error"`` in place of
-``"ignore"`` makes it stop the program.
+``"ignore"`` makes it stop the program. One class is an error, of files.
 """
 
 import sys
@@ -15,6 +15,7 @@ __all__ = [
     "DivergenceWarning",
     "FallbackWarning",
     "InterruptionWarning",
+    "ModelFileError",
     "ParameterWarning",
     "StartKeptWarning",
     "StreamWarning",
@@ -56,6 +57,10 @@ class StreamWarning(UserWarning):
 
 class VersionWarning(UserWarning):
     """A file was written by a newer version of skae."""
+
+
+class ModelFileError(ValueError):
+    """A file is damaged or foreign, or does not go with what is handed in beside it."""
 
 
 # Frames that stand between a line of the user's and ours.

@@ -184,7 +184,9 @@ def _is_same(a, b):
     if isinstance(a, (list, tuple)):
         return type(a) is type(b) and len(a) == len(b) and all(map(_is_same, a, b))
     if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        if [a.dtype, a.shape, a.flags.c_contiguous] != [b.dtype, b.shape, b.flags.c_contiguous]:
+            return False
+        return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
     if isinstance(a, functools.partial):
         return _is_same([a.func, a.args, a.keywords], [b.func, b.args, b.keywords])
     if isinstance(a, nn.Module):

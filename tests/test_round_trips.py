@@ -53,7 +53,7 @@ def can_go(estimator, way):
 @all_estimators()
 def test_nothing_is_lost_or_changed(estimator, way):
     """All that an estimator does follows from its state, which is compared to the last bit."""
-    if can_go(estimator, way):
+    if can_go(estimator, way) and (way in ("pickle", "skops") or estimator in DEFAULTS.values()):
         assert same_state(WAYS[way](clone(estimator)), estimator)
         assert same_state(WAYS[way](fitted(estimator)), fitted(estimator))
 

@@ -9,10 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
 from .._sklearn import fit_context
-from ..data.inputs import describe_columns, how_to_encode
+from ..data.inputs import check_bool, describe_columns, how_to_encode
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
 from .declarations import check_declarations
+from .files import write_model
 from .inference import map_rows
 from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
@@ -22,6 +23,7 @@ from .persistence import (
     defaults_of,
     read_state,
     refuse_instances,
+    with_attributes,
 )
 from .preparation import choose_device
 from .shared_arguments import SHARED_ARGUMENTS
@@ -332,6 +334,39 @@ class BaseCoder(
     @abstractmethod
     def _forget_rows(self):
         """Drop what is kept of single training rows."""
+
+    def _forget_codes(self):
+        """Drop the codes among that, here none."""
+
+    def save(self, path, *, codes=True):
+        """Write the estimator, fitted or not, to a file that `skae.load` reads.
+
+        The file is safetensors with JSON in its header: numbers, text and arrays, no code. It
+        takes the place of an older one in one step, when all of it is on the disk.
+
+        Parameters
+        ----------
+        path : path-like
+            Of the file, with the ending that you like.
+
+        codes : bool, default=True
+            Whether codes of training rows that the model keeps are written. Without them it is as
+            after `forget_rows`, but for the optimizer's memory, which stays.
+
+        Raises
+        ------
+        TypeError
+            If the estimator keeps anything but numbers, text and arrays, apart from parameters:
+            those are handed in again, ``skae.load(path, encoder=MyNet)``.
+        ImportError
+            Without safetensors.
+        """
+        check_bool(codes, "codes")
+        written = self
+        if not codes and self.__sklearn_is_fitted__():
+            written = with_attributes(self)
+            written._forget_codes()
+        write_model(written, path)
 
     def __getstate__(self):
         return {**super().__getstate__(), VERSION: __version__}

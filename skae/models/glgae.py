@@ -543,6 +543,9 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         return X.astype(self._X_dtype)
 
     def _forget_rows(self):
+        self._forget_codes()
+
+    def _forget_codes(self):
         self._embedding = self._codes = None
 
     @property

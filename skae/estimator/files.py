@@ -1,0 +1,203 @@
+"""Estimators in files of their own: safetensors, whose header holds the rest as JSON.
+
+Reading runs nothing of what a file says. A sum over all of it finds damage; what it holds is put
+together only after that, and tried on a row before anybody is given it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+
+from ..exceptions import ModelFileError
+from .documents import Writer, is_writable, read_document
+from .inference import map_rows
+
+FORMAT = "skae 1"
+
+
+# Writing
+
+
+def write_model(estimator, path):
+    """Write an estimator to a file, in whose place the old one stands until the new is whole."""
+    parts = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if not is_writable(value)
+    }
+    writer, kind = Writer(parts), type(estimator)
+    state = estimator.__getstate__()
+    model = {
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "parts": {name: _describe(value) for name, value in parts.items()},
+        "state": {name: writer.write(value, name) for name, value in state.items()},
+    }
+    _replace(Path(path), _to_bytes(json.dumps(model, allow_nan=False), writer.arrays))
+
+
+def _describe(value):
+    """Return what a part was, for those who must give it again."""
+    if isinstance(value, type) or hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"a {type(value).__name__}"
+
+
+def _to_bytes(text, arrays):
+    safetensors = import_safetensors("save")
+    # In one entry: safetensors writes several in any order, and equal models are equal files.
+    header = {"format": FORMAT, "sha256": checksum(text, arrays), "model": text}
+    return safetensors.numpy.save(arrays, {"skae": json.dumps(header)})
+
+
+def checksum(text, arrays):
+    """Return the SHA-256 of a document and of its arrays, their names, types and shapes."""
+    found = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        found.update(repr((name, array.dtype.str, array.shape)).encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def _replace(path, content):
+    """Put a file in the place of another in one step, after all of it has reached the disk."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """See to it that the new name is on the disk, where the system can be asked for that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def import_safetensors(verb):
+    """Return safetensors, or say how to get it."""
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            f"{verb} needs safetensors: pip install safetensors, or skae[files]. pickle and "
+            "joblib need nothing."
+        ) from error
+    return safetensors
+
+
+# Reading
+
+
+def read_model(path, find_class, parts):
+    """Return the estimator of a file.
+
+    Parameters
+    ----------
+    path : path-like
+    find_class : callable
+        Called with the name of the class that the file gives, returns the class.
+    parts : dict
+        What is handed in, by the names of parameters.
+    """
+    model, arrays = _read(path)
+    try:
+        name, wanted, state = model["class"], model["parts"], model["state"]
+        _check_parts(path, wanted, parts)
+        kind = find_class(name)
+        estimator = kind.__new__(kind)
+        estimator.__setstate__(read_document(state, arrays, parts))
+        if hasattr(estimator, "_is_fitted"):
+            _try_on_a_row(estimator)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"What {path} holds does not go together{' with what was handed in' * bool(parts)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return estimator
+
+
+def _read(path):
+    """Return the document and the arrays of a file that is what was written."""
+    safetensors = import_safetensors("load")
+    with open(path, "rb"):  # what keeps a file from being opened is said by Python itself
+        pass
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = (file.metadata() or {}).get("skae")
+            names = file.keys()
+            arrays = {name: np.array(file.get_tensor(name)) for name in names}
+    except Exception as error:
+        raise ModelFileError(
+            f"{path} cannot be read: it is damaged, cut short, or no file of skae's. ({error})"
+        ) from error
+    if header is None:
+        raise ModelFileError(f"{path} was not written by an estimator's `save`.")
+    text = _check_header(path, header, arrays)
+    return json.loads(text), arrays
+
+
+def _check_header(path, header, arrays):
+    """Return the document of a header that goes with the arrays."""
+    try:
+        header = json.loads(header)
+        written, text = header["format"], header["model"]
+        is_whole = written != FORMAT or checksum(text, arrays) == header["sha256"]
+    except Exception:  # it is any JSON, or none
+        is_whole = False
+    if not is_whole:
+        raise ModelFileError(
+            f"{path} is damaged: its sum is not that of what was written. Take another copy of it."
+        )
+    if written != FORMAT:
+        raise ModelFileError(
+            f"{path} has the format {written!r}, and this version of skae reads {FORMAT!r}. "
+            "Install the version that wrote it."
+        )
+    return text
+
+
+def _check_parts(path, wanted, given):
+    for name, description in wanted.items():
+        if name not in given:
+            raise ModelFileError(
+                f"{path} needs its {name}, which a file cannot hold; it was {description}. Pass "
+                f"it again: load(path, {name}=...)."
+            )
+    for name in given:
+        if name not in wanted:
+            needs = ", ".join(wanted) or "nothing"
+            raise ModelFileError(
+                f"{path} has no use for {name}; it needs {needs}. Leave {name} out, and set what "
+                "you like with `set_params`."
+            )
+
+
+def _try_on_a_row(estimator):
+    """Find shapes that contradict each other, by the reconstruction of a row of zeros."""
+    n_features, dtype = len(estimator.mean_), estimator._X_dtype
+    row = np.zeros((1, getattr(estimator, "_n_inputs", n_features)), dtype)
+    z = map_rows(estimator, row, dtype, estimator._encode_batch)
+    x = map_rows(estimator, row, dtype, estimator._reconstruct_batch)
+    if z.shape[1] != estimator._n_features_out or x.shape[1] != n_features:
+        raise ValueError(
+            f"a row of {n_features} features has a code of {z.shape[1]} numbers and a "
+            f"reconstruction of {x.shape[1]}"
+        )
