@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import display, exceptions, extending, metrics, testing
+    from . import onnx as onnx
     from .files import load
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
@@ -32,8 +33,9 @@ _HOMES = {
     "VAE": ".models.vae",
 }
 _FUNCTIONS = {"load": ".files"}
-_ROOMS = ("display", "exceptions", "extending", "metrics", "testing")
+_ROOMS = ("display", "exceptions", "extending", "metrics", "onnx", "testing")
 
+# `onnx` is none of them: without its extra, ``from skae import *`` must work.
 __all__ = [
     "GLGAE",
     "VAE",
