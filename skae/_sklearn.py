@@ -9,11 +9,25 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """What gives estimators `set_callbacks`, from scikit-learn 1.9 on."""
+
+    def with_callbacks(method):
+        """Return the method: there are no callbacks to take down."""
+        return method
+
+
 __all__ = [
     "BaseSearchCV",
+    "CallbackSupportMixin",
     "Interval",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
     "parse_version",
+    "with_callbacks",
 ]

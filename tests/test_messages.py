@@ -25,6 +25,7 @@ from torch import nn
 
 from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
 from skae.metrics import explained_variance, explained_variance_scorer, maximum_mean_discrepancy
+from skae.training import progress
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
@@ -463,7 +464,7 @@ def test_the_table_of_a_fit(estimator):
     assert [line.split()[0] for line in lines[2:]] == [f"{i}/12" for i in range(1, 13)]
     ends = {re.search(r"\S+", line).end() for line in lines}
     assert len(ends) == 1  # they stand under each other
-    assert "\x1b" in printed(lambda: ae.fit(X), Terminal())
+    assert "\x1b" in printed(lambda: ae.set_params(verbose=2).fit(X), Terminal())
 
 
 def test_the_table_of_a_thousand_epochs_is_straight():
@@ -488,6 +489,29 @@ def test_the_passes_of_a_map(solver):
     lines = printed(lambda: map_.fit(X)).splitlines()
     assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
     assert printed(lambda: map_.partial_fit(X)).split()[1] == "5"
+
+
+@every_class
+def test_one_line_on_a_terminal(estimator):
+    written = printed(lambda: clone(estimator).set_params(verbose=1).fit(X), Terminal())
+    assert written.count("\n") == 1
+    assert "\x1b" not in written
+    last = written.split("\r")[-1]
+    assert re.match(r"(epoch|iteration +) ?4/4 .*\d\s+$", last)
+
+
+@pytest.mark.parametrize("text", ["short", "long" * 100])
+def test_a_line_leaves_nothing_of_the_one_before(text, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    with redirect_stdout(Terminal()) as terminal:
+        line = progress.Line(3)
+        for step in ("a longer step", text, "end"):
+            line.show(step)
+        line.end()
+    *_, before, _, end = terminal.getvalue().split("\r")
+    assert ("s left" in before) == (text == "short")
+    assert len(end.rstrip("\n")) >= len("end")
+    assert all(len(shown) < 80 for shown in terminal.getvalue().split("\r"))
 
 
 class WriteOnly:

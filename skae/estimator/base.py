@@ -1,6 +1,7 @@
 """What every estimator that the engine trains shares."""
 
 import copy
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ from .sampling import SamplesFromCodes
 from .scale import code_units_of, learn_code_units
 from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_candidates
 from .start import start_at_pca
+from .tasks import EpochTasks
 from .validation import check_combinations, check_reach
 
 
@@ -175,8 +177,8 @@ class BaseAutoencoder(BaseCoder):
         if not (one_pass and resume):
             self._check_parameters_for(table.shape[1])
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
-        self._train(table, weights, resume=resume, one_pass=one_pass)
         self._X_dtype = table.dtype.name
+        self._train(table, weights, resume=resume, one_pass=one_pass)
         if self.ordered:
             learn_shares(self, table, weights)
         if self._has_loadings:
@@ -311,13 +313,33 @@ class BaseAutoencoder(BaseCoder):
                 self.alpha_, net.n_finished_, net.n_epochs_ = STRONG, 0, n_epochs
             else:
                 self.alpha_ = net.alpha = alpha
-                net.train(train, valid, n_epochs)
+                with self._tell_of_epochs(rows, weights):
+                    net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
             if chooses:
                 keep_chosen_size(self, X, rows, weights, unseen)
             if not one_pass:
                 learn_code_units(self, rows, weights)
         warn_of_interruption(net)
+
+    @contextmanager
+    def _tell_of_epochs(self, rows, weights):
+        """Tell scikit-learn's callbacks of the epochs of a training, if there are any."""
+        if self._tasks is None:
+            yield
+            return
+
+        def attributes():
+            model = copy.copy(self)
+            learn_code_units(model, rows, weights)
+            return {**vars(model), "_is_fitted": True}
+
+        self._tasks.begin(self._n_epochs)
+        self.net_.callbacks_.append(("tasks", EpochTasks(self._tasks, attributes)))
+        try:
+            yield
+        finally:
+            del self.net_.callbacks_[-1]
 
     def _get_alpha(self, batches, resume, one_pass):
         """Return the weight decay of a training; None after an interrupt."""

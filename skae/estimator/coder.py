@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__
-from .._sklearn import fit_context
+from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
 from ..data.inputs import check_bool, describe_columns, how_to_encode
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
@@ -35,6 +35,7 @@ from .subclassing import (
     complete_signature,
     default_parameters,
 )
+from .tasks import metadata_of, tasks_of_fit, without_callbacks
 from .validation import (
     check_codes,
     check_ends,
@@ -45,7 +46,11 @@ from .validation import (
 
 
 class BaseCoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base class of everything with a code, in scikit-learn's convention.
 
@@ -104,6 +109,8 @@ class BaseCoder(
             for name in default_parameters(type(self))
             if hasattr(self, name)
         }
+
+    _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
     _watch = ()  # of files that know of none: see `keep_watch`
 
@@ -170,14 +177,23 @@ class BaseCoder(
             or if parameters contradict each other.
         """
         warn_of_targets(X, y)
-        return self._fit(X, sample_weight)
+        return self._fit(X, sample_weight, y=y)
 
-    def _fit(self, X, sample_weight, *, one_pass=False, **others):
-        """Learn from X, from the start or from where the last fit ended."""
+    @with_callbacks
+    def _fit(self, X, sample_weight, *, y=None, one_pass=False, **others):
+        """Learn from X, from the start or from where the last fit ended.
+
+        y is for scikit-learn's callbacks, which may score by it; so is ``condition``, of `others`.
+        """
         goes_on = one_pass or getattr(self, "warm_start", False)
         resume = goes_on and hasattr(self, "_is_fitted")
         least = 1 if one_pass and resume else 2
-        with as_it_was_on_failure(self), torch_as_usual():
+        told = {"X": X, "y": y, "metadata": metadata_of(others)}
+        with (
+            as_it_was_on_failure(self),
+            tasks_of_fit(self, one_pass, **told) as tasks,
+            torch_as_usual(),
+        ):
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = check_training_data(self, X, sample_weight, not resume, least)
@@ -186,6 +202,8 @@ class BaseCoder(
             choose_device(self, resume)
             self._learn(X, weights, resume=resume, one_pass=one_pass, **others)
             self._is_fitted = True
+            if tasks is not None:
+                tasks.end()
         return self
 
     def _get_fitted_params(self):
@@ -369,7 +387,7 @@ class BaseCoder(
         write_model(written, path)
 
     def __getstate__(self):
-        return {**super().__getstate__(), VERSION: __version__}
+        return {**without_callbacks(super().__getstate__()), VERSION: __version__}
 
     def __reduce_ex__(self, protocol):
         """Return what pickles and copies are made of: as it is without `__reduce__`."""

@@ -16,6 +16,7 @@ import numpy as np
 from ..exceptions import ModelFileError
 from .documents import Writer, is_writable, read_document
 from .inference import map_rows
+from .tasks import CALLBACKS
 
 FORMAT = "skae 1"
 
@@ -32,6 +33,7 @@ def write_model(estimator, path):
     }
     writer, kind = Writer(parts), type(estimator)
     state = estimator.__getstate__()
+    state.pop(CALLBACKS, None)  # which one that is not fitted takes along elsewhere
     model = {
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "parts": {name: _describe(value) for name, value in parts.items()},

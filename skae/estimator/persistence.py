@@ -11,6 +11,7 @@ from ..data.streams import moments_of
 from ..exceptions import VersionWarning, warn
 from ..training.torch_settings import torch_as_usual
 from .subclassing import NO_DEFAULT, default_parameters
+from .tasks import DURING_FIT
 
 VERSION = "_skae_version"  # its key in a state
 
@@ -120,8 +121,9 @@ def as_it_was_on_failure(estimator):
     try:
         yield
     except BaseException:
+        left = {name: value for name, value in vars(estimator).items() if name in DURING_FIT}
         vars(estimator).clear()
-        vars(estimator).update(before)
+        vars(estimator).update({**before, **left})
         raise
 
 

@@ -262,6 +262,7 @@ SHARED_PARAMETERS = {
     "verbose": _shared(
         ["verbose"],
         "int",
-        "Whether to print a table of losses during training, a line for each epoch.",
+        "Whether to print the losses during training: 1 on a terminal in one line that changes, "
+        "elsewhere, or from 2 on everywhere, in a line for each epoch.",
     ),
 }

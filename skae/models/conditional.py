@@ -214,7 +214,7 @@ class ConditionalVAE(VAE):
             labels nor numbers, or is given beside `condition_features`.
         """
         warn_of_targets(X, y)
-        return self._fit(X, sample_weight, condition=condition)
+        return self._fit(X, sample_weight, y=y, condition=condition)
 
     @available_if(has_no_early_stopping)
     @fit_context(prefer_skip_nested_validation=True)

@@ -20,12 +20,12 @@ from ..estimator.needs import Need, needs_value
 from ..estimator.preparation import take_seed, to_rows
 from ..estimator.sampling import seed_for_samples
 from ..nn.nodes import OBJECTIVES
-from ..training.progress import step_of, write
+from ..training.progress import Line, step_of
 from ..training.randomness import make_generator, make_random_state
 from ..training.threads import threads_for
 from .glgae_layouts import check_layout, lay_out
 from .glgae_samples import choose_codes, move_codes
-from .glgae_solvers import BatchSolver, OnlineSolver, encode_all, passes
+from .glgae_solvers import BatchSolver, OnlineSolver, after, encode_all, passes
 
 MAX_ITER = {"batch": 60, "online": 20}
 
@@ -352,7 +352,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         """Move codes, nodes and variance in turn; the objective never falls."""
         nodes, learns = self._module_in(rows.dtype), self.noise_variance is None
         solver = BatchSolver(nodes, rows, weights, self.n_encode_iter, learns)
-        self._repeat(solver.move_all, max_iter, solver.objective)
+        self._repeat(nodes, solver.move_all, max_iter, solver.objective)
         # per row, as those of the online solver are, for `partial_fit` to go on from
         self._statistics = {name: v / len(rows) for name, v in solver.statistics.items()}
         self._n_steps = self.n_iter_
@@ -378,26 +378,43 @@ class GLGAE(ScoresLikelihood, BaseCoder):
             generator = make_generator(self._seed + self.n_iter_, "shuffling")
             return solver.follow(rows, weights, self.batch_size, generator)
 
-        self._repeat(follow, n_epochs, math.inf, shows_last=n_epochs > 1)
+        self._repeat(nodes, follow, n_epochs, math.inf, shows_last=n_epochs > 1)
         self._statistics, self._n_steps = solver.statistics, solver.n_steps
         return nodes
 
-    def _repeat(self, make_pass, n_passes, objective, shows_last=True):
+    def _repeat(self, nodes, make_pass, n_passes, objective, shows_last=True):
         """Pass over the rows again and again, until the objective has settled."""
+        tasks = self._tasks
+        if tasks is not None:
+            tasks.begin(n_passes)
+            make_pass = after(tasks.begin_epoch, make_pass)
+        line = Line(n_passes, is_one=self.verbose == 1)
         for F in passes(make_pass, n_passes, objective, self.tol, self.n_iter_):
-            self._report(F, n_passes if shows_last else None)
+            self._report(F, n_passes if shows_last else None, line)
+            if tasks is not None and tasks.end_epoch(lambda: self._as_fitted(nodes)):
+                break
+        line.end()
 
-    def _report(self, F, last):
+    def _as_fitted(self, nodes):
+        return {**self._describe_nodes(nodes), "_is_fitted": True}
+
+    def _describe_nodes(self, nodes):
+        """Return the fitted attributes that follow from nodes, in the units of X."""
+        return {
+            "nodes_data_": self.mean_ + self.scale_ * nodes.A.double().cpu().numpy(),
+            "noise_variance_": nodes.variance * self.scale_**2,
+        }
+
+    def _report(self, F, last, line):
         self.n_iter_ += 1
         self.objective_history_ = [*self.objective_history_, F - self._log_volume()]
         if self.verbose:
             step = step_of(self.n_iter_, last)
-            write(f"iteration {step:>9}   objective {self.objective_history_[-1]:.6f}")
+            line.show(f"iteration {step:>9}   objective {self.objective_history_[-1]:.6f}")
 
     def _keep_fitted(self, nodes, codes, weights, streaming=False):
         """Set the fitted attributes."""
-        self.nodes_data_ = self.mean_ + self.scale_ * nodes.A.double().cpu().numpy()
-        self.noise_variance_ = nodes.variance * self.scale_**2
+        vars(self).update(self._describe_nodes(nodes))
         statistics = {name: value.cpu().numpy() for name, value in self._statistics.items()}
         self._statistics = statistics
         self.node_weights_ = statistics["mass"] / statistics["mass"].sum()

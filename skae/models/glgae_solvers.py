@@ -31,6 +31,16 @@ def passes(make_pass, n_passes, objective, tol, n_before):
             break
 
 
+def after(first, function):
+    """Return a function that calls another one first."""
+
+    def both():
+        first()
+        return function()
+
+    return both
+
+
 class BatchSolver:
     """Moves codes, nodes and variance in turn; the objective never falls.
 

@@ -10,7 +10,7 @@ from skorch.callbacks import (
 )
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from .progress import is_terminal, step_of, write
+from .progress import Line, is_terminal, step_of, write
 
 PER_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -36,6 +36,23 @@ class Table(PrintLog):
         width = len(step_of(self.last_, self.last_)) - 2 if self.last_ else 0
         for key, formatted in super()._yield_keys_formatted(row):
             yield key.rjust(width) if key == "epoch" else key, formatted
+
+
+class EpochLine(Callback):
+    """One line on a terminal, with the epoch, losses and the time that is left."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        epochs = net.n_epochs_
+        self.last_ = len(net.history) + epochs if epochs > 1 else None
+        self.line_ = Line(epochs)
+
+    def on_epoch_end(self, net, **kwargs):
+        row = net.history[-1]
+        losses = [f"{k} {row[k]:.5g}" for k in ("train_loss", "valid_loss") if k in row]
+        self.line_.show("   ".join([f"epoch {step_of(row['epoch'], self.last_)}", *losses]))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        self.line_.end()
 
 
 def monitored_key(callback):

@@ -14,6 +14,7 @@ from skorch.callbacks import EpochTimer, LRScheduler
 
 from ..nn.repeatable import has_foreign_code
 from .callbacks import (
+    EpochLine,
     Table,
     check_is_recorded,
     check_validation_is_there,
@@ -24,6 +25,7 @@ from .convergence import Converged
 from .criterion import WeightedMeans
 from .interrupts import is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
+from .progress import is_terminal
 from .step import STEPS_OF_WARM_UP, Step, factor_of
 from .threads import reconsider_threads
 
@@ -102,7 +104,8 @@ class Engine(NeuralNet):
         if self.convergence is not None:
             callbacks.append(("convergence", self.convergence))
         if self.verbose:
-            callbacks.append(("print_log", Table()))
+            one_line = int(self.verbose) == 1 and is_terminal()
+            callbacks.append(("print_log", EpochLine() if one_line else Table()))
         return callbacks
 
     def initialize_module(self):
