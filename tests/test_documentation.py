@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from email.message import Message
 from numbers import Real
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from sklearn.datasets import load_iris
 
 import skae
 from skae._sklearn import Interval, StrOptions
+from skae.estimator import links
 from skae.estimator.shared_parameters import SHARED_PARAMETERS
 from skae.estimator.subclassing import NO_DEFAULT, find_section, parameters_of, parse_entries
 from skae.training.step import SCHEDULES
@@ -128,6 +130,25 @@ def test_nothing_is_left_to_fill_in(estimator):
     for title in ("Parameters", "Attributes"):
         entries = described(type(estimator), title).values()
         assert all(entry.kind and entry.text for entry in entries)
+
+
+@every_class
+def test_diagrams_link_to_the_page_and_explain_parameters(estimator, monkeypatch):
+    cls = type(estimator)
+    address = "https://address.local/{estimator_module}.{estimator_name}.html"
+    monkeypatch.setattr(cls, "_doc_link_template", address)
+    assert estimator._get_doc_link() == f"https://address.local/skae.{cls.__name__}.html"
+    assert estimator._get_doc_link() in estimator._repr_html_()
+
+
+@pytest.mark.parametrize("address", ["https://address.local", None])
+def test_the_address_of_the_pages_is_that_of_the_package(address, monkeypatch):
+    message = Message()
+    if address:
+        message["Project-URL"] = f"Documentation, {address}"
+    monkeypatch.setattr(links, "metadata", lambda name: message)
+    page = f"{address}/generated/{{estimator_module}}.{{estimator_name}}.html"
+    assert links.find_page_template() == (page if address else "")
 
 
 def methods_of(cls):

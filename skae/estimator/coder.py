@@ -15,6 +15,7 @@ from ..training.torch_settings import torch_as_usual
 from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
+from .links import find_page_template
 from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
 from .persistence import (
@@ -109,6 +110,10 @@ class BaseCoder(
             for name in default_parameters(type(self))
             if hasattr(self, name)
         }
+
+    # Links and notes on parameters in the diagrams of scikit-learn
+    _doc_link_module = "skae"
+    _doc_link_template = find_page_template()
 
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
