@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
 
+from .nn.networks import ACTIVATIONS
+
+NAMES = {function: name for name, function in ACTIVATIONS.items()}
 LEAST_OPSET = 13  # from here on all nodes below mean what they do
 IR_VERSION = 8  # readers refuse newer files than they know; this one has all that is used
 
@@ -64,6 +67,22 @@ class Graph:
     def columns(self, x: str, index: Any) -> str:
         """Add the choice of columns by their numbers, in any order."""
         return self.add("Gather", x, self.constant(index, np.int64), axis=1)
+
+    def activate(self, function: Callable[[Any], Any], x: str) -> str:
+        """Add one of the functions of `nn.networks.ACTIVATIONS`."""
+        return ACTIVATION_NODES[NAMES[function]](self, x)
+
+    def keep_largest(self, x: str, n_kept: int) -> str:
+        """Add the choice of the largest values of each row; the others become zero."""
+        k = self.constant([n_kept], np.int64)
+        values, index = self.add_many("TopK", [x, k], 2, axis=1)
+        zeros = self.add("Mul", x, self.constant(0))
+        return self.add("ScatterElements", zeros, index, values, axis=1)
+
+    def keep_above(self, x: str, threshold: Any) -> str:
+        """Add the choice of the values above a number, or one of each column."""
+        above = self.add("Greater", x, self.constant(threshold))
+        return self.add("Where", above, x, self.constant(0))
 
     def linear(self, x: str, weight: Any, bias: Any) -> str:
         """Add x W^T + b, with W of shape (n_out, n_in)."""

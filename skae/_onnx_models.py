@@ -21,16 +21,11 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from ._onnx_graph import ACTIVATION_NODES, Graph
-from .models.adversarial import AdversarialModule
-from .models.glgae import GLGAE
-from .models.sparse import SparseModule
-from .nn.autoencoder import AutoencoderModule
-from .nn.networks import ACTIVATIONS, MLP, TiedMLP
-from .nn.variational import VAEModule
+from .nn.networks import MLP, TiedMLP
+from .nn.nodes import Nodes
 from .training.torch_settings import torch_as_usual
 
 LEAST_OPSET_OF_TORCH = 18
-NAMES = {function: name for name, function in ACTIVATIONS.items()}
 
 # What a class may define itself, and is then not known here.
 METHODS = (
@@ -105,7 +100,7 @@ def encode(g: Graph, module: Any, x: str, n_inputs: int) -> str:
     """Add the code of rows."""
     if not _is_ours(module):
         return through_torch(g, module, "encode", x, n_inputs)
-    return ENCODERS[type(module).encode](g, module, network(g, module.encoder, x, n_inputs))
+    return str(module.code_nodes(g, network(g, module.encoder, x, n_inputs)))
 
 
 def decode(g: Graph, module: Any, z: str, n_inputs: int) -> str:
@@ -113,60 +108,13 @@ def decode(g: Graph, module: Any, z: str, n_inputs: int) -> str:
     if not _is_ours(module):
         return through_torch(g, module, "decode", z, n_inputs)
     out = network(g, module.decoder, z, n_inputs)
-    out = ACTIVATION_NODES[NAMES[module.output_activation]](g, out)
+    out = g.activate(module.output_activation, out)
     is_bernoulli = module.likelihood.mean is torch.sigmoid
     return g.add("Sigmoid", out) if is_bernoulli else out
 
 
 def _is_ours(module: Any) -> bool:
     return type(module).__module__.startswith("skae.")
-
-
-# What is made of the encoder's output h
-
-
-def _activated(g: Graph, module: Any, h: str) -> str:
-    return ACTIVATION_NODES[NAMES[module.code_activation]](g, h)
-
-
-def _mean_of_posterior(g: Graph, module: Any, h: str) -> str:
-    return g.columns(h, range(module.n_components))
-
-
-def _adversarial(g: Graph, module: Any, h: str) -> str:
-    write = _mean_of_posterior if module.is_gaussian else _activated
-    return write(g, module, h)
-
-
-def _sparse(g: Graph, module: Any, h: str) -> str:
-    z = _activated(g, module, h)
-    if module.sparsity == "topk":
-        return _keep_largest(g, z, module.n_active)
-    if module.sparsity == "batch_topk":
-        return _keep_above(g, z, module.threshold)
-    if module.sparsity == "jumprelu":
-        return _keep_above(g, z, module.log_threshold.exp())
-    return z
-
-
-def _keep_above(g: Graph, z: str, threshold: Any) -> str:
-    above = g.add("Greater", z, g.constant(_array(threshold)))
-    return g.add("Where", above, z, g.constant(0))
-
-
-def _keep_largest(g: Graph, z: str, n_kept: int) -> str:
-    k = g.constant([n_kept], np.int64)
-    values, index = g.add_many("TopK", [z, k], 2, axis=1)
-    zeros = g.add("Mul", z, g.constant(0))
-    return g.add("ScatterElements", zeros, index, values, axis=1)
-
-
-ENCODERS: dict[Any, Callable[[Graph, Any, str], str]] = {
-    AutoencoderModule.encode: _activated,
-    AdversarialModule.encode: _adversarial,
-    SparseModule.encode: _sparse,
-    VAEModule.encode: _mean_of_posterior,
-}
 
 
 # Torch's exporter
@@ -232,20 +180,18 @@ def _export(module: nn.Module, rows: Any, opset: int) -> Any:
 
 def write_codes(g: Graph, estimator: Any, x: str, c: str | None = None) -> str:
     """Add the codes of rows, as `transform` returns them."""
-    if isinstance(estimator, GLGAE):
-        raise ValueError(
-            "The code of a row is found by a search in GLGAE, which ONNX has no nodes for: only "
-            "the way back can be written, by skae.onnx.decoder."
-        )
-    module, rows = _module_of(estimator, g), _enter_rows(g, estimator, x, c)
+    module = _module_of(estimator, g)
+    _check_needs_no_search(estimator, module)
+    rows = _enter_rows(g, estimator, x, c)
     z = encode(g, module, rows, estimator._n_inputs)
     return z if estimator._code_units is None else _enter(g, estimator._code_units, z)
 
 
 def write_rows(g: Graph, estimator: Any, z: str, c: str | None = None) -> str:
     """Add the rows that codes stand for, as `inverse_transform` returns them."""
-    if isinstance(estimator, GLGAE):
-        return _leave(g, estimator._units, _mix_of_nodes(g, estimator, z))
+    module = _module_of(estimator, g)
+    if isinstance(module, Nodes):
+        return _leave(g, estimator._units, _mix_of_nodes(g, module, z))
     if estimator._code_units is not None:
         z = _leave(g, estimator._code_units, z)
     return _decoded(g, estimator, z, c)
@@ -253,13 +199,21 @@ def write_rows(g: Graph, estimator: Any, z: str, c: str | None = None) -> str:
 
 def write_reconstruction(g: Graph, estimator: Any, x: str, c: str | None = None) -> str:
     """Add the reconstructions of rows."""
-    if isinstance(estimator, GLGAE):
-        return write_codes(g, estimator, x)
-    rows = _enter_rows(g, estimator, x, c)
-    z = encode(g, _module_of(estimator, g), rows, estimator._n_inputs)
+    module = _module_of(estimator, g)
+    _check_needs_no_search(estimator, module)
+    z = encode(g, module, _enter_rows(g, estimator, x, c), estimator._n_inputs)
     if _columns_of(estimator) is not None:
         c = g.columns(x, _columns_of(estimator)[1])
     return _decoded(g, estimator, z, c)
+
+
+def _check_needs_no_search(estimator: Any, module: Any) -> None:
+    if isinstance(module, Nodes):
+        name = type(estimator).__name__
+        raise ValueError(
+            f"The code of a row is found by a search in {name}, which ONNX has no nodes for: only "
+            "the way back can be written, by skae.onnx.decoder."
+        )
 
 
 def _module_of(estimator: Any, g: Graph) -> Any:
@@ -348,8 +302,7 @@ def _with_constants(g: Graph, units: Any, x: str) -> tuple[str, str, str, str]:
 # A map
 
 
-def _mix_of_nodes(g: Graph, estimator: Any, z: str) -> str:
+def _mix_of_nodes(g: Graph, nodes: Any, z: str) -> str:
     """Add the sum of q~_k A_k, q~ being the softmax of z B_k - |B_k|^2 / 2."""
-    nodes = estimator._module_in(torch.float64)
     exponents = g.linear(z, _array(nodes.B), -np.square(_array(nodes.B)).sum(axis=1) / 2)
     return _matrix(g, g.add("Softmax", exponents, axis=1), nodes.A)

@@ -205,6 +205,12 @@ class AdversarialModule(AutoencoderModule):
             return self.q_z(x, masks).mean
         return super().encode(x, masks)
 
+    def code_nodes(self, g, h):
+        """Add the code, or the mean of a Gaussian encoder, to an ONNX graph."""
+        if self.is_gaussian:
+            return g.columns(h, range(self.n_components))
+        return super().code_nodes(g, h)
+
     def log_odds(self, z, frozen=False):
         """Return D(z), (batch,); `frozen` sends no gradient to the discriminator."""
         if not frozen:

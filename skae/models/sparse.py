@@ -145,6 +145,17 @@ class SparseModule(AutoencoderModule):
         """Return the sparse codes, (batch, n_components)."""
         return self.sparsify(super().encode(x, masks))
 
+    def code_nodes(self, g, h):
+        """Add the sparse code to an ONNX graph."""
+        z = super().code_nodes(g, h)
+        if self.sparsity == "topk":
+            return g.keep_largest(z, self.n_active)
+        if self.sparsity == "batch_topk":
+            return g.keep_above(z, float(self.threshold))
+        if self.sparsity == "jumprelu":
+            return g.keep_above(z, self.log_threshold.exp().detach().cpu().numpy())
+        return z
+
     def forward(self, x, encoder_masks=(), decoder_masks=()):
         """Return the loss terms of each row."""
         if self.is_wide:

@@ -174,6 +174,10 @@ class AutoencoderModule(BaseModule):
         """Return the codes, (batch, n_components)."""
         return self.code_activation(apply(self.encoder, x, masks))
 
+    def code_nodes(self, g, h):
+        """Add to an ONNX graph what `encode` makes of the encoder's output; see `_onnx_graph`."""
+        return g.activate(self.code_activation, h)
+
     def decode_parameters(self, z, masks=()):
         """Return the parameters of p(x | z), (batch, n_features)."""
         return self.output_activation(apply(self.decoder, z, masks))

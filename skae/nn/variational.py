@@ -267,6 +267,10 @@ class VAEModule(AutoencoderModule):
         """Return the mean of q(z | x), (batch, n_components)."""
         return self.q_z(*self.split(x), masks).mean
 
+    def code_nodes(self, g, h):
+        """Add the mean of q(z | x) to an ONNX graph."""
+        return g.columns(h, range(self.n_components))
+
     def decode(self, z, c=None):
         """Return E[x | z], (batch, n_features)."""
         return self.p_x(z, c).mean
