@@ -86,14 +86,14 @@ def test_a_fresh_process_goes_on_as_this_one(tmp_path):
     written = []
     for name, estimator in DEFAULTS.items():
         ways = {"skae": fitted(estimator).save}
-        if name == "GLGAE":
+        if name == "Autoencoder":
             ways["joblib"] = functools.partial(joblib.dump, fitted(estimator))
-        if name == "SparseAutoencoder":
+        if name == "VAE":
             ways["skops"] = functools.partial(skops.dump, fitted(estimator))
         for way, write in ways.items():
             write(tmp_path / f"{name}.{way}")
             written.append(tmp_path / f"{name}.{way}")
-    go_on = [path for path in written if path.stem in ("GLGAE", "VAE")]
+    go_on = [path for path in written if path.stem in ("Autoencoder", "VAE")]
     command = [sys.executable, "-W", "ignore", "-c", FRESH, " ".join(map(str, go_on)), *written]
     subprocess.run(command, check=True)
     for path in written:
@@ -296,7 +296,7 @@ def test_contents_that_do_not_go_together(change, written, path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_file_is_whole_whenever_its_writer_dies(path):
-    models = fitted_small(), fitted(DEFAULTS["GLGAE"])
+    models = fitted_small(), fitted(DEFAULTS["VAE"])
     allowed = []
     for model in models:
         model.save(path)

@@ -45,7 +45,7 @@ def damage(path, n_mutations):
 
 def kill(path, n_kills):
     """Print how many kills hit a writer in the middle of a file."""
-    models = fitted(DEFAULTS["VAE"]), fitted(DEFAULTS["GLGAE"])
+    models = fitted(DEFAULTS["VAE"]), fitted(DEFAULTS["Autoencoder"])
     allowed = []
     for model in models:
         model.save(path)
