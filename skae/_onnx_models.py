@@ -107,10 +107,7 @@ def decode(g: Graph, module: Any, z: str, n_inputs: int) -> str:
     """Add the mean of rows; z has the condition beside it where the module knows one."""
     if not _is_ours(module):
         return through_torch(g, module, "decode", z, n_inputs)
-    out = network(g, module.decoder, z, n_inputs)
-    out = g.activate(module.output_activation, out)
-    is_bernoulli = module.likelihood.mean is torch.sigmoid
-    return g.add("Sigmoid", out) if is_bernoulli else out
+    return str(module.row_nodes(g, network(g, module.decoder, z, n_inputs)))
 
 
 def _is_ours(module: Any) -> bool:

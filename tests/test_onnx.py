@@ -228,3 +228,11 @@ def test_without_onnx(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"skae.onnx needs onnx and skl2onnx: .*skae\[onnx\]"):
         importlib.import_module("skae.onnx")
+
+
+def test_constant_columns_of_a_density_stay_constant():
+    rows = np.column_stack([X, np.full(len(X), 7.0)]).astype("float32")
+    model = VAE(max_iter=2, random_state=0).fit(rows)
+    found = run(skae.onnx.reconstruct(model), X=rows)[0]
+    assert_close(found, model.reconstruct(rows))
+    assert (found[:, 4] == 7).all()

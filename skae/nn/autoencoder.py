@@ -178,6 +178,11 @@ class AutoencoderModule(BaseModule):
         """Add to an ONNX graph what `encode` makes of the encoder's output; see `_onnx_graph`."""
         return g.activate(self.code_activation, h)
 
+    def row_nodes(self, g, h):
+        """Add to an ONNX graph what `decode` makes of the decoder's output; see `_onnx_graph`."""
+        x = g.activate(self.output_activation, h)
+        return g.add("Sigmoid", x) if self.likelihood.mean is torch.sigmoid else x
+
     def decode_parameters(self, z, masks=()):
         """Return the parameters of p(x | z), (batch, n_features)."""
         return self.output_activation(apply(self.decoder, z, masks))

@@ -271,6 +271,14 @@ class VAEModule(AutoencoderModule):
         """Add the mean of q(z | x) to an ONNX graph."""
         return g.columns(h, range(self.n_components))
 
+    def row_nodes(self, g, h):
+        """Add E[x | z] to an ONNX graph."""
+        x = super().row_nodes(g, h)
+        if not self.has_constants:
+            return x
+        is_constant = g.constant(self.is_constant.cpu().numpy(), bool)
+        return g.add("Where", is_constant, g.constant(self.constants.cpu().numpy()), x)
+
     def decode(self, z, c=None):
         """Return E[x | z], (batch, n_features)."""
         return self.p_x(z, c).mean
