@@ -1,0 +1,109 @@
+"""Are new rows like unseen ones? Draws of every estimator beside held-out digits or MNIST.
+
+    python tests/benchmarks/samples.py [--mnist mnist.npz] [--components 10 20] [--neighbours 15]
+
+"apart" is how often the nearest neighbour among draws and unseen rows is of the same kind (0.5 is
+perfect), "sure" the mean of the largest probability that a logistic regression of training rows
+gives to draws, relative to unseen rows; "distance" is that to the nearest training row, and "of
+unseen" the same of what the model makes of unseen rows: draws that are nearer would be copies.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+from mnist import load
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
+
+import skae.estimator.windows
+from skae import VAE, AdversarialAutoencoder, Autoencoder, ConditionalVAE, DenoisingAutoencoder
+
+WAYS = {  # how each estimator has drawn before, beside what it does now
+    Autoencoder: [{}],
+    VAE: [{}, {"codes": "prior"}],
+    AdversarialAutoencoder: [{}, {"codes": "prior"}],
+    DenoisingAutoencoder: [{}, {"codes": "chain"}],
+    ConditionalVAE: [{}, {"codes": "prior"}],
+}
+
+
+class Judge:
+    """What compares draws with unseen rows.
+
+    Parameters
+    ----------
+    X, y : arrays
+        All rows and their labels.
+    n_train : int
+    """
+
+    def __init__(self, X, y, n_train):
+        parts = train_test_split(X, y, train_size=n_train, random_state=0)
+        self.train, self.unseen, self.y, self.y_unseen = parts
+        self.classifier = LogisticRegression(max_iter=1000).fit(self.train, self.y)
+        self.nearest = NearestNeighbors(n_neighbors=1).fit(self.train)
+
+    def sureness(self, rows):
+        """Return how sure a classifier is of rows."""
+        return self.classifier.predict_proba(rows).max(axis=1).mean()
+
+    def distance(self, rows):
+        """Return the mean distance to the nearest training row."""
+        return self.nearest.kneighbors(rows)[0].mean()
+
+    def apart(self, rows):
+        """Return the accuracy of a nearest neighbour that tells rows from unseen ones."""
+        Z = np.vstack([self.unseen, rows])
+        kind = np.repeat([0, 1], [len(self.unseen), len(rows)])
+        near = NearestNeighbors(n_neighbors=2).fit(Z).kneighbors(Z, return_distance=False)[:, 1]
+        return (kind[near] == kind).mean()
+
+
+def draw(model, judge, way):
+    """Return as many draws as there are unseen rows, of their labels where the model knows any."""
+    if not isinstance(model, ConditionalVAE):
+        return model.sample(len(judge.unseen), random_state=0, **way)
+    labels, counts = np.unique(judge.y_unseen, return_counts=True)
+    drawn = model.sample(counts.max(), condition=labels, random_state=0, **way)
+    parts = np.split(drawn, len(labels))
+    return np.vstack([part[:n] for part, n in zip(parts, counts, strict=True)])
+
+
+def main():
+    """Print a line for each estimator, size and way of drawing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mnist")
+    parser.add_argument("--components", type=int, nargs="+", default=[10, 20])
+    parser.add_argument("--neighbours", type=int, default=skae.estimator.windows.N_NEIGHBOURS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    skae.estimator.windows.N_NEIGHBOURS = arguments.neighbours
+    if arguments.mnist:
+        X, y, *_ = load(arguments.mnist)
+        judge = Judge(X[:3000], y[:3000], 2000)
+    else:
+        X, y = load_digits(return_X_y=True)
+        judge = Judge(X / 16, y, 1000)
+    sure = judge.sureness(judge.unseen)
+    for estimator, ways in WAYS.items():
+        wide = estimator is DenoisingAutoencoder
+        for k in ["auto"] if wide else arguments.components:
+            given = {"condition": judge.y} if estimator is ConditionalVAE else {}
+            model = estimator(k, random_state=0).fit(judge.train, **given)
+            given = {"condition": judge.y_unseen} if given else {}
+            of_unseen = judge.distance(model.reconstruct(judge.unseen, **given))
+            for way in ways:
+                S = draw(model, judge, way)
+                print(
+                    f"{estimator.__name__:24} {k!s:4} {way.get('codes', 'fitted'):7} apart "
+                    f"{judge.apart(S):.3f} sure {judge.sureness(S) / sure:.2f} distance "
+                    f"{judge.distance(S):.2f} of unseen {of_unseen:.2f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
