@@ -212,7 +212,7 @@ def linear_data(n=3000):
 def test_the_linear_case_is_a_regression_and_the_residual_s_pca():
     X, c, A, W = linear_data()
     options = {"hidden_layer_sizes": (), "max_iter": 10, "random_state": 0}
-    cvae = ConditionalVAE(2, **options).fit(X, condition=c)
+    cvae = ConditionalVAE(2, noise_variance="shared", **options).fit(X, condition=c)
     exact = multivariate_normal(np.zeros(6), W @ W.T + 0.25 * np.eye(6)).logpdf(X - c @ A.T - 1)
     assert cvae.score(X, condition=c) == pytest.approx(exact.mean(), abs=0.05)
     assert cvae.noise_variance_ == pytest.approx(0.25, rel=0.03)

@@ -91,5 +91,7 @@ def test_a_file_of_before_can_all_that_it_could(name):
     ae = clone(DEFAULTS[name]).fit(X)
     copy = type(ae).__new__(type(ae))
     copy.__setstate__(as_written_before(ae))
-    np.testing.assert_array_equal(copy.sample(3, random_state=0), ae.sample(3, random_state=0))
+    prior = {"codes": "prior"} if isinstance(ae, skae.VAE) else {}  # whose codes were no use
+    samples = [model.sample(3, random_state=0, **prior) for model in (copy, ae)]
+    np.testing.assert_array_equal(*samples)
     assert copy.partial_fit(X).forget_rows() is copy

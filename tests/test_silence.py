@@ -253,7 +253,7 @@ digits = load_digits().data[:300]
 USELESS = {
     "PCA's solution": Autoencoder(2),
     "the best linear filter of the noise (Wiener's)": DenoisingAutoencoder(),
-    "probabilistic PCA": VAE(2),
+    "probabilistic PCA": VAE(2, noise_variance="shared"),
     "factor analysis": VAE(2, noise_variance="per_feature", scaling="standard"),
     "the best linear model": VAE(2, covariance_type="identity"),
     "a linear path": Autoencoder(2, code_activation="tanh", linear_path=True),
@@ -276,7 +276,7 @@ def test_with_a_condition_the_start_is_a_regression():
     cvae = ConditionalVAE(learning_rate_init=0.2, max_iter=3, random_state=0)
     y = np.arange(300) % 10
     with pytest.warns(
-        StartKeptWarning, match="start, linear regression on the condition, then probabilistic PCA"
+        StartKeptWarning, match="start, linear regression on the condition, then factor analysis"
     ):
         cvae.fit(digits, condition=y)
 

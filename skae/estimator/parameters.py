@@ -19,6 +19,7 @@ from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
 from .choices import has_linear_path, reaches_everything
 from .needs import Need, needs_value
+from .subclassing import default_parameters
 
 # Names mean the same in every class that has them. All others shape the model.
 TRAINING = frozenset(
@@ -88,7 +89,7 @@ def _explain_share_of_variance(estimator, n_components):
     orders = "ordered" in estimator.get_params(deep=False)
     if orders and estimator.ordered:
         return
-    default = inspect.signature(type(estimator).__init__).parameters["n_components"].default
+    default = default_parameters(type(estimator)).get("n_components")
     if orders and isinstance(n_components, str) and n_components == "auto" != default:
         raise ValueError(
             "n_components='auto' needs ordered=True, where rows that training has not seen tell "

@@ -71,13 +71,15 @@ def complete_old_state(state, keeps_codes):
         state.setdefault("alpha_", 0.1 if alpha == "auto" else alpha)
     if "_sample_dtype" in state:
         state["_X_dtype"] = state.pop("_sample_dtype")
-    if "_X_dtype" in state or "_codes" not in state:
-        return
-    codes = state["_codes"] if keeps_codes else state.pop("_codes")
-    state["_X_dtype"], state["_code_distribution"] = codes.dtype.name, None
-    if not keeps_codes:
-        state["_code_moments"] = moments_of(codes)
-    state.pop("_code_mixture", None)
+    if "_X_dtype" not in state and "_codes" in state:
+        codes = state["_codes"] if keeps_codes else state.pop("_codes")
+        state["_X_dtype"], state["_code_distribution"] = codes.dtype.name, None
+        if not keeps_codes:
+            state["_code_moments"] = moments_of(codes)
+        state.pop("_code_mixture", None)
+    if "_X_dtype" in state:  # fitted, while a prior was all to draw from
+        state.setdefault("_codes", None)
+        state.setdefault("_code_distribution", None)
 
 
 def complete_old_condition(state):

@@ -19,7 +19,7 @@ from ..training.step import factor_of
 from .record import tensors_in
 from .repeater import Repeater, agree, gradient_of
 
-DRAWN = ("dropout", "noise", "corruption")  # the purposes of the generators of a step
+DRAWN = ("dropout", "noise", "corruption", "prefixes")  # the purposes of the generators of a step
 _capturing = threading.Lock()  # one capture at a time in the process
 
 

@@ -1,10 +1,12 @@
 """The conditional variational autoencoder: a density of rows given something known of them."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
-from .._sklearn import StrOptions, fit_context
+from .._sklearn import Interval, StrOptions, fit_context
 from ..data.conditions import Condition, find_columns, learn_condition
 from ..data.inputs import check_bool, describe_columns, to_array
 from ..data.moments import N_DENSE
@@ -142,6 +144,7 @@ class ConditionalVAE(VAE):
     _parameter_constraints = {
         "conditional_prior": [StrOptions({"learned", "standard", "none"})],
         "condition_features": ["array-like", None],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(

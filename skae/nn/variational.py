@@ -18,6 +18,8 @@ from .distributions import (
 from .networks import apply, draw_masks, own_layers
 from .priors import FittedPrior, MixturePrior, VampPrior
 
+TINY = 1e-12  # of noise above its least
+
 
 class VAEModule(AutoencoderModule):
     r"""An inference network q(z | x) and a generative model p(z) p(x | z).
@@ -153,7 +155,8 @@ class VAEModule(AutoencoderModule):
         """Return what a module with the first `size` numbers of an ordered code has learnt."""
         weights = super().weights_of_prefix(size)
         if not self.is_bernoulli:
-            weights["log_noise"] = weights["log_noise"] + self.log_noise_ratio(size - 1)[0]
+            noise = self.noise_variance() * self.log_noise_ratio(size - 1)[0].exp()
+            weights["log_noise"] = (noise - self.least_noise).clamp_min(TINY).log()
             weights["log_noise_ratios"] = weights["log_noise_ratios"][:size]
         return weights
 
@@ -300,7 +303,7 @@ class VAEModule(AutoencoderModule):
     def start_noise(self, variance):
         """Set the noise variance, a number or (n_features,)."""
         variance = torch.as_tensor(variance, dtype=torch.float64)
-        self.log_noise.copy_((variance - self.least_noise).clamp_min(1e-12).log())
+        self.log_noise.copy_((variance - self.least_noise).clamp_min(TINY).log())
 
     @torch.no_grad()
     def start_prefixes(self, loadings, noise):
