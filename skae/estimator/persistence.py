@@ -77,7 +77,7 @@ def complete_old_state(state, keeps_codes):
         if not keeps_codes:
             state["_code_moments"] = moments_of(codes)
         state.pop("_code_mixture", None)
-    if "_X_dtype" in state:  # fitted, while a prior was all to draw from
+    if "_X_dtype" in state and not keeps_codes:  # fitted while a prior was all to draw from
         state.setdefault("_codes", None)
         state.setdefault("_code_distribution", None)
 
