@@ -36,7 +36,7 @@ models = {
 # %%
 # Codes of held-out digits, coloured by label. The ellipses are q(z | x), two standard deviations
 # wide on each side, the circles N(0, I) at one, two and three. The autoencoder has none: its codes
-# lie where it likes. Without the KL the ellipses are there, hidden beneath the dots. The KL keeps
+# have mean 0 and variance 1, and lie where it likes otherwise. Without the KL the ellipses are there, hidden beneath the dots. The KL keeps
 # them wide and near the origin, at hardly any cost in variance explained.
 
 
@@ -70,12 +70,13 @@ for ax in axes[:-1]:
     ax.get_legend().remove()
 
 # %%
-# So only the VAE makes all kinds of digits out of draws of N(0, I). The autoencoder needs to be
-# told where its codes are: its ``sample`` fits a mixture of Gaussians to them.
+# Draws of N(0, I), decoded. Without the price the codes are spread too far for it, and some kinds
+# of digits are missing. The autoencoder's have mean 0 and variance 1 by their units, but gaps
+# between the kinds: ``sample`` draws around the codes of training rows, here and in every model.
 
 z = np.random.default_rng(0).normal(size=(1000, 2))
 drawn = {f"{name}, N(0, I)": model.inverse_transform(z) for name, model in models.items()}
-drawn["Autoencoder, mixture"] = models["Autoencoder"].sample(1000)
+drawn["Autoencoder, sample"] = models["Autoencoder"].sample(1000)
 images = np.stack([rows[:16] for rows in drawn.values()]).reshape(-1, 16, 8, 8)
 ReconstructionDisplay(images, list(drawn)).plot(cmap="gray_r", vmin=0, vmax=16)
 
