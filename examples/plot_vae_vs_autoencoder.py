@@ -36,8 +36,9 @@ models = {
 # %%
 # Codes of held-out digits, coloured by label. The ellipses are q(z | x), two standard deviations
 # wide on each side, the circles N(0, I) at one, two and three. The autoencoder has none: its codes
-# have mean 0 and variance 1, and lie where it likes otherwise. Without the KL the ellipses are there, hidden beneath the dots. The KL keeps
-# them wide and near the origin, at hardly any cost in variance explained.
+# have mean 0 and variance 1, and lie where they like otherwise. Without the KL the ellipses are
+# there, hidden beneath the dots. The KL keeps them wide and near the origin, at hardly any cost in
+# variance explained.
 
 
 def draw_posteriors(ax, model):
