@@ -53,6 +53,9 @@ class ConditionalVAE(VAE):
 
     Parameters
     ----------
+    n_components : int, default=2
+        Size of the code.
+
     conditional_prior : {"learned", "standard", "none"}, default="learned"
         p(z | c): a Gaussian with diagonal covariance whose parameters a network makes of c;
         N(0, I) whatever c; or none: the KL is left out, and a Gaussian fitted to the codes serves

@@ -97,7 +97,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         thousandth, hundredth or tenth of the shared one, by the same rows. Columns that are
         constant are then set apart: each counts as in its place with probability
         (n + 1) / (n + 2), and as drawn from a Cauchy distribution otherwise, so that a row in
-        which it differs costs some ten nats and not thousands.
+        which it differs costs some tens of nats and not thousands.
 
     beta : float, default=1.0
         Weight of the KL. Scores are always those of weight 1.

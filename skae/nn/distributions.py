@@ -141,7 +141,7 @@ class SpikedGaussian(Gaussian):
 
     .. math:: \frac{n + 1}{n + 2} N(c, 10^{-6}) + \frac{1}{n + 2} \mathrm{Cauchy}(c, 1)
 
-    so that a row in which it differs costs some ten nats, by however much it does. Draws are c.
+    so that a row in which it differs costs tens of nats, by however much it does. Draws are c.
 
     Parameters
     ----------
