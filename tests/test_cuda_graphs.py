@@ -24,6 +24,7 @@ from torch import fx, nn
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae.fast import choice, cuda, repeater
+from skae.nn.autoencoder import AutoencoderModule
 from skae.training import engine
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -101,6 +102,29 @@ def test_what_changes_between_epochs_is_seen(estimator, fit):
     static, eager = [fit(kind, estimator) for kind in (Reruns, None)]
     assert n_graphs(static) == 2
     assert_equal_models(static, eager, rtol=1e-3)
+
+
+class OwnNoise(AutoencoderModule):
+    """Draws from the generator that is of variants alone."""
+
+    repeatable = True
+
+    def draw(self, n_rows, generators):
+        e = self.draw_normal((n_rows, 2), generators["own"])
+        return *super().draw(n_rows, generators), e
+
+    def terms(self, x, z, p, e):
+        return super().terms(x, z + 0.1 * e, self.decode_parameters(z + 0.1 * e))
+
+
+class Noisy(Autoencoder):
+    _module_class = OwnNoise
+
+
+def test_a_variant_s_own_draws_are_those_of_eager_steps(fit):
+    static, eager = [fit(kind, Noisy(2, max_iter=4, random_state=0)) for kind in (Reruns, None)]
+    assert n_graphs(static) == 2
+    assert_equal_models(static, eager)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])

@@ -15,11 +15,11 @@ import torch
 
 from .._torch import foreach_copy_
 from ..training.optimizers import fused_adam, move
+from ..training.randomness import DRAWN
 from ..training.step import factor_of
 from .record import tensors_in
 from .repeater import Repeater, agree, gradient_of
 
-DRAWN = ("dropout", "noise", "corruption", "prefixes")  # the purposes of the generators of a step
 _capturing = threading.Lock()  # one capture at a time in the process
 
 

@@ -25,6 +25,9 @@ PURPOSES = (
     "prefixes",
 )
 
+# What a module's `draw` may draw from in a step.
+DRAWN = ("dropout", "noise", "corruption", "prefixes", "own")
+
 # Drawn from on the CPU whatever the device, so that a seed gives the same start everywhere.
 HOST_PURPOSES = ("initialisation", "split", "score", "trial")
 
