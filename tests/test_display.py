@@ -613,3 +613,12 @@ def test_loadings_are_drawn_of_the_strongest_features_by_name():
         LoadingsDisplay.from_estimator(ae, feature_names=["a"])
     with pytest.raises(TypeError, match="loadings_"):
         LoadingsDisplay.from_estimator(StandardScaler().fit(X))
+
+
+def test_a_scree_plot_of_rows_needs_a_mean():
+    from sklearn.decomposition import TruncatedSVD
+
+    svd = TruncatedSVD(2).fit(digits)
+    assert len(ScreeDisplay.from_estimator(svd).lines_) == 1
+    with pytest.raises(TypeError, match=r"Got TruncatedSVD without mean_ instead: leave X out"):
+        ScreeDisplay.from_estimator(svd, digits)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes, size_in_inches
-from .pictures import check_image_shape, draw
+from .pictures import check_image_shape, draw, relative_to_largest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,8 +115,7 @@ class DictionaryDisplay:
         check_scalar(self.n_columns, "n_columns", Integral, min_val=1)
         n_columns = min(self.n_columns, len(self.images))
         n_rows = -(-len(self.images) // n_columns)
-        largest = np.abs(self.images).max(axis=tuple(range(1, self.images.ndim)), keepdims=True)
-        scaled = self.images / np.where(largest > 0, largest, 1)
+        scaled = relative_to_largest(self.images)
         grid = np.full((n_rows * n_columns, *scaled.shape[1:]), np.nan)
         grid[: len(scaled)] = scaled
         grid = grid.reshape(n_rows, n_columns, *scaled.shape[1:])

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
+from .pictures import relative_to_largest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,8 +132,7 @@ class LoadingsDisplay:
         display : LoadingsDisplay
         """
         check_scalar(self.n_top, "n_top", Integral, min_val=1)
-        largest = np.abs(self.loadings).max(axis=1, keepdims=True)
-        relative = self.loadings / np.where(largest > 0, largest, 1)
+        relative = relative_to_largest(self.loadings)
         strongest = np.argsort(-np.abs(relative).max(axis=0), kind="stable")
         self.features_ = np.sort(strongest[: self.n_top])
         n_components, n_features = len(relative), len(self.features_)

@@ -88,6 +88,12 @@ def value_range(X, is_coloured):
     return low, high
 
 
+def relative_to_largest(parts):
+    """Return each of several arrays divided by its largest magnitude, zeros as they are."""
+    largest = np.abs(parts).max(axis=tuple(range(1, np.ndim(parts))), keepdims=True)
+    return parts / np.where(largest > 0, largest, 1)
+
+
 def grey_map(X):
     """Return the name of the colour map in which pictures look as they should.
 

@@ -84,7 +84,8 @@ class ScreeDisplay:
         Raises
         ------
         TypeError
-            If an estimator has no ``explained_variance_ratio_``.
+            If an estimator has no ``explained_variance_ratio_``; or, with X, a linear model no
+            ``mean_``.
         """
         named = estimator if isinstance(estimator, dict) else {type(estimator).__name__: estimator}
         if not named:
@@ -150,6 +151,11 @@ def _held_out_shares(model, X):
     """Return what the first 1, 2, ... components explain of rows that have another mean."""
     if hasattr(model, "module_"):
         return explained_by_prefixes(model, model._check_X(X))
+    if not hasattr(model, "mean_"):
+        raise TypeError(
+            "A curve of held-out rows needs components_ of centred rows and their mean_, as PCA "
+            f"has. Got {type(model).__name__} without mean_ instead: leave X out."
+        )
     X = np.asarray(to_array(X), dtype=np.float64)
     centred = X - model.mean_
     along = centred @ model.components_.T
