@@ -49,7 +49,7 @@ def noise_of(estimator):
     return Noise(kind, LEAST_NOISE if isinstance(estimator.noise_variance, str) else 0.0)
 
 
-def choose_noise(estimator, rows, weights, linear_part):
+def choose_noise(estimator, rows, weights):
     """Return the `Noise` of ``noise_variance="auto"``.
 
     Parameters
@@ -59,8 +59,6 @@ def choose_noise(estimator, rows, weights, linear_part):
     rows : RowsOnDevice or RowsOnHost
         Of the training, in the network's units.
     weights : tensor of shape (n_samples,) or None
-    linear_part : callable
-        Of rows and weights: the rows that a linear model has to explain, and their mean.
     """
     index = rows_with_weight(rows, weights)
     varies = torch.from_numpy(estimator._variance > 0)
@@ -69,15 +67,15 @@ def choose_noise(estimator, rows, weights, linear_part):
     if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
         return Noise("shared", LEAST_NOISE, constant, len(index))
     halves = halves_of(estimator, rows, weights, index)
-    learnt, held_out = (_scatter_of(half, linear_part, varies) for half in halves)
+    learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
     kind, least = _choose(learnt, held_out, estimator._n_features_out)
     return Noise(kind, least, constant, len(index))
 
 
-def _scatter_of(half, linear_part, varies):
-    """Return the covariance of the columns that vary."""
-    rows, weights = half
-    covariance, _ = scatter(*linear_part(rows, weights), None)
+def _covariance_of(estimator, rows, weights, varies):
+    """Return the covariance of what a linear model's code has to explain of varying columns."""
+    part, mean, _ = estimator._linear_part(rows, weights)
+    covariance, _ = scatter(part, weights, mean, None)
     return covariance[varies][:, varies]
 
 

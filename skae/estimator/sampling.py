@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -33,6 +34,11 @@ class KeepsCodes:
         """Return what is kept of rows."""
         return self._encode(X)
 
+    def _draw_new_codes(self, n_samples, seed):
+        """Return codes like those of training rows, that follow from an int."""
+        Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
+        return Z.astype(self._X_dtype)
+
     def _draw_codes(self, n_samples, random_state):
         if self._codes is None:
             return draw_from_mixture(self._get_code_distribution(), n_samples, random_state)
@@ -59,8 +65,8 @@ class KeepsCodes:
 
     def _knows_codes(self):
         """Whether there is something like the training codes to draw."""
-        known = getattr(self, "_codes", None), getattr(self, "_code_distribution", None)
-        return any(part is not None for part in known)
+        kept = ("_codes", "_code_distribution")
+        return any(getattr(self, name, None) is not None for name in kept)
 
 
 class SamplesFromPrior(KeepsCodes):
@@ -119,8 +125,7 @@ class SamplesFromPrior(KeepsCodes):
         if not draws_fitted(self, codes):
             return self._decode(self.sample_prior(n_samples, random_state=random_state))
         seed = seed_for_samples(self, n_samples, random_state)
-        Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
-        return self._decode(Z.astype(self._X_dtype))
+        return self._decode(self._draw_new_codes(n_samples, seed))
 
 
 class SamplesFromCodes(KeepsCodes):
@@ -147,8 +152,7 @@ class SamplesFromCodes(KeepsCodes):
         .. [1] P. Vincent, Y. Bengio, "Manifold Parzen windows", NIPS 2002.
         """
         seed = seed_for_samples(self, n_samples, random_state)
-        Z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
-        return self._decode(Z.astype(self._X_dtype))
+        return self._decode(self._draw_new_codes(n_samples, seed))
 
 
 def draws_fitted(estimator, codes):
@@ -157,6 +161,15 @@ def draws_fitted(estimator, codes):
     if codes not in ("fitted", "prior"):
         raise ValueError(f"codes must be 'fitted' or 'prior'. Got {codes!r} instead.")
     return codes == "fitted" and estimator._knows_codes()
+
+
+def check_codes_are_kept(estimator, advice):
+    """Refuse to draw from codes that were dropped, where nothing else stands for them."""
+    if estimator._codes is None:
+        raise NotFittedError(
+            "sample draws from the codes of training rows, which forget_rows has dropped. "
+            f"{advice}, or fit again."
+        )
 
 
 for part in (SamplesFromPrior, SamplesFromCodes):

@@ -18,7 +18,6 @@ from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
 from ..estimator.choices import hidden_layer_sizes_of, reaches_everything
 from ..estimator.coder import points_between
-from ..estimator.density_start import start_at_linear_gaussian
 from ..estimator.evidence import decompose_bound, posterior_of
 from ..estimator.inference import map_rows
 from ..estimator.persistence import complete_old_condition
@@ -348,24 +347,14 @@ class ConditionalVAE(VAE):
             name = f"linear regression on the condition, then {name}"
         return name, is_optimal
 
-    def _start_at_linear_gaussian(self, rows, weights):
-        slopes, mean = self._regression(rows, weights)
-        residuals = rows if slopes is None else Residuals(rows, slopes)
-        start_at_linear_gaussian(self, residuals, weights, mean, slopes)
-
     def _linear_part(self, rows, weights):
-        slopes, mean = self._regression(rows, weights)
-        return rows if slopes is None else Residuals(rows, slopes), weights, mean
-
-    def _regression(self, rows, weights):
-        """Return slopes on the condition and intercept; None and the mean without a condition."""
         if not self._n_conditions:
-            return None, start_mean_of(self)
-        n_features = len(self.mean_)
-        if self._n_conditions <= N_DENSE:
-            return regress(rows, weights, n_features)
+            return super()._linear_part(rows, weights)
+        n_features, mean = len(self.mean_), start_mean_of(self)
         slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
-        return slopes, start_mean_of(self)
+        if self._n_conditions <= N_DENSE:
+            slopes, mean = regress(rows, weights, n_features)
+        return Residuals(rows, slopes), mean, slopes
 
     def _learn_from_codes(self, X, streaming=False):
         """Fit the Gaussian that stands for a prior, where there is none."""

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -19,10 +18,9 @@ from ..estimator.needs import needs_value
 from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.persistence import with_fitted_params
-from ..estimator.sampling import SamplesFromCodes, seed_for_samples
+from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
 from ..estimator.start import start_at_pca
-from ..estimator.windows import draw_from_windows
 from ..nn.autoencoder import AutoencoderModule, start_scales
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
 from ..nn.networks import identity, own_layers
@@ -446,22 +444,14 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
             n_steps = 100 if n_steps is None else n_steps
             check_scalar(n_steps, "n_steps", Integral, min_val=1)
             return self._sample_by_chain(n_samples, n_steps, seed)
-        self._check_codes_for_samples(codes, n_steps)
-        Z = draw_from_windows(self._codes, n_samples, make_random_state(seed, "sample"))
-        return self._decode(Z.astype(self._X_dtype))
-
-    def _check_codes_for_samples(self, codes, n_steps):
         if codes not in ("fitted", None):
             raise ValueError(f"codes must be 'fitted', 'chain' or None. Got {codes!r} instead.")
         if n_steps is not None:
             raise ValueError(
                 f"n_steps={n_steps!r} is the length of the Markov chain: pass codes='chain' too."
             )
-        if self._codes is None:
-            raise NotFittedError(
-                "sample draws from the codes of training rows, which forget_rows has dropped. "
-                "Pass codes='chain', which needs none, or fit again."
-            )
+        check_codes_are_kept(self, "Pass codes='chain', which needs none")
+        return self._decode(self._draw_new_codes(n_samples, seed))
 
     def _sample_by_chain(self, n_samples, n_steps, seed):
         generator = torch.Generator(self.device_).manual_seed(seed)

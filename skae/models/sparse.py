@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
@@ -17,7 +16,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
 from ..estimator.needs import needs_value
-from ..estimator.sampling import SamplesFromCodes, add_to_stream
+from ..estimator.sampling import SamplesFromCodes, add_to_stream, check_codes_are_kept
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.networks import ACTIVATIONS, own_layers
@@ -584,11 +583,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         self._codes = None
 
     def _draw_codes(self, n_samples, random_state):
-        if self._codes is None:
-            raise NotFittedError(
-                "sample draws from the codes of training rows, which forget_rows has dropped. "
-                "Draw before that, or fit again."
-            )
+        check_codes_are_kept(self, "Draw before that")
         rows = random_state.randint(self._codes.shape[0], size=n_samples)
         Z, by_unit = self._codes[rows], self._codes.tocsc()
         first, last = by_unit.indptr[Z.indices], by_unit.indptr[Z.indices + 1]

@@ -32,7 +32,7 @@ from ..nn.distributions import N_POSTERIOR_PARAMETERS, SPIKE
 from ..nn.linear_gaussian import LEAST_NOISE
 from ..nn.priors import MixturePrior, StandardPrior, VampPrior
 from ..nn.variational import VAEModule
-from ..training.randomness import make_generator, make_random_state
+from ..training.randomness import make_generator
 
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
@@ -336,15 +336,19 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         return math.ceil(self.warm_up * self._n_epochs)
 
     def _learn_likelihood(self, X, weights):
-        if self.noise_variance == "auto" and self.likelihood == "gaussian":
-            noise = choose_noise(self, *to_rows(self, X, weights), self._linear_part)
-            self._noise = noise._asdict()
-        elif self.noise_variance == "auto":
-            self._noise = Noise("shared", LEAST_NOISE)._asdict()
+        if self.noise_variance != "auto":
+            return
+        noise = Noise("shared", LEAST_NOISE)
+        if self.likelihood == "gaussian":
+            noise = choose_noise(self, *to_rows(self, X, weights))
+        self._noise = noise._asdict()
 
     def _linear_part(self, rows, weights):
-        """Return the rows that a linear model has to explain, their weights and their mean."""
-        return rows, weights, start_mean_of(self)
+        """Return the rows that a linear model's code has to explain, their mean, and slopes.
+
+        The last are what a condition adds to the mean, None where there is none.
+        """
+        return rows, start_mean_of(self), None
 
     # The start: the linear Gaussian model, at its maximum likelihood
 
@@ -362,15 +366,13 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             spans = (rows.span(span) for span in chunks_of(rows))
             module.corruption.start(module.split(x)[0] for x in spans)
         if self.likelihood == "gaussian":
-            self._start_at_linear_gaussian(rows, weights)
+            part, *mean_and_slopes = self._linear_part(rows, weights)
+            start_at_linear_gaussian(self, part, weights, *mean_and_slopes)
         if self.prior != "standard":
             start_prior(self, rows, self.n_prior_components)
         if not has_linear_path(self):
             return None
         return self.net_.weights(), loss_over(self.net_, rows, weights)
-
-    def _start_at_linear_gaussian(self, rows, weights):
-        start_at_linear_gaussian(self, rows, weights, start_mean_of(self))
 
     def _learn_from_codes(self, X, streaming=False):
         """Find the active units, and warn where there are hardly any."""
@@ -508,8 +510,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         seed = seed_for_samples(self, n_samples, random_state)
         generator = make_generator(seed, "sample", self.device_)
         if draws_fitted(self, codes):
-            z = self._draw_codes(n_samples, make_random_state(seed, "sample"))
-            z = z.astype(self._X_dtype)
+            z = self._draw_new_codes(n_samples, seed)
         else:
             z = self._draw_from_prior(n_samples, generator)
 

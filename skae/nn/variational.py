@@ -138,6 +138,10 @@ class VAEModule(AutoencoderModule):
         """Return the variance of p(x | z), of shape () or (n_features,)."""
         return self.least_noise + self.log_noise.exp()
 
+    def to_log_noise(self, variance):
+        """Return the parameter of which `noise_variance` makes this one."""
+        return (variance - self.least_noise).clamp_min(TINY).log()
+
     def log_noise_ratio(self, prefix):
         """Return by what noise grows where only a prefix is known, (batch, 1) or (1,), or None."""
         if self.is_bernoulli:
@@ -156,7 +160,7 @@ class VAEModule(AutoencoderModule):
         weights = super().weights_of_prefix(size)
         if not self.is_bernoulli:
             noise = self.noise_variance() * self.log_noise_ratio(size - 1)[0].exp()
-            weights["log_noise"] = (noise - self.least_noise).clamp_min(TINY).log()
+            weights["log_noise"] = self.to_log_noise(noise)
             weights["log_noise_ratios"] = weights["log_noise_ratios"][:size]
         return weights
 
@@ -303,7 +307,7 @@ class VAEModule(AutoencoderModule):
     def start_noise(self, variance):
         """Set the noise variance, a number or (n_features,)."""
         variance = torch.as_tensor(variance, dtype=torch.float64)
-        self.log_noise.copy_((variance - self.least_noise).clamp_min(TINY).log())
+        self.log_noise.copy_(self.to_log_noise(variance))
 
     @torch.no_grad()
     def start_prefixes(self, loadings, noise):
