@@ -97,6 +97,14 @@ def test_codes_of_labels_go_with_their_labels():
     np.testing.assert_allclose(codes[-200:, :-1], wanted, atol=1e-5)
 
 
+def test_a_label_of_two_rows_is_drawn_from_the_prior():
+    labels = np.where(np.arange(50) < 2, 1, 0)
+    model = ConditionalVAE(2, max_iter=3, random_state=0).fit(X[:50], condition=labels)
+    prior = model.sample(5, condition=1, codes="prior")
+    np.testing.assert_array_equal(model.sample(5, condition=1), prior)
+    assert (model.sample(5, condition=0) != model.sample(5, condition=0, codes="prior")).any()
+
+
 @pytest.mark.parametrize("estimator", [VAE, AdversarialAutoencoder, DenoisingAutoencoder])
 def test_other_words_for_codes_are_refused(estimator):
     model = estimator(2, max_iter=2, random_state=0).fit(X[:100])

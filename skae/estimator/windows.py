@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 # Chosen by tests/benchmarks/samples.py: with 10 draws decode nearer to training rows than unseen
 # rows do, with 20 they are told from those more easily.
 N_NEIGHBOURS = 15
+FEWEST_CODES = 3  # one and two neighbours, or there is no covariance
 N_NUMBERS = 2**22  # of neighbours that are held at a time
 
 
@@ -30,9 +31,9 @@ def draw_from_windows(codes, n_samples, random_state):
     """
     codes = codes.astype(np.float64)
     chosen = random_state.randint(len(codes), size=n_samples)
-    n_neighbours = min(N_NEIGHBOURS, len(codes) - 1)
-    if n_neighbours < 2:  # which have no covariance
+    if len(codes) < FEWEST_CODES:
         return codes[chosen]
+    n_neighbours = min(N_NEIGHBOURS, len(codes) - 1)
     noise = random_state.standard_normal((n_samples, n_neighbours)) / np.sqrt(n_neighbours - 1)
     search = NearestNeighbors(n_neighbors=n_neighbours + 1).fit(codes)
     n_at_once = max(1, N_NUMBERS // (n_neighbours * codes.shape[1]))

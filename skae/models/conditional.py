@@ -24,7 +24,7 @@ from ..estimator.persistence import complete_old_condition
 from ..estimator.sampling import choose_rows, draws_fitted, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..estimator.validation import check_codes, check_ends, warn_of_targets
-from ..estimator.windows import draw_from_windows
+from ..estimator.windows import FEWEST_CODES, draw_from_windows
 from ..exceptions import ParameterWarning, warn
 from ..nn.networks import MLP
 from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
@@ -539,8 +539,8 @@ class ConditionalVAE(VAE):
         codes : {"fitted", "prior"}, default="fitted"
             What codes are drawn from. "fitted": manifold Parzen windows, around each code of the
             label's training rows a Gaussian as its 15 nearest neighbours lie (Vincent and Bengio
-            2002). "prior": p(z | c), as always where the condition is numbers and after
-            `forget_rows`.
+            2002). "prior": p(z | c), as always where the condition is numbers, where a label has
+            fewer than three rows, and after `forget_rows`.
 
         observation_noise : bool, default=True
             Whether to draw from p(x | z, c); otherwise its mean is returned.
@@ -585,12 +585,12 @@ class ConditionalVAE(VAE):
         self._codes = None
 
     def _draw_codes_given(self, C, n_samples, seed):
-        """Return codes like those of rows with each label; None where there are none of one."""
+        """Return codes like those of rows with each label; None where a label has too few."""
         random_state, codes = make_random_state(seed, "sample"), self._codes
         kept = [codes] * len(C)
         if self._condition.kind == "labels":
             kept = [codes[codes[:, -1] == label, :-1] for label in C.argmax(axis=1)]
-        if not all(map(len, kept)):
+        if min(map(len, kept)) < FEWEST_CODES:  # draws would be the codes of single rows
             return None
         drawn = [draw_from_windows(part, n_samples, random_state) for part in kept]
         return np.concatenate(drawn).astype(self._X_dtype)
