@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from .tables import chunk_to_tensor, chunks_of
 
@@ -37,11 +39,7 @@ def weighted_moments(X, weights=None):
         farthest = np.maximum(high - mean, mean - low)
         # In units near the data no square leaves the range; powers of two round nothing.
         unit = np.ldexp(1.0, np.frexp(farthest)[1] - 1)
-        squares = np.zeros(X.shape[1])
-        for rows in chunks_of(X):
-            centred = (chunk_to_tensor(X, rows).numpy() - mean) / unit
-            squares += weights[rows] @ np.square(centred, out=centred)
-        deviation = unit * np.sqrt(squares / weights.sum())
+        deviation = unit * np.sqrt(_weighted_variance(X, weights, mean, unit))
     constant = is_constant(deviation, mean, np.count_nonzero(weights))
     return Moments(
         mean,
@@ -52,8 +50,29 @@ def weighted_moments(X, weights=None):
     )
 
 
+def _weighted_variance(X, weights, mean, unit):
+    """Return the variance of each column about its mean, in squares of a unit for each."""
+    if sparse.issparse(X):
+        _, variance = mean_variance_axis(_in_units(X, unit), axis=0, weights=weights)
+        return variance
+    squares = np.zeros(X.shape[1])
+    for rows in chunks_of(X):
+        centred = (chunk_to_tensor(X, rows).numpy() - mean) / unit
+        squares += weights[rows] @ np.square(centred, out=centred)
+    return squares / weights.sum()
+
+
+def _in_units(X, unit):
+    """Return a CSR matrix in double precision, each column divided by its unit."""
+    data = X.data / np.broadcast_to(unit, X.shape[1])[X.indices]
+    return sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
+
+
 def _weighted_mean_and_range(X, weights):
     """Return mean, minimum and maximum of each column; of a constant one all are the same."""
+    if sparse.issparse(X):
+        low, high = (ends.astype(np.float64) for ends in min_max_axis(X, axis=0))
+        return np.clip(X.T @ weights / weights.sum(), low, high), low, high
     total = np.zeros(X.shape[1])
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in chunks_of(X):
@@ -142,6 +161,8 @@ def scatter(rows, weights, mean, Q):
 
     In double precision, on the CPU; `rows`, `weights` and `mean` as in `principal_components`.
     """
+    if Q is not None and rows.is_sparse:
+        return _scatter_of_sparse(rows, weights, mean, Q)
     d = rows.shape[1]
     image = torch.zeros(d, d if Q is None else Q.shape[1], dtype=torch.float64)
     trace = torch.zeros((), dtype=torch.float64)
@@ -155,3 +176,16 @@ def scatter(rows, weights, mean, Q):
         trace += (wx * x).sum(dtype=torch.float64).cpu()
         sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
     return image / sum_of_weights, trace / sum_of_weights
+
+
+def _scatter_of_sparse(rows, weights, mean, Q):
+    """Return what `scatter` does, by products with a sparse matrix; none is made dense."""
+    X, units, n = rows.X, rows.units, rows.shape[0]
+    scale = np.broadcast_to(units.scale.numpy(), X.shape[1])
+    centre = units.shift.numpy() / scale + mean.double().numpy()
+    A, Q = _in_units(X, scale), Q.double().numpy()
+    w = np.ones(n) if weights is None else weights.double().cpu().numpy()
+    projected = A @ Q - centre @ Q
+    image = A.T @ (w[:, None] * projected) - np.outer(centre, w @ projected)
+    squares = A.multiply(A).sum(axis=1).A1 - 2 * (A @ centre) + centre @ centre
+    return torch.from_numpy(image) / w.sum(), torch.tensor(w @ squares / w.sum())

@@ -29,6 +29,8 @@ class RowsOnDevice:
     def __init__(self, data, units, dtype):
         self.data, self.units, self.dtype = data, units, dtype
 
+    is_sparse = False
+
     def __len__(self):
         return len(self.data)
 
@@ -65,6 +67,7 @@ class RowsOnHost:
     def __init__(self, X, units, dtype, device):
         self.X, self.units, self.dtype, self.device = X, units, dtype, device
         self.shape = X.shape
+        self.is_sparse = sparse.issparse(X) and not units.is_far  # where centring costs no digits
 
     def __len__(self):
         return self.X.shape[0]
@@ -91,6 +94,7 @@ class ChosenRows:
     def __init__(self, rows, index):
         self.rows, self.index = rows, index
         self.device, self.shape = rows.device, (len(index), rows.shape[1])
+        self.is_sparse = False
 
     def __len__(self):
         return len(self.index)

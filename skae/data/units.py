@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from .moments import root_mean_square
+from .sparse_rows import pass_on
 
 # Numbers up to here, and down to its reciprocal, whose squares may be summed over a large table.
 SQUARABLE = {"float32": 1e17, "float64": 1e140}
@@ -44,11 +45,11 @@ class Units:
         Networks of users may write into what they are given, and x may be the user's array.
         """
         if self.is_identity:
-            return x.to(dtype, copy=True)
+            return pass_on(x, x.to(dtype, copy=True), self.shift, self.scale)
         if self.is_far:
             x = x.double()
         shift, scale = self._constants(x)
-        return (x - shift).div_(scale).to(dtype)
+        return pass_on(x, (x - shift).div_(scale).to(dtype), self.shift, self.scale)
 
     def leave(self, x):
         """Return the tensor x, in the network's units, in the user's."""

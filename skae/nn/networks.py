@@ -9,6 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from ..data.sparse_rows import linear
+
 
 def identity(x: Tensor) -> Tensor:
     """Return the argument."""
@@ -216,13 +218,13 @@ class MLP(nn.Module):
     def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         phi = ACTIVATIONS[self.activation]
         first, *others = self.layers  # a slice of them would be a module, made in each step
-        h = F.linear(x, self.first_weight(), first.bias)
+        h = linear(x, self.first_weight(), first.bias)
         for i, layer in enumerate(others):
             h = phi(h)
             if masks:
                 h = h * masks[i]
             h = layer(h)
-        return h if self.path is None else h + self.path(x)
+        return h if self.path is None else h + linear(x, self.path.weight)
 
 
 class TiedMLP(nn.Module):
