@@ -17,7 +17,13 @@ from sklearn.model_selection import (
     StratifiedKFold,
     check_cv,
 )
-from sklearn.utils import check_array, check_random_state, column_or_1d, indexable
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_random_state,
+    column_or_1d,
+    indexable,
+)
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -282,8 +288,10 @@ def _kind_of_target(y: Any) -> tuple[str, NDArray[Any] | None]:
     if y is None:
         return "none", None
     y = column_or_1d(y)
-    if y.dtype.kind == "f" and len(np.unique(y)) > MOST_CLASSES:
-        return "numbers", check_array(y, ensure_2d=False, input_name="y")
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+        if len(np.unique(y)) > MOST_CLASSES:
+            return "numbers", y
     kind = type_of_target(y, input_name="y")
     if kind not in ("binary", "multiclass", "continuous"):
         raise ValueError(f"y must be classes or numbers, one for each row. Got {kind} values.")

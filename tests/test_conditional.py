@@ -405,3 +405,16 @@ def test_files_in_which_each_part_of_the_condition_was_an_attribute(options, con
         np.testing.assert_array_equal(
             again.transform(iris, condition=condition), cvae.transform(iris, condition=condition)
         )
+
+
+def test_samples_from_the_prior_are_its_draws_decoded():
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)
+    options = {"condition": [2, 0], "random_state": 1}
+    Z = cvae.sample_prior(3, **options)
+    rows = cvae.sample(3, codes="prior", observation_noise=False, **options)
+    given = np.repeat([2, 0], 3)
+    np.testing.assert_allclose(cvae.inverse_transform(Z, condition=given), rows, rtol=1e-6)
+    plain = ConditionalVAE(conditional_prior="standard", **QUICK).fit(iris, condition=species)
+    assert plain.sample_prior(4, condition=1).shape == (4, 2)
+    with pytest.raises(ValueError, match="pass condition="):
+        cvae.sample_prior()
