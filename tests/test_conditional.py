@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from matplotlib.figure import Figure
 from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.stats import multivariate_normal
@@ -20,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skae import VAE, ConditionalVAE
+from skae.display import PriorDisplay
 from skae.estimator.evidence import make_draws
 
 iris, species = load_iris(return_X_y=True)
@@ -418,3 +420,14 @@ def test_samples_from_the_prior_are_its_draws_decoded():
     assert plain.sample_prior(4, condition=1).shape == (4, 2)
     with pytest.raises(ValueError, match="pass condition="):
         cvae.sample_prior()
+
+
+def test_the_prior_of_all_conditions_is_drawn_as_their_mean():
+    labelled = ConditionalVAE(2, **QUICK).fit(iris, condition=species)
+    options = {"ax": Figure().subplots(), "n_draws": 300}
+    display = PriorDisplay.from_estimator(labelled, iris, condition=species, **options)
+    np.testing.assert_array_equal(display.Z_prior, labelled.sample_prior(2, condition=species))
+    columns = ConditionalVAE(2, condition_features=[3], **QUICK).fit(iris)
+    display = PriorDisplay.from_estimator(columns, iris, **options)
+    expected = columns.sample_prior(2, condition=iris[:, [3]])
+    np.testing.assert_allclose(display.Z_prior, expected, rtol=1e-6)

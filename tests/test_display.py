@@ -19,10 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from skae import (
     GLGAE,
     VAE,
-    AdversarialAutoencoder,
     Autoencoder,
-    ConditionalVAE,
-    DenoisingAutoencoder,
     SparseAutoencoder,
     compare,
 )
@@ -780,24 +777,6 @@ def test_the_regions_of_a_prior_hold_their_shares():
     assert region_levels(np.array([4.0, 3.0, 2.0, 1.0]), (1.0, 0.7, 0.4)) == [1, 3, 4]
 
 
-def test_the_prior_of_codes_without_a_distribution():
-    aae = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
-    display = PriorDisplay.from_estimator(aae, X, n_draws=50)
-    np.testing.assert_array_equal(display.Z, aae.transform(X))
-    assert display.Z_prior.shape == (50, 2)
-    assert display.ax_.get_title() == "AdversarialAutoencoder"
-
-
-def test_the_prior_given_conditions_is_their_mean():
-    labelled = ConditionalVAE(2, max_iter=1, random_state=0).fit(X, condition=y)
-    display = PriorDisplay.from_estimator(labelled, X, y, condition=y, n_draws=300)
-    np.testing.assert_array_equal(display.Z_prior, labelled.sample_prior(2, condition=y))
-    columns = ConditionalVAE(2, condition_features=[3], max_iter=1, random_state=0).fit(X)
-    display = PriorDisplay.from_estimator(columns, X, n_draws=150)
-    expected = columns.sample_prior(1, condition=X[:, [3]])
-    np.testing.assert_allclose(display.Z_prior, expected, rtol=1e-6)
-
-
 def test_the_prior_of_codes_of_one_number_is_a_line():
     vae = VAE(1, max_iter=1, random_state=0).fit(X)
     display = PriorDisplay.from_estimator(vae, X, y)
@@ -840,14 +819,6 @@ def test_arrows_lead_from_rows_to_their_reconstructions():
     assert np.cross([*arrow, 0], [*moved[[1, 3]], 0])[2] == pytest.approx(0, abs=1e-12)
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x1", "x3")
     np.testing.assert_array_equal(display.ax_.collections[1].get_offsets(), X[:, [1, 3]])
-
-
-def test_arrows_of_a_denoiser_are_its_score():
-    rows = X[:, 2:]
-    model = DenoisingAutoencoder(1, max_iter=2, random_state=0).fit(rows)
-    display = VectorFieldDisplay.from_estimator(model, rows, n_arrows=3)
-    corner = [[display.grid[0][0], display.grid[1][-1]]]
-    np.testing.assert_allclose(display.field[-1, 0], model.score_field(corner)[0])
 
 
 def test_arrows_of_codes_lead_to_the_codes_of_what_they_decode_to(ae):
