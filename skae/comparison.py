@@ -109,7 +109,9 @@ def compare(
           rows compares with one of raw rows: scale outside of a pipeline.
         - "trustworthiness": how many of the 5 nearest neighbours by their codes are near among
           the rows held out, in the units of X (:func:`sklearn.manifold.trustworthiness`); of 1000
-          rows drawn by the seed of the fold, where there are more;
+          rows drawn by the seed of the fold, where there are more. Codes are taken as they are:
+          PCA's keep distances, and lose some of that where all have unit variance, as with
+          ``PCA(whiten=True)`` and `Autoencoder`;
         - "accuracy_linear", "accuracy_neighbors", where y are classes: of a logistic regression
           and of 5 nearest neighbours behind the code, each number scaled to unit variance;
         - "r2_linear", "r2_neighbors", where y are numbers: the same for a ridge regression and the
