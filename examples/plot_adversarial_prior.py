@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skae import VAE, AdversarialAutoencoder, Autoencoder
-from skae.display import LatentDisplay
+from skae.display import LatentDisplay, PriorDisplay
 from skae.metrics import (
     explained_variance,
     maximum_mean_discrepancy,
@@ -40,33 +40,14 @@ for model in models.values():
     model.fit(X_train)
 
 # %%
-# Codes of held-out digits, coloured by label, over draws of the prior in grey. The VAE's are draws
-# of q(z | x), since its decoder sees nothing else.
+# Codes of held-out digits, coloured by label, over the regions that hold 50, 90 and 99 % of the
+# prior. The VAE's are draws of q(z | x), since its decoder sees nothing else.
 
-
-def draw_codes(model):
-    """Return one code for each held-out digit."""
-    if not isinstance(model, VAE):
-        return model.transform(X_test)
-    means, covariances = model.posterior(X_test)
-    noise = np.random.default_rng(0).normal(size=means.shape)
-    return means + np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)) * noise
-
-
-def draw_prior(model, n, seed):
-    """Return n codes drawn from the prior."""
-    if isinstance(model, VAE):
-        return np.random.default_rng(seed).normal(size=(n, 2))
-    return model.sample_prior(n, random_state=seed)
-
-
-codes = {name: draw_codes(model) for name, model in models.items()}
-
+displays = {}
 fig, axes = plt.subplots(2, 2, figsize=(9.4, 9), layout="constrained")
 for ax, (name, model) in zip(axes.flat, models.items(), strict=True):
-    if name != "Autoencoder":
-        ax.scatter(*draw_prior(model, 3000, seed=1).T, s=3, c="0.85", zorder=0)
-    LatentDisplay(codes[name], y_test).plot(ax=ax, s=10)
+    kind = LatentDisplay if name == "Autoencoder" else PriorDisplay
+    displays[name] = kind.from_estimator(model, X_test, y_test, ax=ax, s=10)
     explained = explained_variance(model, X_test)
     ax.set_title(f"{name}\n{explained:.0%} of the variance of held-out digits")
     ax.set_aspect("equal", "datalim")
@@ -79,11 +60,11 @@ fig.legend(
 # How far the held-out codes are from the prior, in units of what two samples of the prior differ
 # by chance (the 95 % quantile under permutation).
 
-for name, model in list(models.items())[1:]:
-    first, second = (draw_prior(model, 500, seed) for seed in (1, 2))
+for name in list(models)[1:]:
+    first, second = displays[name].Z_prior[:1000].reshape(2, 500, 2)
     chance = np.quantile(maximum_mean_discrepancy_null(first, second, random_state=0), 0.95)
     for kind in (name, "Autoencoder"):
-        distance = maximum_mean_discrepancy(codes[kind], first)
+        distance = maximum_mean_discrepancy(displays[kind].Z, first)
         print(f"{name}, codes of {kind}: {distance / chance:.1f}")
 
 # %%

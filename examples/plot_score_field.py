@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skae import DenoisingAutoencoder
+from skae.display import VectorFieldDisplay
 
 rng = np.random.default_rng(0)
 means = np.array([[-2.5, 0.0], [2.5, 0.0], [0.0, 3.5]])
@@ -21,32 +22,14 @@ ring = 2.5 * np.column_stack([np.cos(t), np.sin(t)]) + 0.08 * rng.normal(size=(3
 data = {"Three peaks": (peaks, 0.3), "A closed curve": (ring, 0.25)}
 
 # %%
-# Left: arrows along the field, colour where it is weak: at the three peaks, at the saddles and in
+# Left: arrows along the field, light where it is weak: at the three peaks, at the saddles and in
 # the pit among them. Right: on both sides the field points back to the curve.
 
-fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(11.5, 5), layout="constrained")
 for ax, (title, (X, level)) in zip(axes, data.items(), strict=True):
     model = DenoisingAutoencoder(corruption_level=level, random_state=0).fit(X)
-    low, high = X.min(axis=0), X.max(axis=0)
-    u, v = np.meshgrid(*(np.linspace(a, b, 100) for a, b in zip(low, high, strict=True)))
-    field = model.score_field(np.column_stack([u.ravel(), v.ravel()])).reshape(100, 100, 2)
-    strength = np.linalg.norm(field, axis=2)
-    shades = ax.contourf(
-        u,
-        v,
-        np.log10(strength + 1e-9),
-        levels=np.linspace(-1.5, 1, 11),
-        cmap="GnBu",
-        extend="both",
-    )
-    ax.scatter(*X[:600].T, s=3, color="0.35", linewidths=0, label="data")
-    step = slice(2, None, 5)
-    arrows = field[step, step] / (strength[step, step, None] + 0.5)
-    ax.quiver(
-        u[step, step], v[step, step], arrows[..., 0], arrows[..., 1], color="#D55E00", width=0.003
-    )
-    ax.set(title=title, aspect="equal", xticks=[], yticks=[])
-fig.colorbar(shades, ax=axes, label="log10 of the strength of the field", shrink=0.8)
+    VectorFieldDisplay.from_estimator(model, X, ax=ax)
+    ax.set(title=title, aspect="equal")
 
 # %%
 # New points: a Markov chain along the field, from one Gaussian to where the data are.

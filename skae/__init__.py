@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import display, exceptions, extending, metrics, testing
     from . import onnx as onnx
+    from .comparison import compare
     from .files import load
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
@@ -32,7 +33,7 @@ _HOMES = {
     "SparseAutoencoder": ".models.sparse",
     "VAE": ".models.vae",
 }
-_FUNCTIONS = {"load": ".files"}
+_FUNCTIONS = {"compare": ".comparison", "load": ".files"}
 _ROOMS = ("display", "exceptions", "extending", "metrics", "onnx", "testing")
 
 # `onnx` is none of them: without its extra, ``from skae import *`` must work.
@@ -45,6 +46,7 @@ __all__ = [
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
+    "compare",
     "display",
     "exceptions",
     "extending",

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import train_test_split
 
 from skae import AdversarialAutoencoder, Autoencoder
+from skae.display import PriorDisplay
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 from skae.models.adversarial import (
     SLOPE_PENALTY_PER_COMPONENT,
@@ -323,3 +325,11 @@ def test_bad_parameters(settings, words):
     with pytest.raises(ValueError, match=words):
         aae.fit(X)
     assert not hasattr(aae, "net_")
+
+
+def test_the_prior_of_codes_without_a_distribution():
+    aae = AdversarialAutoencoder(2, max_iter=1, random_state=0).fit(X)
+    display = PriorDisplay.from_estimator(aae, X, n_draws=50, ax=Figure().subplots())
+    np.testing.assert_array_equal(display.Z, aae.transform(X))
+    assert display.Z_prior.shape == (50, 2)
+    assert display.ax_.get_title() == "AdversarialAutoencoder"

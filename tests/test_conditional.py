@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from matplotlib.figure import Figure
 from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.stats import multivariate_normal
@@ -20,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from skae import VAE, ConditionalVAE
+from skae.display import PriorDisplay
 from skae.estimator.evidence import make_draws
 
 iris, species = load_iris(return_X_y=True)
@@ -405,3 +407,27 @@ def test_files_in_which_each_part_of_the_condition_was_an_attribute(options, con
         np.testing.assert_array_equal(
             again.transform(iris, condition=condition), cvae.transform(iris, condition=condition)
         )
+
+
+def test_samples_from_the_prior_are_its_draws_decoded():
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)
+    options = {"condition": [2, 0], "random_state": 1}
+    Z = cvae.sample_prior(3, **options)
+    rows = cvae.sample(3, codes="prior", observation_noise=False, **options)
+    given = np.repeat([2, 0], 3)
+    np.testing.assert_allclose(cvae.inverse_transform(Z, condition=given), rows, rtol=1e-6)
+    plain = ConditionalVAE(conditional_prior="standard", **QUICK).fit(iris, condition=species)
+    assert plain.sample_prior(4, condition=1).shape == (4, 2)
+    with pytest.raises(ValueError, match="pass condition="):
+        cvae.sample_prior()
+
+
+def test_the_prior_of_all_conditions_is_drawn_as_their_mean():
+    labelled = ConditionalVAE(2, **QUICK).fit(iris, condition=species)
+    options = {"ax": Figure().subplots(), "n_draws": 300}
+    display = PriorDisplay.from_estimator(labelled, iris, condition=species, **options)
+    np.testing.assert_array_equal(display.Z_prior, labelled.sample_prior(2, condition=species))
+    columns = ConditionalVAE(2, condition_features=[3], **QUICK).fit(iris)
+    display = PriorDisplay.from_estimator(columns, iris, **options)
+    expected = columns.sample_prior(2, condition=iris[:, [3]])
+    np.testing.assert_allclose(display.Z_prior, expected, rtol=1e-6)

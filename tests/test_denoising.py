@@ -6,12 +6,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.model_selection import train_test_split
 
 from skae import Autoencoder, DenoisingAutoencoder
+from skae.display import VectorFieldDisplay
 from skae.exceptions import ParameterWarning
 from skae.models import denoising_level
 from skae.models.denoising import wiener_filter
@@ -578,3 +580,11 @@ def test_noisy_rows_are_restored_to_what_lies_between():
     noisy, unseen = train + white_noise(train, 4), test + white_noise(test, 4, seed=2)
     ae, _ = found_in(noisy, max_iter=30)
     assert ((ae.reconstruct(unseen) - test) ** 2).mean() < 0.5 * ((unseen - test) ** 2).mean()
+
+
+def test_arrows_of_a_denoiser_are_its_score():
+    rows = load_iris().data[:, 2:]
+    model = DenoisingAutoencoder(1, max_iter=2, random_state=0).fit(rows)
+    display = VectorFieldDisplay.from_estimator(model, rows, n_arrows=3, ax=Figure().subplots())
+    corner = [[display.grid[0][0], display.grid[1][-1]]]
+    np.testing.assert_allclose(display.field[-1, 0], model.score_field(corner)[0])

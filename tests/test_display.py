@@ -16,16 +16,27 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
-from skae import GLGAE, VAE, Autoencoder, SparseAutoencoder
+from skae import (
+    GLGAE,
+    VAE,
+    Autoencoder,
+    SparseAutoencoder,
+    compare,
+)
 from skae.display import (
+    CompareDisplay,
     DictionaryDisplay,
+    ErrorDisplay,
     LatentDisplay,
     LoadingsDisplay,
     LossCurveDisplay,
     ManifoldDisplay,
+    PriorDisplay,
     ReconstructionDisplay,
     ScreeDisplay,
+    VectorFieldDisplay,
 )
+from skae.display.priors import region_levels
 from skae.exceptions import ParameterWarning
 
 X, y = load_iris(return_X_y=True)
@@ -68,6 +79,10 @@ def test_every_term_is_drawn_where_there_are_several():
         lambda ae, ax: LatentDisplay.from_estimator(ae, X, y, ax=ax),
         lambda ae, ax: ReconstructionDisplay.from_estimator(ae, X[:3], image_shape=(1, 4), ax=ax),
         lambda ae, ax: ManifoldDisplay.from_estimator(ae, X, image_shape=(1, 4), ax=ax),
+        lambda ae, ax: CompareDisplay.from_estimators({"ae": ae, "PCA": PCA()}, X, cv=2, ax=ax),
+        lambda ae, ax: ErrorDisplay.from_estimator(ae, X, ax=ax),
+        lambda ae, ax: VectorFieldDisplay.from_estimator(ae, X, n_arrows=3, ax=ax),
+        lambda ae, ax: PriorDisplay(X, X[::2], y).plot(ax=ax),
     ],
 )
 def test_given_axes_are_used(ae, draw):
@@ -295,6 +310,12 @@ def test_clean_images_must_be_those_of_the_input(noisy):
 # Nothing is cut off
 
 LONG = "An estimator of which there is a lot to say, at the left of a few pictures"
+TABLE = {
+    "method": [LONG, LONG, "b"],
+    "code_size": [1.0, 128.0, 2.5],
+    "explained_variance_difference": [1e-7, 2e7, -3.0],
+    "explained_variance_difference_se": [1e-7, 2e6, np.nan],
+}
 LONG_NAME = type("ThePrincipalComponentsOfWhateverYouHaveEverWantedToAnalyse", (PCA,), {})
 
 
@@ -318,6 +339,10 @@ def assert_all_is_inside(figure):
         lambda: DictionaryDisplay.from_estimator(LONG_NAME(9).fit(digits), n_columns=1),
         lambda: ManifoldDisplay.from_estimator(LONG_NAME(2).fit(digits), digits, n_images=2),
         lambda: LossCurveDisplay([1e-7, 2e7], estimator_name=LONG).plot(),
+        lambda: ErrorDisplay({"held out": 1e-7 * X[:, 0]}, estimator_name=LONG).plot(),
+        lambda: PriorDisplay(1e8 * X[:, :2], 1e8 * X[:, :2], y).plot(),
+        lambda: VectorFieldDisplay.from_estimator(LONG_NAME(1).fit(1e8 * X), 1e8 * X, n_arrows=3),
+        lambda: CompareDisplay(TABLE, metric="explained_variance_difference").plot(),
     ],
 )
 def test_no_text_is_cut_off(draw, tmp_path):
@@ -622,3 +647,210 @@ def test_a_scree_plot_of_rows_needs_a_mean():
     assert len(ScreeDisplay.from_estimator(svd).lines_) == 1
     with pytest.raises(TypeError, match=r"Got TruncatedSVD without mean_ instead: leave X out"):
         ScreeDisplay.from_estimator(svd, digits)
+
+
+# What codes of methods are worth, by their size
+
+
+def test_a_comparison_is_a_line_for_each_method_with_its_errors():
+    models = {"PCA": PCA(), "scaled": make_pipeline(StandardScaler(), PCA())}
+    table = compare(models, digits[:300], n_components=[16, 2, 4], cv=2, random_state=0)
+    display = CompareDisplay.from_comparison(table, capsize=5)
+    assert list(display.lines_) == ["PCA", "scaled"]
+    for method, (line, _, (bars,)) in display.lines_.items():
+        rows = table[table["method"] == method].sort_values("code_size")
+        np.testing.assert_array_equal(line.get_xdata(), [2, 4, 16])
+        np.testing.assert_allclose(line.get_ydata(), rows["explained_variance"])
+        drawn = np.array([segment[:, 1] for segment in bars.get_segments()])
+        np.testing.assert_allclose(np.diff(drawn)[:, 0], 2 * rows["explained_variance_se"])
+    ticks = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert ticks == ["2", "4", "16"]
+    assert display.ax_.get_xscale() == "log"
+    columns = {name: table[name].to_numpy() for name in table}
+    same = CompareDisplay.from_comparison(columns).lines_["scaled"][0].get_ydata()
+    np.testing.assert_array_equal(same, display.lines_["scaled"][0].get_ydata())
+    with pytest.raises(ValueError, match=r"metric must be one of \['explained_variance', 'expl"):
+        CompareDisplay.from_comparison(table, metric="accuracy_linear")
+
+
+def test_estimators_are_compared_by_the_metric_that_is_drawn():
+    models = [("PCA", PCA()), ("scaled", make_pipeline(StandardScaler(), PCA()))]
+    options = {"n_components": [1, 2], "cv": 3, "random_state": 0}
+    metric = "accuracy_linear_difference"
+    display = CompareDisplay.from_estimators(models, X, y, metric=metric, **options)
+    table = compare(models, X, y, metrics=["accuracy_linear"], **options)
+    assert list(display.comparison) == list(table)
+    np.testing.assert_array_equal(display.lines_["scaled"][0].get_ydata(), table[metric][2:])
+    assert display.ax_.get_xscale() == "linear"
+
+
+# Rows too far from a model
+
+
+def test_errors_and_the_share_above_a_quantile_of_rows_held_out():
+    pca = PCA(2).fit(X[::2])
+    new = X[:30, ::-1]
+    display = ErrorDisplay.from_estimator(pca, X[1::2], X_train=X[::2], X_new=new, quantile=0.9)
+    errors = {"training": X[::2], "held out": X[1::2], "new": new}
+    assert list(display.errors) == list(errors)
+    for kind, rows in errors.items():
+        left = np.square(rows - pca.inverse_transform(pca.transform(rows))).sum(axis=1)
+        np.testing.assert_allclose(display.errors[kind], left)
+        assert display.flagged_[kind] == np.mean(left > display.threshold_)
+    assert display.threshold_ == np.quantile(display.errors["held out"], 0.9)
+    assert display.flagged_["new"] == 1
+    bars = np.array([patch.get_xy()[:, 1].max() for patch in display.ax_.patches])
+    assert len(bars) == 3
+    assert (bars <= 1).all()
+    labels = display.ax_.get_legend_handles_labels()[1]
+    assert "new, 100.0% above" in labels
+
+
+def test_errors_may_be_minus_log_likelihoods():
+    pca = PCA(2).fit(X)
+    display = ErrorDisplay.from_estimator(pca, X, response_method="score_samples")
+    np.testing.assert_array_equal(display.errors["held out"], -pca.score_samples(X))
+    heights = display.ax_.patches[0].get_xy()[:, 1]
+    assert heights.max() < 1
+
+
+def test_errors_beyond_the_axis_are_in_the_last_bar():
+    scores = np.r_[np.linspace(0, 1, 98), 1e6, 1e6]
+    display = ErrorDisplay({"held out": scores}, response_method="score_samples")
+    counts = display.plot(histtype="bar").ax_.patches
+    assert sum(bar.get_height() for bar in counts) == pytest.approx(1)
+    assert counts[-1].get_height() >= 0.02
+    ratios = ErrorDisplay({"held out": scores + 1}).plot()
+    assert ratios.ax_.get_xscale() == "log"
+    same = ErrorDisplay({"held out": np.ones(5)}).plot()
+    assert same.flagged_ == {"held out": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"response_method": "predict"}, ValueError, r"\['reconstruction_error', 'score_samples'"),
+        ({"quantile": 1.5}, ValueError, "quantile == 1.5, must be <= 1"),
+    ],
+)
+def test_errors_that_cannot_be_drawn(options, error, message):
+    with pytest.raises(error, match=message):
+        ErrorDisplay.from_estimator(PCA(2).fit(X), X, **options)
+    with pytest.raises(TypeError, match="must have inverse_transform. Got TSNE instead"):
+        ErrorDisplay.from_estimator(TSNE(), X)
+    with pytest.raises(TypeError, match="must have score_samples. Got StandardScaler instead"):
+        ErrorDisplay.from_estimator(StandardScaler(), X, response_method="score_samples")
+
+
+# Codes over their prior
+
+
+def test_codes_lie_over_draws_of_the_prior():
+    vae = VAE(3, max_iter=2, random_state=0).fit(X)
+    display = PriorDisplay.from_estimator(vae, X, y, components=(2, 0), n_draws=500)
+    np.testing.assert_array_equal(display.Z_prior, vae.sample_prior(500))
+    points = [group.get_offsets() for group in display.ax_.collections[1:]]
+    np.testing.assert_allclose(np.concatenate(points), display.Z[:, [2, 0]])  # y is sorted
+    mean, covariance = vae.posterior(X)
+    noise = np.einsum(
+        "nij,nj->ni", np.linalg.inv(np.linalg.cholesky(covariance)), display.Z - mean
+    )
+    assert abs(noise.mean()) < 4 / 450**0.5
+    assert noise.std() == pytest.approx(1, abs=4 / 900**0.5)
+    again = PriorDisplay.from_estimator(vae, X, y, components=(2, 0), n_draws=500)
+    np.testing.assert_array_equal(again.Z, display.Z)
+    other = PriorDisplay.from_estimator(vae, X, random_state=1, n_draws=500)
+    assert not np.array_equal(other.Z, display.Z)
+    assert not np.array_equal(other.Z_prior, display.Z_prior)
+
+
+def test_the_regions_of_a_prior_hold_their_shares():
+    """Of a standard normal distribution the smallest with a share p is a disc of radius
+    sqrt(-2 log(1 - p)).
+    """
+    draws = np.random.default_rng(0).normal(size=(200_000, 2))
+    display = PriorDisplay(X[:, :2], draws).plot()
+    regions = display.ax_.collections[0]
+    for path, share in zip(regions.get_paths(), (0.99, 0.9, 0.5), strict=True):
+        radius = np.abs(path.vertices[:, 0]).max()
+        assert radius == pytest.approx(np.sqrt(-2 * np.log(1 - share)), rel=0.08)
+    assert region_levels(np.array([4.0, 3.0, 2.0, 1.0]), (1.0, 0.7, 0.4)) == [1, 3, 4]
+
+
+def test_the_prior_of_codes_of_one_number_is_a_line():
+    vae = VAE(1, max_iter=1, random_state=0).fit(X)
+    display = PriorDisplay.from_estimator(vae, X, y)
+    (line,) = display.ax_.lines
+    across, density = line.get_data()
+    bars = [patch for patch in display.ax_.patches if patch.get_height() > 0]
+    area = sum(bar.get_height() * bar.get_width() for bar in bars)
+    under = density.sum() * (across[1] - across[0])
+    assert under == pytest.approx(150 * bars[0].get_width(), rel=0.01)
+    assert area == pytest.approx(150 * bars[0].get_width())
+
+
+def test_models_without_a_prior_are_refused(ae):
+    with pytest.raises(TypeError, match=r"must have sample_prior, as VAE has. Got Autoencoder in"):
+        PriorDisplay.from_estimator(ae, X)
+    pipeline = make_pipeline(StandardScaler(), VAE(max_iter=1)).fit(X)
+    with pytest.raises(TypeError, match=r"Pass its step: pipeline.named_steps\['vae'\]"):
+        PriorDisplay.from_estimator(pipeline, X)
+
+
+# Where points are moved
+
+
+def test_arrows_lead_from_rows_to_their_reconstructions():
+    pca = PCA(1).fit(X)
+    limits = ((0.0, 4.0), (1.0, 2.0))
+    display = VectorFieldDisplay.from_estimator(
+        pca, X, components=(1, 3), limits=limits, n_arrows=4
+    )
+    across, up = display.grid
+    assert (across[0], across[-1], up[0], up[-1]) == (0, 4, 1, 2)
+    place = X.mean(axis=0)
+    place[[1, 3]] = across[7], up[12]
+    moved = pca.inverse_transform(pca.transform([place]))[0] - place
+    np.testing.assert_allclose(display.field[12, 7], moved[[1, 3]])
+    assert display.arrows_.N == 16
+    # an arrow stands in its place, and has the direction of the field
+    k = np.flatnonzero((display.arrows_.X == across[7]) & (display.arrows_.Y == up[12])).item()
+    arrow = display.arrows_.U[k], display.arrows_.V[k]
+    assert np.cross([*arrow, 0], [*moved[[1, 3]], 0])[2] == pytest.approx(0, abs=1e-12)
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x1", "x3")
+    np.testing.assert_array_equal(display.ax_.collections[1].get_offsets(), X[:, [1, 3]])
+
+
+def test_arrows_of_codes_lead_to_the_codes_of_what_they_decode_to(ae):
+    display = VectorFieldDisplay.from_estimator(ae, X, plane="codes", n_arrows=2)
+    z = np.array([[display.grid[0][3], display.grid[1][9]]])
+    moved = ae.transform(ae.inverse_transform(z)) - z
+    np.testing.assert_allclose(display.field[9, 3], moved[0], atol=1e-6)
+    Z = ae.transform(X)
+    np.testing.assert_allclose(display.ax_.collections[1].get_offsets(), Z)
+    assert display.ax_.get_xlabel() == "code 0"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_field_that_is_zero_can_be_drawn():
+    frame = load_iris(as_frame=True).data.iloc[:, :2]
+    display = VectorFieldDisplay.from_estimator(PCA(2).fit(frame), frame)
+    assert np.abs(display.field).max() < 1e-9
+    assert display.ax_.get_xlabel() == "sepal length (cm)"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"plane": "pixels"}, "plane must be 'features' or 'codes'. Got 'pixels'"),
+        ({"components": (0, 4)}, "components must be two different integers from 0 to 3"),
+        ({"plane": "codes"}, r"components=\(0, 1\) needs codes of two numbers at least"),
+        ({"n_arrows": 1}, "n_arrows == 1, must be >= 2"),
+        ({"limits": (0, 1)}, "limits must be .*the lower one first"),
+    ],
+)
+def test_planes_that_cannot_be_drawn(options, message):
+    with pytest.raises(ValueError, match=message):
+        VectorFieldDisplay.from_estimator(PCA(1).fit(X), X, **options)
+    with pytest.raises(ValueError, match=r"\(0, 1\) needs two features at least. Got one"):
+        VectorFieldDisplay.from_estimator(PCA(1).fit(X[:, :1]), X[:, :1])

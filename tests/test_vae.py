@@ -499,3 +499,16 @@ def test_a_grid_search_finds_an_interior_size():
     A = digits()[0]
     search = GridSearchCV(VAE(max_iter=10, random_state=0), {"n_components": [1, 30, 64]}, cv=2)
     assert search.fit(A).best_params_ == {"n_components": 30}
+
+
+@pytest.mark.parametrize("prior", ["standard", "mixture", "vamp"])
+def test_samples_from_the_prior_are_its_draws_decoded(prior):
+    vae = VAE(2, prior=prior, **QUICK).fit(iris)
+    Z = vae.sample_prior(9, random_state=1)
+    rows = vae.sample(9, codes="prior", observation_noise=False, random_state=1)
+    np.testing.assert_allclose(vae.inverse_transform(Z), rows, rtol=1e-6)
+    np.testing.assert_array_equal(vae.sample_prior(9), vae.sample_prior(9))
+    if prior == "standard":
+        many = vae.sample_prior(20_000)
+        np.testing.assert_allclose(many.mean(axis=0), 0, atol=4 / 20_000**0.5)
+        np.testing.assert_allclose(np.cov(many.T), np.eye(2), atol=6 / 20_000**0.5)

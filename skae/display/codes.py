@@ -181,12 +181,13 @@ def _check_values(y, n_rows):
     return y
 
 
-def check_pair(components, n_components):
-    """Return which two numbers of a code of so many are drawn."""
+def check_pair(components, n_components, kind="codes"):
+    """Return which two numbers of a code of so many, or which two of the features, are drawn."""
     if n_components < 2:
-        raise ValueError(
-            f"components={components!r} needs codes of two numbers at least. Got codes of one."
-        )
+        needed = "codes of two numbers at least. Got codes of one."
+        if kind == "features":
+            needed = "two features at least. Got one."
+        raise ValueError(f"components={components!r} needs {needed}")
     pair = list(components) if isinstance(components, (tuple, list, np.ndarray)) else []
     is_pair = len(pair) == 2 and all(isinstance(k, Integral) for k in pair)
     if not is_pair or pair[0] == pair[1] or not all(0 <= k < n_components for k in pair):

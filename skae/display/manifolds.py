@@ -132,7 +132,7 @@ class ManifoldDisplay:
         pair = check_pair(components, Z.shape[1])
         if limits is None:
             limits = np.quantile(Z[:, pair], [0.02, 0.98], axis=0).T
-        _check_limits(limits)
+        check_limits(limits)
         centers = _even_grid(limits, n_images, (shape[1] + 1, shape[0] + 1))
         across, up = np.meshgrid(centers[0], centers[1][::-1])
         codes = np.repeat(Z.mean(axis=0, keepdims=True), across.size, axis=0)
@@ -181,7 +181,8 @@ class ManifoldDisplay:
         return self
 
 
-def _check_limits(limits):
+def check_limits(limits):
+    """Refuse what is not a lower and an upper bound for each of two axes."""
     if np.shape(limits) != (2, 2) or not np.all(np.diff(limits) >= 0):
         raise ValueError(
             "limits must be ((left, right), (bottom, top)), the lower one first. Got "

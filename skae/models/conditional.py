@@ -568,6 +568,35 @@ class ConditionalVAE(VAE):
         tensors = [] if Z is None else [torch.from_numpy(Z)]
         return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw, *tensors)
 
+    def sample_prior(self, n_samples=1, *, condition=None, random_state=None):
+        """Draw codes from p(z | c).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of codes for each condition.
+
+        condition : label, array-like of shape (n_conditions,) or (n_conditions, n_numbers), \
+                default=None
+            What they are given. One label, several, or rows of numbers.
+
+        {shared parameters}
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples * n_conditions, n_components)
+            An array whatever `set_output` asks for. The `n_samples` codes of the first condition
+            come first.
+        """
+        seed = seed_for_samples(self, n_samples, random_state)
+        C = self._condition.encode_any(condition, np.dtype(self._X_dtype))
+        generator = make_generator(seed, "sample", self.device_)
+
+        def draw(module, given):
+            return _draw_given(module.p_z(self._enter_condition(given)), len(given), generator)
+
+        return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw)
+
     # The codes of training rows, with their labels
 
     def _codes_of(self, X):

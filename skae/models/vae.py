@@ -520,6 +520,24 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
         return map_rows(self, z, z.dtype, rows)
 
+    def sample_prior(self, n_samples=1, *, random_state=None):
+        """Draw codes from p(z).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of codes.
+
+        {shared parameters}
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            An array whatever `set_output` asks for.
+        """
+        seed = seed_for_samples(self, n_samples, random_state)
+        return self._draw_from_prior(n_samples, make_generator(seed, "sample", self.device_))
+
     def _draw_from_prior(self, n_samples, generator):
         module = self._module_in(getattr(torch, self._X_dtype))
         with torch.inference_mode():
