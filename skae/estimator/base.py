@@ -39,7 +39,6 @@ from .loadings import learn_loadings
 from .networks import make_network
 from .ordered import learn_shares
 from .outcome import Outcome, loss_over, warn_of_interruption
-from .parameters import is_same
 from .persistence import (
     complete_old_state,
     to_arrays,
@@ -54,6 +53,7 @@ from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_ca
 from .start import start_at_pca
 from .tasks import EpochTasks
 from .validation import check_combinations, check_reach
+from .values import is_same
 
 
 def has_no_early_stopping(estimator):
