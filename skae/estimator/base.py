@@ -9,10 +9,10 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import fit_context
 from ..data.batches import Batches
-from ..data.moments import row_norms, weighted_moments
+from ..data.moments import row_norms
 from ..data.streams import keep_watch, start_watch
 from ..data.tables import chunk_size
-from ..data.units import Units, check_magnitude, to_scale
+from ..data.units import Units
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
 from ..metrics import explained_share
@@ -28,9 +28,7 @@ from .choices import (
     STRONG,
     batch_size_for,
     hidden_layer_sizes_of,
-    is_scaled,
     n_epochs_for,
-    scales_columns,
 )
 from .coder import BaseCoder
 from .decay import choose_alpha
@@ -52,6 +50,7 @@ from .scale import code_units_of, learn_code_units
 from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_candidates
 from .start import start_at_pca
 from .tasks import EpochTasks
+from .units import learn_units
 from .validation import check_combinations, check_reach
 from .values import is_same
 
@@ -245,14 +244,7 @@ class BaseAutoencoder(BaseCoder):
             self.net_.load_state(state)
 
     def _learn_units(self, X, weights):
-        moments, scaled = weighted_moments(X, weights), is_scaled(self)
-        per_feature = scaled and scales_columns(self, moments.deviation)
-        scale = to_scale(moments, per_feature) if scaled else None
-        if self.likelihood != "bernoulli":  # which squares nothing
-            check_magnitude(moments, scale, self.dtype)
-        self.mean_, self.scale_ = moments.mean, 1.0 if scale is None else scale
-        self._variance = np.square(moments.deviation)
-        self._shifted = scaled
+        learn_units(self, X, weights)
         self._units = self._make_units()
 
     def _learn_likelihood(self, X, weights):
