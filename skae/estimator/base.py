@@ -32,10 +32,10 @@ from .choices import (
 )
 from .coder import BaseCoder
 from .decay import choose_alpha
+from .explained import learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
-from .ordered import learn_shares
 from .outcome import Outcome, loss_over, warn_of_interruption
 from .persistence import (
     complete_old_state,

@@ -16,7 +16,6 @@ from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
 from .links import find_page_template
-from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
 from .persistence import (
     VERSION,
@@ -26,6 +25,7 @@ from .persistence import (
     refuse_instances,
     with_attributes,
 )
+from .prefixes import fill_up
 from .preparation import choose_device
 from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS

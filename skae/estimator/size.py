@@ -11,7 +11,7 @@ from ..data.moments import N_DENSE, principal_components
 from ..data.tables import chunks_of
 from ..exceptions import ParameterWarning, warn
 from .choices import n_components_of
-from .ordered import explained_by_prefixes
+from .explained import explained_by_prefixes
 from .preparation import to_rows
 from .start import start_mean_of
 

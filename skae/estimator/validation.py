@@ -21,7 +21,7 @@ from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
 from ..training.callbacks import is_callback
 from .choices import hidden_layer_sizes_of, reach_of, reaches_everything
-from .ordered import is_ordered
+from .prefixes import is_ordered
 
 FLOATS = [np.float64, np.float32]
 
