@@ -39,6 +39,7 @@ from .networks import make_network
 from .outcome import Outcome, loss_over, warn_of_interruption
 from .persistence import (
     complete_old_state,
+    parameters_to_go_by,
     to_arrays,
     to_tensors,
     with_attributes,
@@ -228,7 +229,7 @@ class BaseAutoencoder(BaseCoder):
         if not resume or not is_same(before["random_state"], self.random_state):
             take_seed(self)
             state = state and {**state, "generators": {}}
-        self._fitted_params = self._get_fitted_params()  # they rebuild the module
+        self._fitted_params = parameters_to_go_by(self)  # they rebuild the module
         if not (one_pass and resume and self.max_iter == "auto"):  # a stream is one long fit
             self._n_epochs = n_epochs_for(self, X.shape[0])
         if not resume:
