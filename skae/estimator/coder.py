@@ -120,9 +120,6 @@ class BaseCoder(
     def _check_parameters(self):
         """Refuse parameters that contradict each other."""
 
-    def _check_reach(self, X):
-        """Refuse data that the model cannot produce."""
-
     @abstractmethod
     def _module_in(self, dtype):
         """Return the fitted model in the wanted precision."""

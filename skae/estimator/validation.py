@@ -41,7 +41,6 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
     """
     estimator._check_parameters()
     X = check_rows(estimator, X, reset=reset, ensure_min_samples=min_samples)
-    estimator._check_reach(X)
     if sample_weight is None:
         return X, None
     weights = check_weights(sample_weight, X, ensure_non_negative=True)

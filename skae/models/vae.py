@@ -183,6 +183,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     __module__ = "skae"  # files do not depend on where in the package it lives
 
+    _is_density = True
     tied_weights = False  # a posterior has more parameters than a code
 
     _parameter_constraints = {
@@ -262,9 +263,6 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
                     f"importance_weighted=True needs {name}={plain}: its bound has no separate KL "
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
-
-    def _lacks_likelihood(self):
-        return False
 
     def _check_ordered(self):
         """Refuse what nested dropout does not go with: a KL that is no sum over components."""
