@@ -56,6 +56,10 @@ class Condition:
         """The units of the condition, the user's and the network's."""
         return Units(self.mean, self.scale)
 
+    def enter(self, c):
+        """Return conditions, a tensor, in the network's units."""
+        return self.units.enter(c, c.dtype)
+
     def learn_units(self, C, weights):
         """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
         self.mean, self.scale = np.zeros(self.n_numbers), np.ones(self.n_numbers)

@@ -511,8 +511,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         """
         return super().sample(n_samples, random_state=random_state)
 
-    def _forget_codes(self):
-        self._codes = None
+    _describes_codes = False  # nothing smaller says which units are active together
 
     def _draw_codes(self, n_samples, random_state):
         check_codes_are_kept(self, "Draw before that")

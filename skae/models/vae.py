@@ -287,7 +287,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             f"{n_outputs} numbers, the parameters of q(z | x) with covariance_type="
             f"{self.covariance_type!r}: {k} means, then the rest"
         )
-        return self._module_class(
+        module = self._module_class(
             make_network(self, "encoder", n_inputs, sizes, n_outputs, generator, width),
             make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
@@ -301,6 +301,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             and Corruption(self.corruption, self.corruption_level, n_features),
             **self._module_options(),
         )
+        module.n_conditions = c
+        return module
 
     _module_class = VAEModule
 
