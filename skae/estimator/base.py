@@ -169,8 +169,8 @@ class BaseAutoencoder(BaseCoder):
     # Fitting
 
     def _learn(self, X, weights, *, resume, one_pass, **others):
-        self._check_reach(X)
         table = self._to_table(X, reset=not resume, **others)
+        self._check_reach(X)
         if not (one_pass and resume):
             self._check_parameters_for(table.shape[1])
         self._prepare(table, weights, resume=resume, one_pass=one_pass)

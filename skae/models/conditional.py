@@ -7,9 +7,8 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.conditions import Condition, find_columns, learn_condition
+from ..data.conditions import Condition, learn_condition
 from ..data.inputs import check_bool, describe_columns, to_array
-from ..data.moments import N_DENSE
 from ..data.regression import Residuals, regress
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
@@ -285,12 +284,10 @@ class ConditionalVAE(VAE):
 
     def _check_reach(self, X):
         """Refuse rows that the model cannot produce; the condition may be anything."""
-        if self.condition_features is None:
+        if self._condition.kind != "columns":
             super()._check_reach(X)
-            return
-        columns, _ = find_columns(self.condition_features, _names_of(self), self.n_features_in_)
-        modelled = SomeColumns(X, columns)
-        if not reaches_everything(self):
+        elif not reaches_everything(self):
+            modelled = SomeColumns(X, self._condition.columns[0])
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
@@ -305,8 +302,9 @@ class ConditionalVAE(VAE):
     def _to_table(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
         if reset:
+            names = list(getattr(self, "feature_names_in_", []))
             self._condition = learn_condition(
-                condition, self.condition_features, _names_of(self), self.n_features_in_
+                condition, self.condition_features, names, self.n_features_in_
             )
             self._n_conditions = self._condition.n_numbers
             vars(self).pop("condition_classes_", None)
@@ -339,10 +337,7 @@ class ConditionalVAE(VAE):
     def _linear_part(self, rows, weights):
         if not self._n_conditions:
             return super()._linear_part(rows, weights)
-        n_features, mean = len(self.mean_), start_mean_of(self)
-        slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
-        if self._n_conditions <= N_DENSE:
-            slopes, mean = regress(rows, weights, n_features)
+        slopes, mean = regress(rows, weights, start_mean_of(self))
         return Residuals(rows, slopes), mean, slopes
 
     def _learn_from_codes(self, X, streaming=False):
@@ -592,8 +587,3 @@ class ConditionalVAE(VAE):
         if "_condition" in state:
             state["_condition"] = Condition(**state["_condition"])
         super()._restore(state)
-
-
-def _names_of(estimator):
-    """Return the names of the columns of X, none where they have no names."""
-    return list(getattr(estimator, "feature_names_in_", []))
