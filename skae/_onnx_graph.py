@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
 
-from .nn.networks import ACTIVATIONS
+from .nn.activations import ACTIVATIONS
 
 NAMES = {function: name for name, function in ACTIVATIONS.items()}
 LEAST_OPSET = 13  # from here on all nodes below mean what they do

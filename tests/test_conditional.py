@@ -198,7 +198,7 @@ def test_rare_values_of_a_condition_stay_in_reach_of_the_network():
     rare[:, 0], rare[0, 1] = numbers[:, 0], 1.0
     cvae = ConditionalVAE(**QUICK).fit(iris, condition=rare)
     with torch.no_grad():
-        entered = cvae._enter_condition(torch.from_numpy(rare))
+        entered = cvae._condition.enter(torch.from_numpy(rare))
     assert entered.abs().max() <= 10.0
     assert entered[:, 0].std(correction=0) == pytest.approx(1.0)
 

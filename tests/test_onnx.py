@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import GLGAE, VAE, Autoencoder, ConditionalVAE
-from skae.nn.networks import ACTIVATIONS, MLP
+from skae.nn.activations import ACTIVATIONS
+from skae.nn.networks import MLP
 
 runtime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")

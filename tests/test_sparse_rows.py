@@ -9,7 +9,7 @@ from skae import Autoencoder
 from skae.data import sparse_rows
 from skae.data.moments import scatter, weighted_moments
 from skae.data.sources import RowsOnHost, make_source
-from skae.data.tables import chunk_to_tensor
+from skae.data.tables import to_tensor
 from skae.data.units import Units
 
 D = 1200
@@ -48,10 +48,14 @@ def test_scatter_is_that_of_the_array(scale, weights):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
+def with_memory(matrix):
+    return sparse_rows.remember(to_tensor(matrix), matrix)
+
+
 @pytest.fixture
 def entered():
     units = Units(np.linspace(-1, 1, D), np.linspace(0.5, 2, D))
-    return units.enter(chunk_to_tensor(S, slice(0, 60)), torch.float64)
+    return units.enter(with_memory(S[:60]), torch.float64)
 
 
 @torch.no_grad()
@@ -76,9 +80,9 @@ def test_gradients_are_torch_s_own(entered):
 
 
 def test_filled_or_narrow_rows_are_dense():
-    assert sparse_rows.origin_of(chunk_to_tensor(S[:, :100], slice(0, 9))) is None
+    assert sparse_rows.origin_of(with_memory(S[:9, :100])) is None
     filled = sparse.csr_matrix(np.ones((9, D)))
-    assert sparse_rows.origin_of(chunk_to_tensor(filled, slice(0, 9))) is None
+    assert sparse_rows.origin_of(with_memory(filled)) is None
 
 
 def test_codes_are_those_of_the_array():

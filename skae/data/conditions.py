@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+from ..exceptions import ParameterWarning, warn
 from .inputs import (
     check_is_real_table,
     describe_columns,
@@ -55,6 +56,10 @@ class Condition:
     def units(self):
         """The units of the condition, the user's and the network's."""
         return Units(self.mean, self.scale)
+
+    def enter(self, c):
+        """Return conditions, a tensor, in the network's units."""
+        return self.units.enter(c, c.dtype)
 
     def learn_units(self, C, weights):
         """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
@@ -137,6 +142,8 @@ class Condition:
 def learn_condition(given, features, names, n_features):
     """Return the `Condition` that a fit is given, beside X or as names of its columns.
 
+    Where it is given none there is a `ParameterWarning`.
+
     Parameters
     ----------
     given : array-like or None
@@ -151,6 +158,12 @@ def learn_condition(given, features, names, n_features):
         columns = find_columns(features, names, n_features)
         return Condition("columns", len(columns[1]), features=features, columns=columns)
     if given is None:
+        warn(
+            "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
+            "condition= to fit, or name columns of X in condition_features; VAE is the plain "
+            "model by its own name.",
+            ParameterWarning,
+        )
         return Condition()
     if len(shape_of(given)) == 1:
         classes = np.unique(check_labels(given))

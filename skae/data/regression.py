@@ -2,6 +2,7 @@
 
 import torch
 
+from .moments import N_DENSE
 from .tables import chunks_of
 
 
@@ -33,8 +34,22 @@ class Residuals:
         return xc[:, :n_features] - xc[:, n_features:] @ self.slopes.T.to(xc)
 
 
-def regress(rows, weights, n_features):
-    """Return slopes A and intercept of the weighted least squares of x on c, in one pass."""
+def regress(rows, weights, mean):
+    """Return slopes A and intercept of the weighted least squares of x on c, in one pass.
+
+    Where conditions are too many for their covariance, slopes are 0.
+
+    Parameters
+    ----------
+    rows : RowsOnDevice or RowsOnHost
+        x and c side by side.
+    weights : tensor of shape (n_samples,) or None
+    mean : tensor of shape (n_features,)
+        Of x.
+    """
+    n_features, n_conditions = len(mean), rows.shape[1] - len(mean)
+    if n_conditions > N_DENSE:
+        return torch.zeros(n_features, n_conditions, dtype=torch.float64), mean
     moments, total = 0.0, 0.0
     for span in chunks_of(rows):
         xc = rows.span(span).double()

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from .tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of, share
+from .sparse_rows import remember
+from .tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of, share, to_tensor
 
 ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
 HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
@@ -78,7 +79,9 @@ class RowsOnHost:
 
     def span(self, rows):
         """Return a slice of rows."""
-        return self.units.enter(chunk_to_tensor(self.X, rows), self.dtype).to(self.device)
+        chunk = self.X[rows]
+        x = remember(to_tensor(chunk), chunk)
+        return self.units.enter(x, self.dtype).to(self.device)
 
 
 class ChosenRows:

@@ -29,7 +29,9 @@ def _version_of(x):
 
 
 def remember(x, matrix, shift=None):
-    """Return dense rows, made of a CSR matrix, with the memory of it where that is worth it."""
+    """Return dense rows with the memory of the matrix they are made of, where that is worth it."""
+    if not sparse.issparse(matrix):
+        return x
     n_rows, n_columns = matrix.shape
     if n_columns >= FEWEST_COLUMNS and matrix.nnz <= MOST_FILLED * n_rows * n_columns:
         x.origin = Origin(matrix, shift, _version_of(x))

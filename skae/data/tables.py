@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from .sparse_rows import remember
-
 # Rows converted, decoded or summed at a time: what a cache holds, but no fewer than a training
 # step may have, and no more than help.
 CELLS, LEAST_CHUNK, CHUNK = 2**18, 256, 4096
@@ -73,11 +71,14 @@ def _to_dense(chunk):
     return chunk.toarray() if sparse.issparse(chunk) else chunk
 
 
+def to_tensor(chunk):
+    """Return rows, an array or a CSR matrix, as a dense tensor of the same precision."""
+    return share(np.ascontiguousarray(_to_dense(chunk)))
+
+
 def chunk_to_tensor(X, rows):
     """Return the chosen rows of a table as a dense tensor of the same precision."""
-    chunk = X[rows]
-    x = share(np.ascontiguousarray(_to_dense(chunk)))
-    return remember(x, chunk) if sparse.issparse(chunk) else x
+    return to_tensor(X[rows])
 
 
 def share(array):

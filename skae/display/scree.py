@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.inputs import to_array
-from ..estimator.ordered import explained_by_prefixes
+from ..estimator.explained import explained_by_prefixes
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
 from .losses import COLORS

@@ -1,7 +1,6 @@
 """What every estimator that the engine trains shares."""
 
 import copy
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,10 +8,10 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import fit_context
 from ..data.batches import Batches
-from ..data.moments import row_norms, weighted_moments
+from ..data.moments import row_norms
 from ..data.streams import keep_watch, start_watch
 from ..data.tables import chunk_size
-from ..data.units import Units, check_magnitude, to_scale
+from ..data.units import Units
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
 from ..metrics import explained_share
@@ -28,20 +27,18 @@ from .choices import (
     STRONG,
     batch_size_for,
     hidden_layer_sizes_of,
-    is_scaled,
     n_epochs_for,
-    scales_columns,
 )
 from .coder import BaseCoder
-from .decay import choose_alpha
+from .decay import alpha_for
+from .explained import learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
-from .ordered import learn_shares
 from .outcome import Outcome, loss_over, warn_of_interruption
-from .parameters import is_same
 from .persistence import (
     complete_old_state,
+    parameters_to_go_by,
     to_arrays,
     to_tensors,
     with_attributes,
@@ -52,8 +49,10 @@ from .sampling import SamplesFromCodes
 from .scale import code_units_of, learn_code_units
 from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_candidates
 from .start import start_at_pca
-from .tasks import EpochTasks
+from .tasks import epochs_as_tasks
+from .units import learn_units
 from .validation import check_combinations, check_reach
+from .values import is_same
 
 
 def has_no_early_stopping(estimator):
@@ -124,6 +123,7 @@ class BaseAutoencoder(BaseCoder):
             **({"nested": NestedDropout(self._n_features_out)} if self.ordered else {}),
         }
 
+    _is_density = False  # with a loss in nats, whatever the likelihood
     ordered = False  # where a class does not offer it
     _has_loadings = False
 
@@ -152,10 +152,6 @@ class BaseAutoencoder(BaseCoder):
         check_combinations(self)
         check_size(self)
 
-    def _lacks_likelihood(self):
-        """Whether the errors of the model are no log-likelihood of Gaussian noise."""
-        return self.likelihood != "gaussian"
-
     def _check_parameters_for(self, n_features):
         """Warn of, or refuse, parameters that do not go with data of so many features."""
 
@@ -174,6 +170,7 @@ class BaseAutoencoder(BaseCoder):
 
     def _learn(self, X, weights, *, resume, one_pass, **others):
         table = self._to_table(X, reset=not resume, **others)
+        self._check_reach(X)
         if not (one_pass and resume):
             self._check_parameters_for(table.shape[1])
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
@@ -229,7 +226,7 @@ class BaseAutoencoder(BaseCoder):
         if not resume or not is_same(before["random_state"], self.random_state):
             take_seed(self)
             state = state and {**state, "generators": {}}
-        self._fitted_params = self._get_fitted_params()  # they rebuild the module
+        self._fitted_params = parameters_to_go_by(self)  # they rebuild the module
         if not (one_pass and resume and self.max_iter == "auto"):  # a stream is one long fit
             self._n_epochs = n_epochs_for(self, X.shape[0])
         if not resume:
@@ -245,14 +242,7 @@ class BaseAutoencoder(BaseCoder):
             self.net_.load_state(state)
 
     def _learn_units(self, X, weights):
-        moments, scaled = weighted_moments(X, weights), is_scaled(self)
-        per_feature = scaled and scales_columns(self, moments.deviation)
-        scale = to_scale(moments, per_feature) if scaled else None
-        if self.likelihood != "bernoulli":  # which squares nothing
-            check_magnitude(moments, scale, self.dtype)
-        self.mean_, self.scale_ = moments.mean, 1.0 if scale is None else scale
-        self._variance = np.square(moments.deviation)
-        self._shifted = scaled
+        learn_units(self, X, weights)
         self._units = self._make_units()
 
     def _learn_likelihood(self, X, weights):
@@ -308,12 +298,12 @@ class BaseAutoencoder(BaseCoder):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
             outcome = Outcome(self, rows, weights, start if may_keep_start else None)
-            alpha = self._get_alpha(train, resume, one_pass)
+            alpha = alpha_for(self, train, resume, one_pass)
             if alpha is None:
                 self.alpha_, net.n_finished_, net.n_epochs_ = STRONG, 0, n_epochs
             else:
                 self.alpha_ = net.alpha = alpha
-                with self._tell_of_epochs(rows, weights):
+                with epochs_as_tasks(self, lambda: as_fitted(self, rows, weights)):
                     net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
             if chooses:
@@ -321,33 +311,6 @@ class BaseAutoencoder(BaseCoder):
             if not one_pass:
                 learn_code_units(self, rows, weights)
         warn_of_interruption(net)
-
-    @contextmanager
-    def _tell_of_epochs(self, rows, weights):
-        """Tell scikit-learn's callbacks of the epochs of a training, if there are any."""
-        if self._tasks is None:
-            yield
-            return
-
-        def attributes():
-            model = copy.copy(self)
-            learn_code_units(model, rows, weights)
-            return {**vars(model), "_is_fitted": True}
-
-        self._tasks.begin(self._n_epochs)
-        self.net_.callbacks_.append(("tasks", EpochTasks(self._tasks, attributes)))
-        try:
-            yield
-        finally:
-            del self.net_.callbacks_[-1]
-
-    def _get_alpha(self, batches, resume, one_pass):
-        """Return the weight decay of a training; None after an interrupt."""
-        if self.alpha != "auto":
-            return self.alpha
-        if one_pass:
-            return 0.0
-        return self.alpha_ if resume else choose_alpha(self, batches)
 
     _keeps_the_better = True  # of the linear start and the end of training
     _tries_decays = True  # for alpha="auto"
@@ -464,6 +427,13 @@ class BaseAutoencoder(BaseCoder):
         self.net_ = as_fitted._build_engine()
         self.net_.load_state(to_tensors(net_state))
         self.net_._set_training(False)
+
+
+def as_fitted(estimator, rows, weights):
+    """Return the attributes of the fitted model that a training has come to."""
+    model = copy.copy(estimator)
+    learn_code_units(model, rows, weights)
+    return {**vars(model), "_is_fitted": True}
 
 
 def make_convergence(estimator):

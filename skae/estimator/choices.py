@@ -3,15 +3,9 @@
 import math
 from numbers import Integral
 
-from ..data.moments import root_mean_square
-from ..data.units import middle_deviation
-from ..exceptions import ParameterWarning, warn
-from ..nn.networks import RANGES
+from ..nn.activations import RANGES
 
 EVERYTHING = (-math.inf, math.inf)
-
-# Deviations of columns: from where on scaling="auto" is "standard", and "global" a mistake.
-SMALL, MIXED_UNITS = 0.1, 100
 
 # What alpha="auto" comes to, chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly
 # more than the linear path.
@@ -72,28 +66,6 @@ def reach_of(estimator):
 def reaches_everything(estimator):
     """Whether the model can produce all numbers."""
     return reach_of(estimator)[0] == EVERYTHING
-
-
-def scales_columns(estimator, deviation):
-    """Whether each column is divided by its own standard deviation; warn of mixed units.
-
-    Parameters
-    ----------
-    estimator : BaseCoder
-    deviation : ndarray of shape (n_features,)
-        Standard deviation of each column, 0 where it is constant.
-    """
-    middle = middle_deviation(deviation)
-    if estimator.scaling == "global" and MIXED_UNITS * middle < deviation.max():
-        warn(
-            "Half of the columns of X vary less than a hundredth as much as one of them, "
-            "and with scaling='global' the model sees little but that one. Set "
-            "scaling='standard' where columns have units of their own.",
-            ParameterWarning,
-        )
-    if estimator.scaling == "auto":
-        return middle < SMALL * root_mean_square(deviation)
-    return estimator.scaling == "standard"
 
 
 def is_scaled(estimator):

@@ -16,16 +16,17 @@ from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
 from .links import find_page_template
-from .ordered import fill_up
 from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
 from .persistence import (
     VERSION,
     as_it_was_on_failure,
     defaults_of,
+    parameters_to_go_by,
     read_state,
     refuse_instances,
-    with_attributes,
+    without_codes,
 )
+from .prefixes import fill_up
 from .preparation import choose_device
 from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS
@@ -34,7 +35,6 @@ from .subclassing import (
     complete_docstring,
     complete_method_docstrings,
     complete_signature,
-    default_parameters,
 )
 from .tasks import metadata_of, tasks_of_fit, without_callbacks
 from .validation import (
@@ -103,14 +103,6 @@ class BaseCoder(
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    def _get_model_parameters(self):
-        """Return the parameters of now, those included that a subclass has fixed."""
-        return {
-            name: getattr(self, name)
-            for name in default_parameters(type(self))
-            if hasattr(self, name)
-        }
-
     # Links and notes on parameters in the diagrams of scikit-learn
     _doc_link_module = "skae"
     _doc_link_template = find_page_template()
@@ -127,9 +119,6 @@ class BaseCoder(
 
     def _check_parameters(self):
         """Refuse parameters that contradict each other."""
-
-    def _check_reach(self, X):
-        """Refuse data that the model cannot produce."""
 
     @abstractmethod
     def _module_in(self, dtype):
@@ -210,11 +199,6 @@ class BaseCoder(
             if tasks is not None:
                 tasks.end()
         return self
-
-    def _get_fitted_params(self):
-        """Return the parameters that the fitted model goes by, whatever is set later."""
-        params = self._get_model_parameters()
-        return {name: params[name] for name in params if name != "callbacks"}
 
     # Input
 
@@ -358,9 +342,6 @@ class BaseCoder(
     def _forget_rows(self):
         """Drop what is kept of single training rows."""
 
-    def _forget_codes(self):
-        """Drop the codes among that, here none."""
-
     def save(self, path, *, codes=True):
         """Write the estimator, fitted or not, to a file that `skae.load` reads.
 
@@ -385,11 +366,8 @@ class BaseCoder(
             Without safetensors.
         """
         check_bool(codes, "codes")
-        written = self
-        if not codes and self.__sklearn_is_fitted__():
-            written = with_attributes(self)
-            written._forget_codes()
-        write_model(written, path)
+        drops = not codes and self.__sklearn_is_fitted__()
+        write_model(without_codes(self) if drops else self, path)
 
     def __getstate__(self):
         return {**without_callbacks(super().__getstate__()), VERSION: __version__}
@@ -412,7 +390,7 @@ class BaseCoder(
         if hasattr(self, "device_") and not is_available(self.device_):
             self.device_ = "cpu"
         if hasattr(self, "_fitted_params"):
-            of_now = {**defaults_of(self), **self._get_fitted_params()}
+            of_now = {**defaults_of(self), **parameters_to_go_by(self)}
             of_now.pop("callbacks", None)
             self._fitted_params = {**of_now, **self._fitted_params}
 

@@ -18,8 +18,28 @@ ENOUGH_ROWS = 500  # of which one half says what the other half is like
 FEWEST_EPOCHS = 30  # below which half of them say too little
 
 
+def alpha_for(estimator, batches, resume, one_pass):
+    """Return the weight decay of a training; None after an interrupt.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    batches : Batches
+        Those of the training.
+    resume : bool
+        Whether it goes on from another.
+    one_pass : bool
+        Whether it is a call of `partial_fit`.
+    """
+    if estimator.alpha != "auto":
+        return estimator.alpha
+    if one_pass:
+        return 0.0
+    return estimator.alpha_ if resume else choose_alpha(estimator, batches)
+
+
 def choose_alpha(estimator, batches):
-    """Return the weight decay of ``alpha="auto"`` for a training; None after an interrupt.
+    """Return the weight decay of ``alpha="auto"`` for a first training; None after an interrupt.
 
     The network is tried on half of the rows, for half of the epochs, with two decays. What lowers
     the loss of the other half most, below that of the linear start, is taken; where nothing does,

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 
-from .parameters import is_same
+from .values import is_same
 
 PART = "!part"
 NUMBERS = "biuf"  # kinds of arrays that safetensors knows

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from sklearn.utils import assert_all_finite
 
-from ..data.tables import chunk_size, chunk_to_tensor, iter_chunks
+from ..data.sparse_rows import remember
+from ..data.tables import chunk_size, iter_chunks, to_tensor
 from ..training.threads import reconsider_threads, threads_for
 from ..training.torch_settings import torch_as_usual
 
@@ -44,7 +45,8 @@ def iter_batches(estimator, X, dtype, function, *others):
     with threads_for(min(X.shape[0], size) * estimator._work_per_row()):
         for rows in iter_chunks(X.shape[0], size):
             reconsider_threads()
-            x = chunk_to_tensor(X, rows)
+            chunk = X[rows]
+            x = remember(to_tensor(chunk), chunk)
             if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
                 name = type(estimator).__name__
                 assert_all_finite(x.numpy(), estimator_name=name, input_name="X")

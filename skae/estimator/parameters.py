@@ -20,6 +20,7 @@ from ..exceptions import ParameterWarning, warn
 from .choices import has_linear_path, reaches_everything
 from .needs import Need, needs_value
 from .subclassing import default_parameters
+from .values import is_same
 
 # Names mean the same in every class that has them. All others shape the model.
 TRAINING = frozenset(
@@ -208,14 +209,6 @@ def warn_of_ignored(estimator):
             found.append(f"{name}={value!r} needs {need.words}")
     if found:
         warn(f"Some parameters have no effect here: {'; '.join(found)}.", ParameterWarning)
-
-
-def is_same(a, b):
-    """Whether two values of a parameter mean the same; a list is as good as a tuple."""
-    if a is b:
-        return True
-    a, b = (np.atleast_1d(np.asarray(value, dtype=object)) for value in (a, b))
-    return np.array_equal(a, b)
 
 
 def changeable_parameters(cls):

@@ -104,6 +104,17 @@ def defaults_of(estimator):
     return {name: value for name, value in defaults.items() if value is not NO_DEFAULT}
 
 
+def parameters_to_go_by(estimator):
+    """Return the parameters of now, which a fit keeps to go by them whatever is set later.
+
+    Those are included that a subclass has fixed.
+    """
+    names = default_parameters(type(estimator))
+    there = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+    there.pop("callbacks", None)
+    return there
+
+
 def with_fitted_params(estimator):
     """Return this estimator with the parameters of its last fit, whatever was set since."""
     return with_attributes(estimator, **estimator._fitted_params)
@@ -113,6 +124,17 @@ def with_attributes(estimator, **others):
     """Return an estimator that shares the attributes of another but for some."""
     shared = object.__new__(type(estimator))
     shared.__dict__.update(estimator.__dict__, **others)
+    return shared
+
+
+def without_codes(estimator):
+    """Return an estimator that shares the attributes of another but for codes of training rows.
+
+    There is no ``_forget_codes`` where none are kept.
+    """
+    shared = with_attributes(estimator)
+    if hasattr(shared, "_forget_codes"):
+        shared._forget_codes()
     return shared
 
 

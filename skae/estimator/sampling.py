@@ -23,6 +23,7 @@ class KeepsCodes:
     """
 
     _n_stored_codes = N_STORED_CODES
+    _describes_codes = True  # all of them together, once they are dropped
 
     def _learn_from_codes(self, X, streaming=False):
         """Keep codes of some training rows."""
@@ -58,10 +59,10 @@ class KeepsCodes:
         super()._forget_rows()
 
     def _forget_codes(self):
-        """Drop the codes; what describes all of them together stays."""
-        if self._codes is not None:
+        """Drop the codes; what describes all of them together stays, where anything does."""
+        if self._describes_codes and self._codes is not None:
             self._get_code_distribution()
-            self._codes = None
+        self._codes = None
 
     def _knows_codes(self):
         """Whether there is something like the training codes to draw."""

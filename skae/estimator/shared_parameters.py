@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from .._sklearn import Interval, StrOptions
-from ..nn.networks import ACTIVATIONS
+from ..nn.activations import ACTIVATIONS
 from ..training.optimizers import OPTIMIZERS
 from .choices import FEWEST_EPOCHS, MOST_EPOCHS, STEPS
 

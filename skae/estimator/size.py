@@ -11,7 +11,7 @@ from ..data.moments import N_DENSE, principal_components
 from ..data.tables import chunks_of
 from ..exceptions import ParameterWarning, warn
 from .choices import n_components_of
-from .ordered import explained_by_prefixes
+from .explained import explained_by_prefixes
 from .preparation import to_rows
 from .start import start_mean_of
 
@@ -55,11 +55,16 @@ def check_size(estimator):
             f"{asked} needs built-in networks, whose layers can be cut to the size that is found. "
             "Got networks of your own beside it: give the size of the code as an int."
         )
-    if estimator.n_components == "auto" and estimator._lacks_likelihood():
+    if estimator.n_components == "auto" and _lacks_likelihood(estimator):
         raise ValueError(
             f"{asked} needs likelihood='gaussian': there is no telling what codes cost where the "
             "noise has no variance. Give the size of the code as an int, or take VAE."
         )
+
+
+def _lacks_likelihood(estimator):
+    """Whether the errors of the model are no log-likelihood of Gaussian noise."""
+    return estimator.likelihood != "gaussian" and not estimator._is_density
 
 
 def n_candidates(estimator, X, weights):

@@ -85,6 +85,27 @@ def without_callbacks(state):
     return {name: value for name, value in state.items() if name not in left_out}
 
 
+@contextmanager
+def epochs_as_tasks(estimator, attributes):
+    """Tell scikit-learn's callbacks of the epochs of a training, if there are any.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    attributes : callable
+        As for `FitTasks.end_epoch`.
+    """
+    if estimator._tasks is None:
+        yield
+        return
+    estimator._tasks.begin(estimator._n_epochs)
+    estimator.net_.callbacks_.append(("tasks", EpochTasks(estimator._tasks, attributes)))
+    try:
+        yield
+    finally:
+        del estimator.net_.callbacks_[-1]
+
+
 class EpochTasks(Callback):
     """Tell scikit-learn's callbacks of the epochs of an engine.
 

@@ -21,7 +21,7 @@ from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
 from ..training.callbacks import is_callback
 from .choices import hidden_layer_sizes_of, reach_of, reaches_everything
-from .ordered import is_ordered
+from .prefixes import is_ordered
 
 FLOATS = [np.float64, np.float32]
 
@@ -41,7 +41,6 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
     """
     estimator._check_parameters()
     X = check_rows(estimator, X, reset=reset, ensure_min_samples=min_samples)
-    estimator._check_reach(X)
     if sample_weight is None:
         return X, None
     weights = check_weights(sample_weight, X, ensure_non_negative=True)

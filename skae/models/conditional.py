@@ -7,29 +7,30 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.conditions import Condition, find_columns, learn_condition
+from ..data.conditions import Condition, learn_condition
 from ..data.inputs import check_bool, describe_columns, to_array
-from ..data.moments import N_DENSE
 from ..data.regression import Residuals, regress
-from ..data.streams import N_STORED_CODES
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
 from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
-from ..estimator.choices import hidden_layer_sizes_of, reaches_everything
+from ..estimator.choices import reaches_everything
 from ..estimator.coder import points_between
-from ..estimator.evidence import decompose_bound, posterior_of
+from ..estimator.evidence import decompose_bound
 from ..estimator.inference import map_rows
 from ..estimator.persistence import complete_old_condition
-from ..estimator.sampling import choose_rows, draws_fitted, seed_for_samples
+from ..estimator.sampling import draws_fitted, seed_for_samples
 from ..estimator.start import start_mean_of
 from ..estimator.validation import check_codes, check_ends, warn_of_targets
-from ..estimator.windows import FEWEST_CODES, draw_from_windows
-from ..exceptions import ParameterWarning, warn
-from ..nn.networks import MLP
-from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
 from ..nn.variational import ConditionalVAEModule
-from ..training.randomness import make_generator, make_random_state
+from ..training.randomness import make_generator
+from .conditional_codes import (
+    draw_from_prior,
+    draw_like_kept,
+    fit_prior,
+    make_prior,
+    with_labels,
+)
 from .vae import VAE
 
 
@@ -224,13 +225,9 @@ class ConditionalVAE(VAE):
     @available_if(has_no_early_stopping)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, *, condition=None, sample_weight=None):
-        """Train for one pass over X, at the initial learning rate.
+        """Train for one pass over X, at the initial learning rate; see `VAE.partial_fit`.
 
-        The first call fixes `mean_`, `scale_`, the labels and the start of the linear path.
-
-        Shuffle rows that are sorted, by class or by time: what the first call fixes is that of
-        its own rows, and gradients forget what they no longer see. Where most later rows are far
-        from the first ones there is a `StreamWarning`, once.
+        The first call fixes the labels, too.
 
         Parameters
         ----------
@@ -270,24 +267,12 @@ class ConditionalVAE(VAE):
 
     # The condition
 
-    def _check_parameters_for(self, n_features):
-        if self._condition.kind != "none":
-            return
-        warn(
-            "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
-            "condition= to fit, or name columns of X in condition_features; VAE is the plain "
-            "model by its own name.",
-            ParameterWarning,
-        )
-
     def _check_reach(self, X):
         """Refuse rows that the model cannot produce; the condition may be anything."""
-        if self.condition_features is None:
+        if self._condition.kind != "columns":
             super()._check_reach(X)
-            return
-        columns, _ = find_columns(self.condition_features, _names_of(self), self.n_features_in_)
-        modelled = SomeColumns(X, columns)
-        if not reaches_everything(self):
+        elif not reaches_everything(self):
+            modelled = SomeColumns(X, self._condition.columns[0])
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
@@ -302,8 +287,9 @@ class ConditionalVAE(VAE):
     def _to_table(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
         if reset:
+            names = list(getattr(self, "feature_names_in_", []))
             self._condition = learn_condition(
-                condition, self.condition_features, _names_of(self), self.n_features_in_
+                condition, self.condition_features, names, self.n_features_in_
             )
             self._n_conditions = self._condition.n_numbers
             vars(self).pop("condition_classes_", None)
@@ -319,27 +305,11 @@ class ConditionalVAE(VAE):
         super()._learn_units(X if C is None else X.left, weights)
 
     def _make_units(self):
-        rows = super()._make_units()
-        if not self._n_conditions:
-            return rows
-        return JointUnits(rows, len(self.mean_), self._condition.units)
-
-    def _make_module(self, n_inputs, generator):
-        module = super()._make_module(n_inputs, generator)
-        module.n_conditions = self._n_conditions
-        return module
+        rows, n = super()._make_units(), len(self.mean_)
+        return JointUnits(rows, n, self._condition.units) if self._n_conditions else rows
 
     def _make_prior(self, n_features, generator):
-        k = self.n_components
-        if self.conditional_prior == "none":
-            return FittedPrior(k)
-        if self.conditional_prior == "standard" or not self._n_conditions:
-            return StandardPrior(k)
-        sizes = hidden_layer_sizes_of(self)
-        network = MLP(
-            self._n_conditions, sizes, 2 * k, activation=self.activation, generator=generator
-        )
-        return ConditionalPrior(network, k)
+        return make_prior(self, generator)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
@@ -350,23 +320,13 @@ class ConditionalVAE(VAE):
     def _linear_part(self, rows, weights):
         if not self._n_conditions:
             return super()._linear_part(rows, weights)
-        n_features, mean = len(self.mean_), start_mean_of(self)
-        slopes = torch.zeros(n_features, self._n_conditions, dtype=torch.float64)
-        if self._n_conditions <= N_DENSE:
-            slopes, mean = regress(rows, weights, n_features)
+        slopes, mean = regress(rows, weights, start_mean_of(self))
         return Residuals(rows, slopes), mean, slopes
 
     def _learn_from_codes(self, X, streaming=False):
-        """Fit the Gaussian that stands for a prior, where there is none."""
         super()._learn_from_codes(X, streaming)
-        if self.conditional_prior != "none":
-            return
-        q = posterior_of(self, choose_rows(X, N_STORED_CODES, self._seed))
-        within, moments = q.covariance.double().mean(0).numpy(), self._code_moments
-        if streaming:
-            within = moments["share"] * self._within + (1 - moments["share"]) * within
-        self._within = within
-        self.module_.prior.fit(moments["mean"], within + moments["covariance"])
+        if self.conditional_prior == "none":
+            fit_prior(self, X, streaming)
 
     # What a fitted model does
 
@@ -403,14 +363,10 @@ class ConditionalVAE(VAE):
         C = self._condition.encode(condition, Z.shape[0], Z.dtype)
 
         def decode(module, z, c):
-            x = self._units.leave(module.decode(z, self._enter_condition(c)))
+            x = self._units.leave(module.decode(z, self._condition.enter(c)))
             return self._condition.fill_in(x, c)
 
         return map_rows(self, Z, Z.dtype, decode, chunk_to_tensor(C, slice(None)))
-
-    def _enter_condition(self, c):
-        """Return conditions in the network's units."""
-        return self._condition.units.enter(c, c.dtype)
 
     def reconstruct(self, X, *, condition=None):
         """Return X as the codes and the conditions tell it.
@@ -557,11 +513,11 @@ class ConditionalVAE(VAE):
         seed, fitted = seed_for_samples(self, n_samples, random_state), draws_fitted(self, codes)
         C = self._condition.encode_any(condition, np.dtype(self._X_dtype))
         generator = make_generator(seed, "sample", self.device_)
-        Z = self._draw_codes_given(C, n_samples, seed) if fitted else None
+        Z = draw_like_kept(self, C, n_samples, seed) if fitted else None
 
         def draw(module, given, *z):
-            c = self._enter_condition(given)
-            p_x = module.p_x(*z or [_draw_given(module.p_z(c), len(c), generator)], c)
+            c = self._condition.enter(given)
+            p_x = module.p_x(*z or [draw_from_prior(module.p_z(c), len(c), generator)], c)
             x = p_x.sample((), generator) if observation_noise else p_x.mean
             return self._condition.fill_in(self._units.leave(x), given)
 
@@ -576,9 +532,8 @@ class ConditionalVAE(VAE):
         n_samples : int, default=1
             Number of codes for each condition.
 
-        condition : label, array-like of shape (n_conditions,) or (n_conditions, n_numbers), \
-                default=None
-            What they are given. One label, several, or rows of numbers.
+        condition : label or array-like, default=None
+            What they are given, as in `sample`.
 
         {shared parameters}
 
@@ -593,36 +548,20 @@ class ConditionalVAE(VAE):
         generator = make_generator(seed, "sample", self.device_)
 
         def draw(module, given):
-            return _draw_given(module.p_z(self._enter_condition(given)), len(given), generator)
+            return draw_from_prior(module.p_z(self._condition.enter(given)), len(given), generator)
 
         return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw)
 
-    # The codes of training rows, with their labels
+    # The codes of training rows, with their labels: after `forget_rows` the prior serves
+
+    _describes_codes = False
 
     def _codes_of(self, X):
-        codes = super()._codes_of(X)
-        if self._condition.kind != "labels":
-            return codes
-        n_features = len(self.mean_)
-        labels = [chunk_to_tensor(X, rows)[:, n_features:].argmax(1) for rows in chunks_of(X)]
-        return np.column_stack([codes, torch.cat(labels).numpy()]).astype(codes.dtype)
+        codes, has_labels = super()._codes_of(X), self._condition.kind == "labels"
+        return with_labels(codes, X, len(self.mean_)) if has_labels else codes
 
     def _knows_codes(self):
         return self._condition.kind in ("none", "labels") and super()._knows_codes()
-
-    def _forget_codes(self):
-        self._codes = None
-
-    def _draw_codes_given(self, C, n_samples, seed):
-        """Return codes like those of rows with each label; None where a label has too few."""
-        random_state, codes = make_random_state(seed, "sample"), self._codes
-        kept = [codes] * len(C)
-        if self._condition.kind == "labels":
-            kept = [codes[codes[:, -1] == label, :-1] for label in C.argmax(axis=1)]
-        if min(map(len, kept)) < FEWEST_CODES:  # draws would be the codes of single rows
-            return None
-        drawn = [draw_from_windows(part, n_samples, random_state) for part in kept]
-        return np.concatenate(drawn).astype(self._X_dtype)
 
     def interpolate(self, x0, x1, n_steps=10, *, condition=None):
         """Return the rows on the way between two rows, along a straight line between their codes.
@@ -659,13 +598,3 @@ class ConditionalVAE(VAE):
         if "_condition" in state:
             state["_condition"] = Condition(**state["_condition"])
         super()._restore(state)
-
-
-def _draw_given(p_z, n_rows, generator):
-    """Return a code for each row of the condition, whether or not the prior asks for it."""
-    return p_z.sample(() if p_z.mean.dim() == 2 else (n_rows,), generator)
-
-
-def _names_of(estimator):
-    """Return the names of the columns of X, none where they have no names."""
-    return list(getattr(estimator, "feature_names_in_", []))

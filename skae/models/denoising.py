@@ -21,9 +21,10 @@ from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
 from ..estimator.start import start_at_pca
+from ..nn.activations import identity
 from ..nn.autoencoder import AutoencoderModule, start_scales
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
-from ..nn.networks import identity, own_layers
+from ..nn.networks import own_layers
 from ..training.randomness import global_generator_for, make_random_state
 from .denoising_level import check_is_gaussian, check_size, estimate_level
 

@@ -17,6 +17,7 @@ from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.needs import Need, needs_value
+from ..estimator.persistence import parameters_to_go_by
 from ..estimator.preparation import take_seed, to_rows
 from ..estimator.sampling import seed_for_samples
 from ..nn.nodes import OBJECTIVES
@@ -297,12 +298,10 @@ class GLGAE(ScoresLikelihood, BaseCoder):
     def _check_parameters(self):
         check_layout(self)
 
-    def _get_fitted_params(self):
-        return copy.deepcopy(super()._get_fitted_params())  # places may be an array of the user's
-
     def _learn(self, X, weights, *, resume, one_pass):
         """Move the nodes, from their first places or from where they are."""
-        self._fitted_params = self._get_fitted_params()
+        # Places of nodes may be an array of the user's.
+        self._fitted_params = copy.deepcopy(parameters_to_go_by(self))
         if not resume:
             self._prepare(X, weights)
         rows, weights = to_rows(self, X, np.ones(X.shape[0]) if weights is None else weights)

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy import sparse
-from skorch.callbacks import Callback
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
@@ -18,9 +17,11 @@ from ..estimator.inference import iter_batches
 from ..estimator.needs import needs_value
 from ..estimator.sampling import SamplesFromCodes, add_to_stream, check_codes_are_kept
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
+from ..nn.activations import ACTIVATIONS
 from ..nn.autoencoder import AutoencoderModule
-from ..nn.networks import ACTIVATIONS, own_layers
+from ..nn.networks import own_layers
 from ..training.randomness import make_random_state
+from .sparse_revival import Revival
 
 # The activation on the code that suits each kind of sparsity.
 CODE_ACTIVATIONS = {
@@ -35,7 +36,6 @@ N_COEFS_KINDS = ("topk", "batch_topk")
 # From this ratio of units to active units on, only what is active is multiplied
 # (tests/benchmarks/wide_codes.py).
 WIDE = 128
-REVIVED_AT_ONCE = 0.05  # share of the units: more of them would disturb the ones at work
 BANDWIDTH = 0.2  # of the jump's pseudo-derivative, in units of the code
 
 
@@ -189,6 +189,10 @@ class SparseModule(AutoencoderModule):
         """Return where units count as active; a sigmoid is never zero, but may stay below rho."""
         return h > self.rho if self.sparsity == "kl" else h != 0
 
+    def with_room(self, h):
+        """Return codes with room for a new unit: where K are active, without the weakest."""
+        return keep_largest(h, self.n_active - 1) if self.sparsity in N_COEFS_KINDS else h
+
     def _count(self, n_firings):
         if self.training:
             self.n_firings += n_firings.detach()
@@ -208,77 +212,6 @@ class SparseModule(AutoencoderModule):
         rho, rho_hat = self.rho, h.mean(dim=0).clamp(1e-6, 1 - 1e-6)
         kl = rho * (rho / rho_hat).log() + (1 - rho) * ((1 - rho) / (1 - rho_hat)).log()
         return kl.sum()
-
-
-class Revival(Callback):
-    """Count the units that were silent for an epoch; give them work while there is time.
-
-    A silent unit takes the direction of what a badly reconstructed row lacks (after Bricken et al.
-    2023), and the optimizer's memory of it is erased.
-
-    Parameters
-    ----------
-    n_epochs : int
-        Nothing is revived in the last quarter of them.
-    revive : bool
-    """
-
-    def __init__(self, n_epochs, revive):
-        self.n_epochs, self.revive = n_epochs, revive
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        # A later fit has time of its own; passes over a stream, one by one, are one long fit.
-        self.n_before = len(net.history) if net.n_epochs_ > 1 else 0
-
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        net.module_.n_firings.zero_()
-
-    def on_epoch_end(self, net, dataset_train=None, **kwargs):
-        silent = (net.module_.n_firings == 0).nonzero()[:, 0]
-        net.history.record("n_dead_units", len(silent))
-        epoch = len(net.history) - self.n_before
-        built_in = own_layers(net.module_.encoder)
-        if self.revive and built_in and len(silent) and epoch <= 0.75 * self.n_epochs:
-            share = max(REVIVED_AT_ONCE, 3 / self.n_epochs)  # a short training must hurry
-            few = silent[: max(1, int(share * len(net.module_.n_firings)))]
-            with torch.no_grad():
-                self._revive(net, few, dataset_train)
-
-    def _revive(self, net, silent, batches):
-        module, generator = net.module_, net.generators["noise"]
-        residual = self._badly_reconstructed(module, batches, len(silent), generator)
-        encoder, units = module.encoder.layers[-1], [module.encoder.layers[-1].weight]
-        if own_layers(module.decoder):
-            units.append(module.decoder.layers[0].weight.T)
-        for weight in units:  # (n_components, width)
-            direction = residual
-            if weight.shape[1] != residual.shape[1]:  # behind hidden layers: anywhere
-                shape = (len(silent), weight.shape[1])
-                direction = torch.randn(shape, generator=generator, device=weight.device)
-            weight[silent] = F.normalize(direction.to(weight), dim=1)
-        encoder.bias[silent] = 0.0  # an offset would make it fire where it does not belong
-        net.forget(encoder.weight, silent)
-        net.forget(encoder.bias, silent)
-        if len(units) > 1:
-            net.forget(module.decoder.layers[0].weight, (slice(None), silent))
-
-    def _badly_reconstructed(self, module, batches, n_rows, generator):
-        """Return what rows lack, drawn with odds of their squared error.
-
-        With a fixed number of active units a new one takes the place of the weakest.
-        """
-        device = batches.rows.device
-        drawn = torch.randint(
-            len(batches), (max(1024, 2 * n_rows),), generator=generator, device=device
-        )
-        x = batches.rows.take(drawn if batches.index is None else batches.index[drawn])
-        module.eval()
-        h = module.encode(x)
-        odds = (x - module.decode(h)).square().sum(dim=1) + torch.finfo(x.dtype).tiny
-        if module.sparsity in N_COEFS_KINDS:
-            h = keep_largest(h, module.n_active - 1)
-        chosen = torch.multinomial(odds, n_rows, generator=generator)
-        return (x - module.decode(h))[chosen]
 
 
 class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
@@ -579,8 +512,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         """
         return super().sample(n_samples, random_state=random_state)
 
-    def _forget_codes(self):
-        self._codes = None
+    _describes_codes = False  # nothing smaller says which units are active together
 
     def _draw_codes(self, n_samples, random_state):
         check_codes_are_kept(self, "Draw before that")

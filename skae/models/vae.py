@@ -183,6 +183,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     __module__ = "skae"  # files do not depend on where in the package it lives
 
+    _is_density = True
     tied_weights = False  # a posterior has more parameters than a code
 
     _parameter_constraints = {
@@ -263,9 +264,6 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
 
-    def _lacks_likelihood(self):
-        return False
-
     def _check_ordered(self):
         """Refuse what nested dropout does not go with: a KL that is no sum over components."""
         if self.prior != "standard":
@@ -289,7 +287,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             f"{n_outputs} numbers, the parameters of q(z | x) with covariance_type="
             f"{self.covariance_type!r}: {k} means, then the rest"
         )
-        return self._module_class(
+        module = self._module_class(
             make_network(self, "encoder", n_inputs, sizes, n_outputs, generator, width),
             make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
@@ -303,6 +301,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             and Corruption(self.corruption, self.corruption_level, n_features),
             **self._module_options(),
         )
+        module.n_conditions = c
+        return module
 
     _module_class = VAEModule
 

@@ -2,20 +2,11 @@
 
 import torch
 
+from .activations import ACTIVATIONS, INVERSES, identity
 from .distributions import LIKELIHOODS
 from .laplace import laplace_losses
 from .module import BaseModule
-from .networks import (
-    ACTIVATIONS,
-    INVERSES,
-    MLP,
-    TiedMLP,
-    apply,
-    draw_masks,
-    identity,
-    is_ours,
-    own_layers,
-)
+from .networks import MLP, TiedMLP, apply, draw_masks, is_ours, own_layers
 from .repeatable import is_repeatable
 
 # Chosen by tests/benchmarks/defaults.py: the least standard deviation along a component, relative

@@ -54,6 +54,7 @@ class VAEModule(AutoencoderModule):
     """
 
     repeatable = True
+    n_conditions = 0  # the last columns of x, which a `ConditionalVAEModule` is given to see
 
     def __init__(
         self,
@@ -353,8 +354,6 @@ class ConditionalVAEModule(VAEModule):
     """
 
     repeatable = True
-
-    n_conditions = 0
 
     def split(self, x):
         """Return x, (batch, n_features), and c, (batch, n_conditions)."""

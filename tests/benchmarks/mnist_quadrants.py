@@ -70,7 +70,7 @@ def prior_sampled(cvae, X, C, n_draws, block=100):
     with torch.no_grad():
         for start in range(0, len(X), block):
             x = torch.from_numpy(X[start : start + block])
-            c = cvae._enter_condition(torch.from_numpy(C[start : start + block]))
+            c = cvae._condition.enter(torch.from_numpy(C[start : start + block]))
             p_z = module.p_z(c)
             log_p = [
                 module.p_x(p_z.sample((50,), generator), c).log_prob(x)
