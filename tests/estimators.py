@@ -22,7 +22,8 @@ from skae import (
 )
 from skae.estimator.base import BaseAutoencoder
 
-QUICK = {"max_iter": 4, "random_state": 0}
+EPOCHS = {"max_iter": 4, "random_state": 0}
+QUICK = {**EPOCHS, "batch_size": 50}  # three steps an epoch of iris, in place of ten
 
 
 class SmallEncoder(nn.Sequential):
@@ -79,7 +80,7 @@ DEFAULTS = {
     "ConditionalVAE": ConditionalVAE(**QUICK),
     "ContractiveAutoencoder": ContractiveAutoencoder(**QUICK),
     "DenoisingAutoencoder": DenoisingAutoencoder(**QUICK),
-    "GLGAE": GLGAE(**QUICK),
+    "GLGAE": GLGAE(**EPOCHS),
     "SparseAutoencoder": SparseAutoencoder(**QUICK),
     "VAE": VAE(**QUICK),
 }
@@ -95,7 +96,7 @@ MAIN = {
     "masking": DenoisingAutoencoder(3, corruption="masking", **QUICK),
     "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
     "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
-    "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **QUICK),
+    "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **EPOCHS),
     "full vamp": VAE(
         3, covariance_type="full", prior="vamp", noise_variance="per_feature", **QUICK
     ),
@@ -114,7 +115,7 @@ OTHERS = {
         optimizer=functools.partial(torch.optim.LBFGS, line_search_fn="strong_wolfe"),
         learning_rate_init=1.0,
         batch_size=1000,
-        **QUICK,
+        **EPOCHS,
     ),
     "salt and pepper": DenoisingAutoencoder(corruption="salt_and_pepper", **QUICK),
     "swap": DenoisingAutoencoder(corruption="swap", early_stopping=True, **QUICK),
@@ -130,9 +131,9 @@ OTHERS = {
     "contractive estimate": ContractiveAutoencoder(
         3, hidden_layer_sizes=(8,), penalty_estimate="stochastic", dropout=0.1, **QUICK
     ),
-    "map": GLGAE(objective="bound", dtype="float64", **QUICK),
-    "unbounded map": GLGAE(1, objective="likelihood", constrain=False, n_nodes=8, **QUICK),
-    "clustered map": GLGAE(4, n_nodes=20, **QUICK),
+    "map": GLGAE(objective="bound", dtype="float64", **EPOCHS),
+    "unbounded map": GLGAE(1, objective="likelihood", constrain=False, n_nodes=8, **EPOCHS),
+    "clustered map": GLGAE(4, n_nodes=20, **EPOCHS),
     "importance weighted": VAE(
         importance_weighted=True, n_mc_samples=3, prior="mixture", linear_path=False, **QUICK
     ),

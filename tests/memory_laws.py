@@ -17,8 +17,16 @@ from skae.fast import repeater
 
 N, D = 160000, 200
 needs_peaks = pytest.mark.skipif(not is_measurable(), reason="needs Linux's /proc and glibc")
-every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
-every_source = pytest.mark.parametrize("name", ["Autoencoder", "GLGAE"])
+# One with an engine and one without: the others share their way to the rows, and take long.
+FIRST = ("Autoencoder", "GLGAE")
+every_class = pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(estimator, id=name, marks=() if name in FIRST else pytest.mark.slow)
+        for name, estimator in DEFAULTS.items()
+    ],
+)
+every_source = pytest.mark.parametrize("name", FIRST)
 
 # Models are small beside X, so that what is counted is about X.
 SMALL = {
@@ -93,6 +101,7 @@ def test_read_only_memory_is_shared_and_validation_rows_are_not_copied(X):
 
 
 @needs_peaks
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["numbers", "columns"])
 def test_conditions_are_put_beside_rows_batch_by_batch(kind, X):
     y = np.arange(N) % 3
@@ -131,6 +140,7 @@ SCRIPT = """
 
 
 @needs_peaks
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])  # shared; read batch by batch
 def test_a_file_larger_than_the_memory_is_trained_on(dtype, tmp_path):
     path = tmp_path / "X.npy"

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 LAWS = Path(__file__).with_name("memory_laws.py")
 
 
-def test_the_laws_of_memory_hold_in_a_fresh_process():
+@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_the_laws_of_memory_hold_in_a_fresh_process(which):
     """After other tests the heap is full of holes, whose pages would count when they are used."""
-    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", str(LAWS)]
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-m", which, str(LAWS)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=LAWS.parents[1])
     assert run.returncode == 0, run.stdout
 
