@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import DEFAULTS, QUICK, all_estimators, has_engine
+from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, has_engine
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import (
@@ -437,13 +437,13 @@ class Counted(ProgressBar):
 def test_progress_bars_end_full(batch_size, early_stopping, monkeypatch):
     monkeypatch.setattr(Counted, "bars", [])
     params = {"batch_size": batch_size, "early_stopping": early_stopping}
-    ae = Autoencoder(callbacks=[Counted()], **params, **QUICK).fit(X)
+    ae = Autoencoder(callbacks=[Counted()], **params, **EPOCHS).fit(X)
     assert [n == total for n, total in Counted.bars] == [True] * 4
     assert ae.net_.batch_size == (16 if batch_size == "auto" else batch_size)
 
 
 def test_the_batch_size_outlives_a_file():
-    ae = Autoencoder(batch_size=7, **QUICK).fit(X)
+    ae = Autoencoder(batch_size=7, **EPOCHS).fit(X)
     copy = clone(ae)
     copy.__setstate__(ae.__getstate__())
     assert copy.net_.batch_size == 7
