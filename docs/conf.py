@@ -111,13 +111,13 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
 }
 
-# Links out of the site. Names of scikit-learn's are linked by their address, for which no inventory
-# need be fetched; names of others are plain text.
+# Links out of the site. Names of scikit-learn's are linked by their address, for which no
+# inventory need be fetched; names of others are plain text.
 
 nitpick_ignore_regex = [
-    ("py:.*", r"(sklearn|torch|nn|numpy|np|skorch|scipy|matplotlib|onnx|functools)\..*"),
+    ("py:.*", r"(functools|matplotlib|nn|np|numpy|onnx|scipy|skorch|sklearn|torch)\..*"),
     ("py:obj", r"[A-Za-z_]\w*"),  # parameters, and words of the mathematics
-    ("py:obj", r"[^.\w].*|.*[^.\w].*"),
+    ("py:obj", r".*[^.\w].*"),
     ("py:class", r"[A-Za-z]\w*"),  # bases that are not public
     ("py:class", r"skae\.[a-z_]+\.[a-z_.]+\.\w+"),
 ]
@@ -132,23 +132,24 @@ def link_to_scikit_learn(app, env, node, content):
     return None
 
 
+ROLE = re.compile(r":(?:ref|term|meth|class|func):`~?([^`<]*?)(?:\s*<[^`]*>)?`")
+
+
 def without_labels_of_others(app, what, name, obj, options, lines):
-    """Take references to labels of scikit-learn's own pages out of docstrings that are its."""
-    lines[:] = [
-        re.sub(r":(?:ref|term|meth|class|func):`~?([^`<]*?)(?:\s*<[^`]*>)?`", r"\1", line)
-        if str(getattr(obj, "__module__", "")).startswith("sklearn") or "<metadata_routing>" in line
-        else line
-        for line in lines
-    ]
+    """Take references to scikit-learn's own pages out of docstrings that are its."""
+    is_theirs = str(getattr(obj, "__module__", "")).startswith("sklearn")
+    for i, line in enumerate(lines):
+        if is_theirs or "<metadata_routing>" in line:
+            lines[i] = ROLE.sub(r"\1", line)
 
 
 def without_members_of_others(app, what, name, obj, skip, options):
-    """Leave out what torch's modules and Python's exceptions have."""
-    home = str(getattr(obj, "__module__", ""))
-    return True if home.startswith("torch") else None
+    """Leave out what modules have of torch's."""
+    return True if str(getattr(obj, "__module__", "")).startswith("torch") else None
 
 
 def setup(app):
+    """Connect the functions above with the events that they are for."""
     app.connect("missing-reference", link_to_scikit_learn)
     app.connect("autodoc-process-docstring", without_labels_of_others, priority=100)
     app.connect("autodoc-skip-member", without_members_of_others)

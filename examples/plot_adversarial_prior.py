@@ -5,8 +5,7 @@ Codes in the shape of a prior
 Nothing tells a plain autoencoder where to put its codes. In an
 :class:`~skae.AdversarialAutoencoder` a second network learns to tell codes from draws of a prior,
 and the encoder learns to fool it: the codes of all digits together then fill a Gaussian, or the
-petals of a flower. A draw of the prior, decoded, is a new digit. A :class:`~skae.VAE` has the same
-aim, but asks it of the code of each digit, not of all together.
+petals of a flower. A draw of the prior, decoded, is a new digit.
 """
 
 # %%
@@ -15,7 +14,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from skae import VAE, AdversarialAutoencoder, Autoencoder
+from skae import AdversarialAutoencoder, Autoencoder
 from skae.display import LatentDisplay
 from skae.metrics import (
     explained_variance,
@@ -30,57 +29,30 @@ X_train, X_test, y_train, y_test = train_test_split(
 
 models = {
     "Autoencoder": Autoencoder(2, linear_path=False, random_state=0),
-    "VAE": VAE(2, linear_path=False, random_state=0),
-    "Adversarial, Gaussian prior": AdversarialAutoencoder(2, max_iter=120, random_state=0),
-    "Adversarial, mixture prior": AdversarialAutoencoder(
-        2, prior="mixture", max_iter=120, random_state=0
-    ),
+    "Gaussian prior": AdversarialAutoencoder(2, max_iter=120, random_state=0),
+    "Mixture prior": AdversarialAutoencoder(2, prior="mixture", max_iter=120, random_state=0),
 }
-for model in models.values():
-    model.fit(X_train)
+codes = {name: model.fit(X_train).transform(X_test) for name, model in models.items()}
 
 # %%
-# Codes of held-out digits, coloured by label, over draws of the prior in grey. The VAE's are draws
-# of q(z | x), since its decoder sees nothing else.
+# Codes of held-out digits, coloured by label, over draws of the prior in grey.
 
-
-def draw_codes(model):
-    """Return one code for each held-out digit."""
-    if not isinstance(model, VAE):
-        return model.transform(X_test)
-    means, covariances = model.posterior(X_test)
-    noise = np.random.default_rng(0).normal(size=means.shape)
-    return means + np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)) * noise
-
-
-def draw_prior(model, n, seed):
-    """Return n codes drawn from the prior."""
-    if isinstance(model, VAE):
-        return np.random.default_rng(seed).normal(size=(n, 2))
-    return model.sample_prior(n, random_state=seed)
-
-
-codes = {name: draw_codes(model) for name, model in models.items()}
-
-fig, axes = plt.subplots(2, 2, figsize=(9.4, 9), layout="constrained")
-for ax, (name, model) in zip(axes.flat, models.items(), strict=True):
+fig, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
+for ax, (name, model) in zip(axes, models.items(), strict=True):
     if name != "Autoencoder":
-        ax.scatter(*draw_prior(model, 3000, seed=1).T, s=3, c="0.85", zorder=0)
-    LatentDisplay(codes[name], y_test).plot(ax=ax, s=10)
+        ax.scatter(*model.sample_prior(3000, random_state=1).T, s=3, c="0.85", zorder=0)
+    LatentDisplay(codes[name], y_test).plot(ax=ax, s=8)
     explained = explained_variance(model, X_test)
-    ax.set_title(f"{name}\n{explained:.0%} of the variance of held-out digits")
+    ax.set_title(f"{name}\n{explained:.0%} of the variance of held-out digits", fontsize=10)
     ax.set_aspect("equal", "datalim")
     ax.get_legend().remove()
-fig.legend(
-    *ax.get_legend_handles_labels(), loc="outside right center", frameon=False, markerscale=3
-)
 
 # %%
 # How far the held-out codes are from the prior, in units of what two samples of the prior differ
 # by chance (the 95 % quantile under permutation).
 
-for name, model in list(models.items())[1:]:
-    first, second = (draw_prior(model, 500, seed) for seed in (1, 2))
+for name in ("Gaussian prior", "Mixture prior"):
+    first, second = (models[name].sample_prior(500, random_state=seed) for seed in (1, 2))
     chance = np.quantile(maximum_mean_discrepancy_null(first, second, random_state=0), 0.95)
     for kind in (name, "Autoencoder"):
         distance = maximum_mean_discrepancy(codes[kind], first)
@@ -95,8 +67,8 @@ petals = radii[None, :, None] * np.stack([np.cos(angles), np.sin(angles)], axis=
 
 fig, axes = plt.subplots(1, 2, figsize=(9.4, 5), layout="constrained")
 for ax, name, grid in [
-    (axes[0], "Adversarial, Gaussian prior", plane),
-    (axes[1], "Adversarial, mixture prior", petals),
+    (axes[0], "Gaussian prior", plane),
+    (axes[1], "Mixture prior", petals),
 ]:
     n_rows, n_columns = grid.shape[:2]
     images = models[name].inverse_transform(grid.reshape(-1, 2))

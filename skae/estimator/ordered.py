@@ -42,8 +42,8 @@ class OrderedCodes:
         per unit of X.
 
     loading_magnitudes_ : ndarray of shape (`n_components_`, n_features)
-        The mean of ``|dz/dx|`` over the same rows: a feature whose influence changes its sign has a
-        loading near 0, and a magnitude that is not.
+        The mean of ``|dz/dx|`` over the same rows: a feature whose influence changes its sign has
+        a loading near 0, and a magnitude that is not.
     """
 
     _has_loadings = True

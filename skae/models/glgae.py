@@ -74,8 +74,8 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         "reconstruction" and 2 for the others.
 
     null_weight : float, default=0.01
-        b, the weight of a null node that is everywhere and produces nothing: the larger, the
-        nearer codes stay to the nodes.
+        Weight b of a null node that is everywhere and produces nothing: the larger, the nearer
+        codes stay to the nodes.
 
     constrain : bool, default=True
         Whether codes stay in the box that the nodes span, which on a grid is their convex hull.

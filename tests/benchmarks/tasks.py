@@ -1,10 +1,10 @@
 """One table for each task: an estimator of skae beside what scikit-learn has for it.
 
-Defaults everywhere, but for sizes, which are the same for all: a code has a quarter of the columns,
-at least two numbers. A GaussianMixture has the number of components (1 to 10) of the lowest BIC.
-Tables are standardised by their training rows, for every method; pixels are left as they are. A
-figure is a mean over splits (a third of the rows held out), with its standard error; the best of a
-line is bold. What each task measures is the docstring of its function.
+Defaults everywhere, but for sizes, which are the same for all: a code has a quarter of the columns
+or two numbers, if that is more. A GaussianMixture has as many components (1 to 10) as the BIC asks
+for. Tables are standardised by their training rows, for every method; pixels are left as they are.
+A figure is a mean over splits (a third of the rows held out), with its standard error; the best of
+a line is bold. What each task measures is the docstring of its function.
 
     python tests/benchmarks/tasks.py [--splits 4] [--only density samples]
 """
@@ -93,10 +93,8 @@ def features(name, seed):
     k = size_for(X)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     ways = {"all columns": None, "PCA": PCA(k), "Autoencoder": Autoencoder(k, random_state=0)}
-    return {
-        way: make_pipeline(coder or "passthrough", clone(classifier)).fit(X, y).score(X_test, y_test)
-        for way, coder in ways.items()
-    }
+    models = {way: make_pipeline(c or "passthrough", clone(classifier)) for way, c in ways.items()}
+    return {way: model.fit(X, y).score(X_test, y_test) for way, model in models.items()}
 
 
 def clusters(name, seed):
@@ -151,7 +149,8 @@ def density(name, seed):
 def denoise(name, seed):
     """Squared error of held-out rows with noise, restored; 1 is the noise as it came.
 
-    The noise is Gaussian, of half the scale of the data, and known; models are fitted to clean rows.
+    The noise is Gaussian, of half the scale of the data, and known. Models are fitted to clean
+    rows.
     """
     X, X_test, *_ = load(name, seed)
     level = 0.5 * np.sqrt(X.var(axis=0).mean())
