@@ -1,21 +1,30 @@
-"""Formulas as MathML, which browsers draw by themselves: no script and nothing to fetch."""
+"""Formulas as MathML, which browsers draw by themselves: no script and nothing to fetch.
+
+A command of LaTeX that docutils does not know is an error of the build.
+"""
+
+import re
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 
+SPACE = '<mspace width="0.17em"></mspace>'
+OPERATOR = re.compile(r"<munder>\s*<mo [^>]*>m(?:in|ax)</mo>.*?</munder>", re.DOTALL)
+    r'<munder>\s*<mo movablelimits="true">m(?:in|ax)</mo>.*?</munder>', re.DOTALL
+)
+
 
 def _write(self, node, as_block):
     code = node.astext().replace(r"\dots", r"\ldots")
-    if as_block and (r"\\" in code or "&" in code) and r"\begin" not in code:
-        code = rf"\begin{{align}}{code}\end{{align}}"
     formula = latex2mathml.tex2mathml(code, as_block=as_block)
-    if as_block:
-        formula = f'<div class="math">{formula}</div>'
-    self.body.append(formula)
+    formula = formula.replace("<mo>&ApplyFunction;</mo>", SPACE)
+    formula = OPERATOR.sub(lambda found: found.group() + SPACE, formula)
+    self.body.append(f'<div class="math">{formula}</div>' if as_block else formula)
     raise nodes.SkipNode
 
 
 def setup(app):
+    """Register the renderer; ``html_math_renderer`` names it."""
     inline = (lambda self, node: _write(self, node, False), None)
     block = (lambda self, node: _write(self, node, True), None)
     app.add_html_math_renderer("mathml", inline, block)

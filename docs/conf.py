@@ -47,7 +47,7 @@ html_math_renderer = "mathml"
 html_theme_options = {
     "logo": {"text": "skae"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_nav_level": 1,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -55,7 +55,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "glossary": []}
+html_sidebars = {"index": [], "tutorial": [], "which_model": [], "changelog": []}
 copybutton_exclude = ".linenos, .gp, .go"
 
 # The reference: a page for each public name. It is written from the lists of public names, so that
