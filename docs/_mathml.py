@@ -10,8 +10,7 @@ from docutils.utils.math import latex2mathml
 
 SPACE = '<mspace width="0.17em"></mspace>'
 OPERATOR = re.compile(r"<munder>\s*<mo [^>]*>m(?:in|ax)</mo>.*?</munder>", re.DOTALL)
-    r'<munder>\s*<mo movablelimits="true">m(?:in|ax)</mo>.*?</munder>', re.DOTALL
-)
+FACTOR = re.compile(r"(</(?:mi|msub|mfrac)>\s*)(<mi>log</mi>)")
 
 
 def _write(self, node, as_block):
@@ -19,7 +18,9 @@ def _write(self, node, as_block):
     formula = latex2mathml.tex2mathml(code, as_block=as_block)
     formula = formula.replace("<mo>&ApplyFunction;</mo>", SPACE)
     formula = OPERATOR.sub(lambda found: found.group() + SPACE, formula)
-    self.body.append(f'<div class="math">{formula}</div>' if as_block else formula)
+    formula = FACTOR.sub(rf"\1{SPACE}\2", formula)
+    formula = re.sub("<mo>([‖∥])</mo>", r'<mo stretchy="false">\1</mo>', formula)
+    self.body.append(f'<div class="formula">{formula}</div>' if as_block else formula)
     raise nodes.SkipNode
 
 
