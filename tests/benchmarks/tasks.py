@@ -251,7 +251,7 @@ def snap(rows, X):
     return moved
 
 
-LOWER_IS_BETTER = {"denoise", "samples"}
+BADNESS = {"denoise": abs, "samples": lambda accuracy: abs(accuracy - 0.5)}  # else minus the mean
 NO_CONTENDER = {"training rows"}
 TASKS = {
     "reconstruct": (reconstruct, [*TABLES, "linear factors"]),
@@ -275,7 +275,8 @@ def table(task, n_splits):
         columns = columns or list(splits[0])
         values = {c: np.array([s[c] for s in splits]) for c in columns if c in splits[0]}
         means = {c: v.mean() for c, v in values.items() if c not in NO_CONTENDER}
-        best = (min if task in LOWER_IS_BETTER else max)(means, key=means.get)
+        badness = BADNESS.get(task, lambda mean: -mean)
+        best = min(means, key=lambda column: badness(means[column]))
         digits = 2 if task == "density" else 3
         cells = []
         for c in columns:
