@@ -64,6 +64,41 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     plt.close("all")
 
 
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_are_short_and_load_what_scikit_learn_ships(example):
+    source = example.read_text()
+    first, *_ = ast.parse(source).body  # the words at the top
+    lines = source.splitlines()[first.end_lineno :]
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert len(code) < 60
+    assert "fetch_" not in source
+    assert "plt.show()" in source
+
+
+def test_scripts_that_pages_name_exist():
+    named = {}
+    for page in [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for script in re.findall(r"(?:tests/benchmarks|examples)/\w+\.py", page.read_text()):
+            named[script] = page.name
+    assert len(named) > 15
+    for script, page in named.items():
+        assert (ROOT / script).exists(), (page, script)
+
+
+# Figures with decimals are measured; what follows from them is on pages that name the script.
+MEASURED = re.compile(r"^\|.*\b\d+\.\d+(?:±| \||\*\*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", SOURCES, ids=lambda p: str(p.relative_to(DOCS)))
+def test_pages_with_tables_of_figures_name_the_script(page):
+    text = page.read_text()
+    if MEASURED.search(text):
+        assert re.search(r"tests/benchmarks/\w+\.py|/gallery/plot_\w+", text)
+
+
 every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
 
 
