@@ -14,17 +14,16 @@ FREE = {"RT02", "GL01", "GL02", "ES01"}
 OF_CLASSES_AND_FUNCTIONS = {"EX01", "SA01"}  # methods need neither example nor references
 # Hooks of modules are described in the tables of docs/extending.md.
 OF_HOOKS = {"PR01", "PR07", "PR08", "RT01", "GL08"}
-ROOMS = ("display", "exceptions", "extending", "metrics", "onnx", "testing")
 
 
 def public_names():
-    names = [f"skae.{name}" for name in skae.__all__ if name not in ROOMS]
-    for room in ROOMS:
-        if room == "onnx":
-            pytest.importorskip("skl2onnx")
-        module = importlib.import_module(f"skae.{room}")
-        names += [f"{module.__name__}.{name}" for name in module.__all__]
-    return names
+    pytest.importorskip("skl2onnx")
+    names, rooms = [], [importlib.import_module("skae.onnx")]
+    for name in skae.__all__:
+        public = getattr(skae, name)
+        (rooms if inspect.ismodule(public) else names).append(public)
+    names = [f"skae.{public.__name__}" for public in names]
+    return names + [f"{room.__name__}.{name}" for room in rooms for name in room.__all__]
 
 
 def methods_of(name):
