@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
 from skae import ConditionalVAE
+from skae.display import ReconstructionDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -27,25 +28,13 @@ def as_condition(X, visible):
     return np.hstack([np.where(visible, X, 0), np.broadcast_to(visible, X.shape)])
 
 
-def hide_blocks(X, rng, side=8, shortest=4):
-    """Hide one block of pixels of each square image, of random shape and place.
-
-    One edge of a block is `shortest` pixels long, the other up to `side`: a quarter to a half.
-
-    Returns
-    -------
-    visible : ndarray of bool of shape (n_samples, side * side)
-        False in the block.
-    """
-    n = len(X)
-    edges = np.column_stack([np.full(n, shortest), rng.integers(shortest, side + 1, n)])
-    edges = rng.permuted(edges, axis=1)
-    start = rng.integers(0, side + 1 - edges)
-    inside = [
-        (np.arange(side) >= a[:, None]) & (np.arange(side) < (a + length)[:, None])
-        for a, length in zip(start.T, edges.T, strict=True)
-    ]
-    return ~(inside[0][:, :, None] & inside[1][:, None, :]).reshape(n, -1)
+def hide_blocks(X, rng):
+    """Return what is visible of digits of which a block of 4 x 4 to 4 x 8 pixels is hidden."""
+    edges = rng.permuted(np.column_stack([np.full(len(X), 4), rng.integers(4, 9, len(X))]), axis=1)
+    start = rng.integers(0, 9 - edges)[:, :, None]
+    place = np.arange(8)
+    inside = (place >= start) & (place < start + edges[:, :, None])  # (n, 2, 8)
+    return ~(inside[:, 0, :, None] & inside[:, 1, None, :]).reshape(len(X), -1)
 
 
 # %%
@@ -75,27 +64,16 @@ for prior, model in models.items():
     completions[prior] = np.where(upper, X_test[:, None], drawn.reshape(-1, n_draws, 64))
 
 
-def show(axes, images):
-    """Draw digits; what is NaN is hidden, and drawn in blue."""
-    for ax, image in zip(axes, images, strict=True):
-        cmap = plt.get_cmap("gray_r").with_extremes(bad="#a6c8e4")
-        ax.imshow(image.reshape(8, 8), cmap=cmap, vmin=0, vmax=16)
-
-
-fig, axes = plt.subplots(
-    8,
-    4 + n_draws,
-    figsize=(8.4, 6),
-    width_ratios=[1, 1, 1, 0.35, *[1] * n_draws],
-    subplot_kw={"xticks": [], "yticks": [], "frame_on": False},
-    layout="constrained",
-)
-for line, x, drawn in zip(axes, X_test, completions["learned"], strict=False):
-    show(line[:3], [x, np.where(upper, x, np.nan), drawn.mean(axis=0)])
-    show(line[4:], drawn)
-for column, title in enumerate(["original", "visible", "mean"]):
-    axes[0, column].set_title(title, fontsize=10)
-axes[0, 4].set_title("completions", fontsize=10, loc="left")
+shown = slice(0, 12)
+drawn = completions["learned"][shown]
+rows = [
+    X_test[shown],
+    np.where(upper, X_test[shown], 0),
+    drawn.mean(axis=1),
+    *drawn[:, :5].swapaxes(0, 1),
+]
+names = ["original", "visible", "mean", *(f"completion {i}" for i in range(1, 6))]
+ReconstructionDisplay(np.reshape(rows, (8, 12, 8, 8)), names).plot()
 plt.show()
 
 # %%

@@ -39,7 +39,10 @@ ReconstructionDisplay(images, names).plot()
 # %%
 # How many? As many as explain 90 % of the training rows.
 
-print(Autoencoder(0.9, ordered=True, random_state=0).fit(X_train).n_components_, "numbers,")
+print(
+    Autoencoder(0.9, ordered=True, max_iter=60, random_state=0).fit(X_train).n_components_,
+    "numbers,",
+)
 print(PCA(0.9).fit(X_train).n_components_, "with PCA")
 
 # %%

@@ -29,6 +29,7 @@ def load(
     Parameters
     ----------
     path : path-like
+        A file that `save` has written.
     estimator : class, default=None
         The class of the estimator, where it is one of your own; of those of skae the file knows
         the name.
@@ -48,6 +49,10 @@ def load(
         for, or if it does not go with the arrays of the file.
     ImportError
         Without safetensors.
+
+    See Also
+    --------
+    VAE.save : What writes the files; every estimator has it.
 
     Examples
     --------

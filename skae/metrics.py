@@ -57,8 +57,10 @@ def mean_squared_reconstruction_error(
     Parameters
     ----------
     estimator : fitted transformer with ``inverse_transform``
+        Of skae, of scikit-learn, or a pipeline.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, held-out ones as a rule.
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row.
@@ -72,6 +74,11 @@ def mean_squared_reconstruction_error(
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+
+    See Also
+    --------
+    explained_variance : Relative to the variance of X.
+    neg_mean_squared_reconstruction_error_scorer : For searches.
 
     Examples
     --------
@@ -97,8 +104,10 @@ def explained_variance(estimator: Any, X: Any, *, sample_weight: ArrayLike | Non
     Parameters
     ----------
     estimator : fitted transformer with ``inverse_transform``
+        Of skae, of scikit-learn, or a pipeline.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, held-out ones as a rule.
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row.
@@ -112,6 +121,11 @@ def explained_variance(estimator: Any, X: Any, *, sample_weight: ArrayLike | Non
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+
+    See Also
+    --------
+    mean_squared_reconstruction_error : In the squared units of X.
+    explained_variance_scorer : For searches.
 
     Examples
     --------
@@ -159,17 +173,35 @@ def neg_mean_squared_reconstruction_error_scorer(
     Parameters
     ----------
     estimator : fitted transformer with ``inverse_transform``
+        Of skae, of scikit-learn, or a pipeline.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, held-out ones as a rule.
 
     y : Ignored
+        Present for scikit-learn's convention.
 
     sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     score : float
         Minus the error: higher is better.
+
+    See Also
+    --------
+    mean_squared_reconstruction_error : What it is the negative of.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skae.metrics import neg_mean_squared_reconstruction_error_scorer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> cross_val_score(PCA(2), X, scoring=neg_mean_squared_reconstruction_error_scorer).shape
+    (5,)
     """
     return -mean_squared_reconstruction_error(estimator, X, sample_weight=sample_weight)
 
@@ -185,17 +217,35 @@ def explained_variance_scorer(
     Parameters
     ----------
     estimator : fitted transformer with ``inverse_transform``
+        Of skae, of scikit-learn, or a pipeline.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows, held-out ones as a rule.
 
     y : Ignored
+        Present for scikit-learn's convention.
 
     sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row.
 
     Returns
     -------
     score : float
         Higher is better.
+
+    See Also
+    --------
+    explained_variance : What it returns.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skae.metrics import explained_variance_scorer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> cross_val_score(PCA(2), X, scoring=explained_variance_scorer).shape
+    (5,)
     """
     return explained_variance(estimator, X, sample_weight=sample_weight)
 
@@ -213,8 +263,10 @@ def maximum_mean_discrepancy(X: Any, Y: Any, *, bandwidths: str | ArrayLike = "m
     Parameters
     ----------
     X : array-like of shape (n_samples_X, n_features)
+        One sample.
 
     Y : array-like of shape (n_samples_Y, n_features)
+        The other.
 
     bandwidths : "median" or array-like of float, default="median"
         S, in the units of X and Y; "median": half, once and twice the median distance between rows
@@ -223,12 +275,17 @@ def maximum_mean_discrepancy(X: Any, Y: Any, *, bandwidths: str | ArrayLike = "m
     Returns
     -------
     mmd : float
+        Near 0 where the two come from one distribution, larger the more they differ.
 
     Raises
     ------
     ValueError
         If a sample has fewer than two rows, their numbers of columns differ, or a bandwidth is not
         positive.
+
+    See Also
+    --------
+    maximum_mean_discrepancy_null : How large it is by chance.
 
     References
     ----------
@@ -266,8 +323,10 @@ def maximum_mean_discrepancy_null(
     Parameters
     ----------
     X : array-like of shape (n_samples_X, n_features)
+        One sample.
 
     Y : array-like of shape (n_samples_Y, n_features)
+        The other.
 
     bandwidths : "median" or array-like of float, default="median"
         As in `maximum_mean_discrepancy`.
@@ -281,6 +340,11 @@ def maximum_mean_discrepancy_null(
     Returns
     -------
     null : ndarray of shape (n_permutations,)
+        The discrepancy of each permutation.
+
+    See Also
+    --------
+    maximum_mean_discrepancy : The discrepancy of the rows as they are.
 
     Examples
     --------

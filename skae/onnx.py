@@ -67,6 +67,10 @@ def encoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
     ImportError
         For networks of your own without onnxscript, which torch's exporter needs.
 
+    See Also
+    --------
+    decoder : The way back.
+
     Examples
     --------
     >>> import onnxruntime
@@ -102,6 +106,19 @@ def decoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
         With the input ``Z``, (n_samples, n_components), and the output ``X``, (n_samples,
         n_features). A `ConditionalVAE` has the second input ``condition``; the values of
         `condition_features`, where it was fitted with these.
+
+    See Also
+    --------
+    encoder : The way to the code.
+
+    Examples
+    --------
+    >>> import skae.onnx
+    >>> from sklearn.datasets import load_iris
+    >>> ae = skae.Autoencoder(2, max_iter=5, random_state=0).fit(load_iris().data)
+    >>> model = skae.onnx.decoder(ae)
+    >>> [entry.name for entry in model.graph.input]
+    ['Z']
     """
     _check(estimator, dtype, target_opset)
     g = Graph(dtype, target_opset)
@@ -129,6 +146,19 @@ def reconstruct(
     model : onnx.ModelProto
         With the input ``X`` and the output ``X_hat``, both (n_samples, n_features), and for a
         condition beside X the input ``condition``, as of `encoder`.
+
+    See Also
+    --------
+    encoder : The code alone.
+
+    Examples
+    --------
+    >>> import skae.onnx
+    >>> from sklearn.datasets import load_iris
+    >>> ae = skae.Autoencoder(2, max_iter=5, random_state=0).fit(load_iris().data)
+    >>> model = skae.onnx.reconstruct(ae)
+    >>> [entry.name for entry in model.graph.output]
+    ['X_hat']
     """
     g, x, c = _begin(estimator, dtype, target_opset)
     return g.to_model(write_reconstruction(g, estimator, x, c), "X_hat", estimator.n_features_in_)
@@ -162,6 +192,17 @@ def register(estimator: type) -> None:
     ----------
     estimator : class
         Derived from an estimator of skae.
+
+    See Also
+    --------
+    encoder : Single graphs, without a pipeline.
+
+    Examples
+    --------
+    >>> import skae.onnx
+    >>> class MyAutoencoder(skae.Autoencoder):
+    ...     pass
+    >>> skae.onnx.register(MyAutoencoder)
     """
     update_registered_converter(
         estimator, f"Skae{estimator.__name__}", _declare_output, _convert, overwrite=True

@@ -11,6 +11,7 @@ from email.message import Message
 from numbers import Real
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,19 +44,59 @@ def test_the_readme_s_code_runs_and_its_figures_hold(capsys):
     assert namespace["new"].shape == (5, 64)
 
 
-PAGES = ("callbacks.md", "files.md", "onnx.md")  # from end to end; other pages show pieces
+DOCS = ROOT / "docs"
+OF_OTHERS = {"_build", "gallery", "generated"}  # what a build leaves there
+SOURCES = [p for p in sorted(DOCS.rglob("*.md")) if p.relative_to(DOCS).parts[0] not in OF_OTHERS]
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+# The code of the page on extending is run by `test_extending`.
+PAGES = [p for p in SOURCES if CODE.search(p.read_text()) and p.name != "extending.md"]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_how_to_page_runs(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(DOCS)))
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     """Each block goes on from the one before, in an empty folder; comments say what is printed."""
-    if page == "callbacks.md":
+    if page.name == "callbacks.md":
         pytest.importorskip("sklearn.callback")  # of scikit-learn 1.9
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
-    for block in blocks:
+    for block in CODE.findall(page.read_text()):
         exec(block, namespace)
+    plt.close("all")
+
+
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_are_short_and_load_what_scikit_learn_ships(example):
+    source = example.read_text()
+    first, *_ = ast.parse(source).body  # the words at the top
+    lines = source.splitlines()[first.end_lineno :]
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert len(code) < 60
+    assert "fetch_" not in source
+    assert "plt.show()" in source
+
+
+def test_scripts_that_pages_name_exist():
+    named = {}
+    for page in [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for script in re.findall(r"(?:tests/benchmarks|examples)/\w+\.py", page.read_text()):
+            named[script] = page.name
+    assert len(named) > 15
+    for script, page in named.items():
+        assert (ROOT / script).exists(), (page, script)
+
+
+# Figures with decimals are measured; what follows from them is on pages that name the script.
+MEASURED = re.compile(r"^\|.*\b\d+\.\d+(?:±| \||\*\*)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", SOURCES, ids=lambda p: str(p.relative_to(DOCS)))
+def test_pages_with_tables_of_figures_name_the_script(page):
+    text = page.read_text()
+    if MEASURED.search(text):
+        assert re.search(r"tests/benchmarks/\w+\.py|/gallery/plot_\w+", text)
 
 
 def test_the_guide_s_comparison_runs(capsys):
@@ -228,8 +269,10 @@ def test_importing_skae_loads_no_torch():
 
 
 def test_documents_link_to_files_that_exist():
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+    for document in [*ROOT.glob("*.md"), *SOURCES]:
+        for target in re.findall(r"\]\(([^)#:]+)[)#]", document.read_text()):
+            if target.endswith("reference.rst"):  # which a build writes
+                continue
             assert (document.parent / target).exists(), (document.name, target)
 
 
@@ -245,7 +288,7 @@ def test_the_lowest_versions_are_those_that_are_promised():
     pins = (ROOT / "tests/constraints-lowest.txt").read_text()
     lists = re.findall(r"^(?:dependencies|test) = \[(.*?)\]$", promises, re.MULTILINE | re.DOTALL)
     promised = re.findall(r'"([\w-]+)>=([\d.]+)"', ", ".join(lists))
-    assert len(promised) == 18
+    assert len(promised) == 19
     for name, version in promised:
         pinned = re.findall(rf"^{name}==([\d.]+)", pins, re.MULTILINE)
         assert [p for p in pinned if re.fullmatch(rf"{re.escape(version)}(\.0)*", p)], name

@@ -32,11 +32,18 @@ class LatentDisplay:
         Classes (up to 20 different values, or strings) or numbers.
     components : tuple of two int, default=(0, 1)
         Which two.
+    estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    ManifoldDisplay : What decodes from each place.
+    ReconstructionDisplay : Rows and what the code keeps of them.
 
     Examples
     --------
@@ -80,7 +87,9 @@ class LatentDisplay:
         Parameters
         ----------
         estimator : fitted transformer
+            With ``transform``: of skae, of scikit-learn, or a pipeline.
         X : array-like of shape (n_samples, n_features)
+            Rows whose codes are drawn.
         y : array-like of shape (n_samples,) or None, default=None
             Colours of the points: classes or numbers.
         components : tuple of two int, default=(0, 1)
@@ -121,6 +130,7 @@ class LatentDisplay:
         Returns
         -------
         display : LatentDisplay
+            This one, with `ax_` and `figure_`.
         """
         Z = check_array(self.Z, input_name="Z")
         y = None if self.y is None else _check_values(self.y, len(Z))

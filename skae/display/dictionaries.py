@@ -27,14 +27,22 @@ class DictionaryDisplay:
     Parameters
     ----------
     images : ndarray of shape (n_components, height, width) or (n_components, height, width, 3)
+        The atoms, in the order in which they are drawn.
     n_columns : int, default=16
+        Number of images in a row of the picture.
     estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     image_ : matplotlib AxesImage
+
+    See Also
+    --------
+    ManifoldDisplay : Images decoded from a grid of codes.
+    LoadingsDisplay : What each number says, where features are no pixels.
 
     Examples
     --------
@@ -71,6 +79,7 @@ class DictionaryDisplay:
         Parameters
         ----------
         estimator : fitted estimator with ``components_``
+            `SparseAutoencoder`, PCA, NMF, dictionary learning, ...
         image_shape : tuple (height, width) or (height, width, 3), default=None
             None for grey squares.
         n_columns : int, default=16
@@ -111,6 +120,7 @@ class DictionaryDisplay:
         Returns
         -------
         display : DictionaryDisplay
+            This one, with `ax_` and `figure_`.
         """
         check_scalar(self.n_columns, "n_columns", Integral, min_val=1)
         n_columns = min(self.n_columns, len(self.images))

@@ -27,11 +27,14 @@ class LoadingsDisplay:
     Parameters
     ----------
     loadings : ndarray of shape (n_components, n_features)
+        What each number of the code says of each feature.
     feature_names : list of str
+        A name for each feature.
     n_top : int, default=20
         How many features are drawn, at most: those with the largest loadings, relative to the
         largest of the component, in the order of X.
     estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
@@ -40,6 +43,11 @@ class LoadingsDisplay:
     image_ : matplotlib AxesImage
     features_ : ndarray of int
         The columns that are drawn.
+
+    See Also
+    --------
+    ScreeDisplay : How much each number explains.
+    DictionaryDisplay : The same as images.
 
     Examples
     --------
@@ -83,6 +91,7 @@ class LoadingsDisplay:
         Parameters
         ----------
         estimator : fitted autoencoder with ``loadings_``, or PCA
+            PCA has its ``components_`` drawn.
         feature_names : list of str or None, default=None
             None for those that the model has seen, or x0, x1, ...
         n_top : int, default=20
@@ -130,6 +139,7 @@ class LoadingsDisplay:
         Returns
         -------
         display : LoadingsDisplay
+            This one, with `ax_` and `figure_`.
         """
         check_scalar(self.n_top, "n_top", Integral, min_val=1)
         relative = relative_to_largest(self.loadings)

@@ -26,16 +26,23 @@ class LossCurveDisplay:
     Parameters
     ----------
     train_loss : array-like of shape (n_epochs,)
+        Mean loss of a training row, epoch by epoch.
     validation_loss : array-like of shape (n_epochs,) or None, default=None
+        The same of the rows set aside by `early_stopping`.
     terms : dict of str to array-like, default=None
         The parts of the training loss, drawn where there is more than one.
     estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
+
+    See Also
+    --------
+    ScreeDisplay : What the codes explain in the end.
 
     Examples
     --------
@@ -72,6 +79,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : fitted autoencoder of skae
+            One that is trained by epochs, as all are but `GLGAE`.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -112,6 +120,7 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+            This one, with `ax_` and `figure_`.
         """
         self.ax_, self.figure_ = new_axes(ax)
         curves = [("training", self.train_loss, {"color": COLORS[0]})]

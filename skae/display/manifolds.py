@@ -38,12 +38,18 @@ class ManifoldDisplay:
     cmap : str or None, default=None
         The shades of grey images; None for those in which `ReconstructionDisplay` draws them.
     estimator_name : str, default=None
+        Title of the picture.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     image_ : matplotlib AxesImage
+
+    See Also
+    --------
+    LatentDisplay : Where the rows lie.
+    ReconstructionDisplay : Single rows and what becomes of them.
 
     Examples
     --------
@@ -93,6 +99,7 @@ class ManifoldDisplay:
         Parameters
         ----------
         estimator : fitted transformer with ``inverse_transform``
+            Of skae, of scikit-learn, or a pipeline.
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, 3)
             Its codes say where the grid lies, and what the grid does not vary is as in their mean.
@@ -161,6 +168,7 @@ class ManifoldDisplay:
         Returns
         -------
         display : ManifoldDisplay
+            This one, with `ax_` and `figure_`.
         """
         height, width = self.images.shape[2:4]
         self.ax_, self.figure_ = new_axes(ax, size_in_inches(self.images, 0.4))

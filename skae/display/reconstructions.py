@@ -44,6 +44,11 @@ class ReconstructionDisplay:
     figure_ : matplotlib Figure
     image_ : matplotlib AxesImage
 
+    See Also
+    --------
+    ManifoldDisplay : Images decoded from a grid of codes.
+    DictionaryDisplay : The atoms that images are made of.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -86,6 +91,7 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : fitted transformer with ``inverse_transform``, or dict of them by name
+            A row of pictures for each.
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 (n_samples, height, width, 3)
             The images to draw, one a row. Transformers are given rows of all their numbers.
@@ -138,6 +144,7 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+            This one, with `ax_` and `figure_`.
         """
         n_rows, _n_images, height, *_ = self.images.shape
         self.ax_, self.figure_ = new_axes(ax, size_in_inches(self.images))

@@ -37,6 +37,10 @@ class ScreeDisplay:
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
 
+    See Also
+    --------
+    LoadingsDisplay : What each number says of each feature.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -70,6 +74,7 @@ class ScreeDisplay:
         Parameters
         ----------
         estimator : fitted PCA, or autoencoder with ``ordered=True``, or dict of them by name
+            A curve for each.
         X : array-like of shape (n_samples, n_features) or None, default=None
             Held-out rows, for a second, dashed curve of each model.
         ax : matplotlib Axes or None, default=None
@@ -111,6 +116,7 @@ class ScreeDisplay:
         Returns
         -------
         display : ScreeDisplay
+            This one, with `ax_` and `figure_`.
         """
         self.ax_, self.figure_ = new_axes(ax)
         self.lines_ = []

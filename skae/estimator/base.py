@@ -347,6 +347,7 @@ class BaseAutoencoder(BaseCoder):
         Returns
         -------
         score : ndarray of shape (n_samples,)
+            In the squared units of X.
         """
         return -self.reconstruction_error(X)
 

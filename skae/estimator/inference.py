@@ -20,12 +20,18 @@ def map_rows(estimator, X, dtype, function, *others):
     estimator : BaseCoder
         Fitted; its ``_module_in(dtype)`` is the module.
     X : table of shape (n_samples, n_columns)
+        As the estimator's methods make it of what they are given.
     dtype : numpy dtype
         Precision in which it is computed.
     function : callable
         Of the module and of a tensor of rows.
     *others : tensor of shape (n_samples, ...)
         Handed to the function after x, batch by batch.
+
+    Returns
+    -------
+    out : ndarray of shape (n_samples, ...)
+        What the function returns for all rows, one batch after the other.
     """
     out = None
     for rows, values in iter_batches(estimator, X, dtype, function, *others):

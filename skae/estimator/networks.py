@@ -20,14 +20,24 @@ def make_network(estimator, name, n_in, hidden_layer_sizes, n_out, generator, wi
     Parameters
     ----------
     estimator : BaseAutoencoder
+        Whose parameters say what is built.
     name : {"encoder", "decoder"}
+        The parameter that may hold the user's.
     n_in : int
+        Number of inputs.
     hidden_layer_sizes : list of int
+        Widths of the hidden layers of ours.
     n_out : int
+        Number of outputs.
     generator : torch.Generator
         Draws initial weights.
     width : str or None, default=None
         What the user's is to return for each row, in words; None for a code, or the features.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        On the CPU, in single precision unless the user's says otherwise.
     """
     given = getattr(estimator, name)
     if given is None:

@@ -23,23 +23,23 @@ class OrderedCodes:
     n_components_ : int
         Size of the code.
 
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
         What each further number of an ordered code adds to the share of the variance that is
         explained, over the rows of the last call of `fit` or `partial_fit`; the sum is
         ``skae.metrics.explained_variance`` of these rows.
 
-    feature_explained_variance_ratio_ : ndarray of shape (n_components_, n_features)
+    feature_explained_variance_ratio_ : ndarray of shape (`n_components_`, n_features)
         What each further number of an ordered code adds to the explained share of each feature's
         variance.
 
-    loadings_ : ndarray of shape (n_components_, n_features)
+    loadings_ : ndarray of shape (`n_components_`, n_features)
         By how much each number of the code changes with each feature, with its sign: the mean of
         dz/dx over at most 1000 training rows, fewer where the code is wide. In units of the code
         per unit of X.
 
-    loading_magnitudes_ : ndarray of shape (n_components_, n_features)
-        The mean of |dz/dx| over the same rows: a feature whose influence changes its sign has a
-        loading near 0, and a magnitude that is not.
+    loading_magnitudes_ : ndarray of shape (`n_components_`, n_features)
+        The mean of ``|dz/dx|`` over the same rows: a feature whose influence changes its sign has
+        a loading near 0, and a magnitude that is not.
     """
 
     _has_loadings = True

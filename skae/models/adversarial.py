@@ -282,8 +282,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         own; `transform` returns the mean.
 
     adversarial_weight : float or "auto", default="auto"
-        lambda. "auto" is 0.2 n_features, as the reconstruction is a sum over features. 0 trains a
-        plain autoencoder, and the discriminator beside it.
+        Weight of the game, lambda. "auto" is 0.2 n_features, as the reconstruction is a sum over
+        features. 0 trains a plain autoencoder, and the discriminator beside it.
 
     discriminator_layer_sizes : int or tuple of int, default=(64, 64)
         Widths of the discriminator's hidden layers.

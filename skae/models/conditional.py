@@ -261,6 +261,7 @@ class ConditionalVAE(VAE):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
+            The codes.
         """
         self.fit(X, condition=condition, sample_weight=sample_weight)
         return self.transform(X, condition=condition)

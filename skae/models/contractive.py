@@ -133,7 +133,7 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
         PCA's of the same size as a rule, and is a warning.
 
     penalty : float, default=3.0
-        lambda, for Jacobian and loss in scaled units.
+        Weight of the penalty, lambda, for Jacobian and loss in scaled units.
 
     penalty_estimate : {"auto", "exact", "stochastic"}, default="auto"
         How the penalty is computed where the encoder has hidden layers: from the whole Jacobian,

@@ -75,8 +75,8 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         "reconstruction" and 2 for the others.
 
     null_weight : float, default=0.01
-        b, the weight of a null node that is everywhere and produces nothing: the larger, the
-        nearer codes stay to the nodes.
+        Weight b of a null node that is everywhere and produces nothing: the larger, the nearer
+        codes stay to the nodes.
 
     constrain : bool, default=True
         Whether codes stay in the box that the nodes span, which on a grid is their convex hull.
@@ -125,18 +125,18 @@ class GLGAE(ScoresLikelihood, BaseCoder):
 
     Attributes
     ----------
-    nodes_data_ : ndarray of shape (n_nodes_, n_features)
+    nodes_data_ : ndarray of shape (`n_nodes_`, n_features)
         Places of the nodes among the data. With "reconstruction" they are coefficients of the
         decoder, far outside the data; see `prototypes_`.
 
-    nodes_latent_ : ndarray of shape (n_nodes_, n_components)
+    nodes_latent_ : ndarray of shape (`n_nodes_`, n_components)
         Places of the nodes among the codes.
 
-    prototypes_ : ndarray of shape (n_nodes_, n_features)
+    prototypes_ : ndarray of shape (`n_nodes_`, n_features)
         What each node stands for: `nodes_data_`; with "reconstruction" what `nodes_latent_` is
         decoded to.
 
-    node_weights_ : ndarray of shape (n_nodes_,)
+    node_weights_ : ndarray of shape (`n_nodes_`,)
         Mean over the training rows of the weight with which each node takes part in them.
 
     noise_variance_ : float
@@ -501,7 +501,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
 
         Returns
         -------
-        R : ndarray of shape (n_samples, n_nodes_)
+        R : ndarray of shape (n_samples, `n_nodes_`)
             Rows sum to 1.
         """
         X = self._check_X(X)

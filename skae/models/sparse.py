@@ -240,7 +240,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         active ones [3]_.
 
     penalty : float, default=1.0
-        lambda, for "l1", "kl" and "jumprelu".
+        Weight of the penalty, lambda, for "l1", "kl" and "jumprelu".
 
     n_nonzero_coefs : int or None, default=None
         Active units per row for "topk" and "batch_topk", at most `n_components`; None is a tenth

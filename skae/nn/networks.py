@@ -84,10 +84,12 @@ class MLP(nn.Module):
 
     Parameters
     ----------
-    n_in, n_out : int
-        Number of inputs and outputs.
+    n_in : int
+        Number of inputs.
     hidden_layer_sizes : sequence of int
         Widths of the hidden layers.
+    n_out : int
+        Number of outputs.
     activation : str, default="relu"
         A key of `ACTIVATIONS`.
     dropout : float, default=0

@@ -76,6 +76,7 @@ def make_generator(seed, purpose, device="cpu"):
     Returns
     -------
     generator : torch.Generator
+        On the device, with the state that follows from seed and purpose.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
     generator = torch.Generator("cpu" if purpose in HOST_PURPOSES else device)
@@ -103,6 +104,7 @@ def make_random_state(seed, purpose, *times):
     Returns
     -------
     random_state : numpy.random.RandomState
+        With the state that follows from seed, purpose and times.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *times))
     return np.random.RandomState(sequence.generate_state(4))
