@@ -554,7 +554,6 @@ class ConditionalVAE(VAE):
         return map_rows(self, np.repeat(C, n_samples, axis=0), C.dtype, draw)
 
     # The codes of training rows, with their labels: after `forget_rows` the prior serves
-
     _describes_codes = False
 
     def _codes_of(self, X):
