@@ -199,6 +199,7 @@ def whitened(plain, X_train, X):
     return (plain.transform(X) - codes.mean(axis=0)) @ whiten
 
 
+@pytest.mark.slow
 def test_held_out_codes_match_the_prior(model, plain, digits):
     """As well as a short training does it; tests/benchmarks/adversarial_codes.py has the rest.
 
@@ -261,6 +262,7 @@ def test_an_encoder_of_the_user_s_gives_means_and_log_scales():
     assert aae.transform(X).shape == (150, 2)
 
 
+@pytest.mark.slow
 def test_a_callable_prior_gives_the_codes_its_shape():
     aae = fitted(1, prior=uniform, max_iter=60)
     Z = aae.transform(X)

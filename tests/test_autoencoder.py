@@ -98,11 +98,11 @@ def test_never_worse_than_pca_on_the_training_data(X, k, scaled):
         train = StandardScaler().fit_transform(train)
     least = PCA(k, svd_solver="full").fit(train).explained_variance_ratio_.sum() - 1e-6
     for settings in (
-        {"max_iter": 10},
+        {"max_iter": 4},
         {"max_iter": 1},
         {"callbacks": [Interrupt()]},
-        {"max_iter": 3, "learning_rate_init": 10.0},
-        {"max_iter": 10, "early_stopping": True},
+        {"max_iter": 2, "learning_rate_init": 10.0},
+        {"max_iter": 4, "early_stopping": True},
         {"max_iter": 1, "hidden_layer_sizes": ()},
     ):
         with np.errstate(all="ignore"):

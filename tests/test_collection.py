@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # As `pytest` does, not `python -m pytest`: without the root of the repository in the path.
 SCRIPT = """
 import sys
@@ -13,6 +15,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_the_suite_is_collected_from_anywhere(tmp_path):
     options = ["-o", "addopts=", "-q", "--collect-only", str(Path(__file__).parent)]
     run = subprocess.run(

@@ -71,6 +71,7 @@ def test_every_method_takes_the_condition(condition):
     np.testing.assert_array_equal(copy.sample(2, condition=alone), cvae.sample(2, condition=alone))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional_prior", ["learned", "standard"])
 def test_scores_are_lower_bounds_in_practice(conditional_prior):
     """Of the exact likelihood given the condition, over seeds of the draws."""

@@ -338,6 +338,7 @@ def agreement(codes):
     return np.array([np.diag(np.corrcoef(a.T, b.T)[:k, k:]) for a, b in pairs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ordered", [False, True])
 def test_codes_are_the_same_next_time(ordered):
     """Same index and same sign, whatever the seed: the start has no chance in it."""

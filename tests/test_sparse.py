@@ -119,6 +119,7 @@ def test_the_penalty_makes_the_code_sparse():
     assert jump[0] > jump[1]
 
 
+@pytest.mark.slow
 def test_kl_pulls_the_mean_activation_to_rho():
     ae = fitted(sparsity="kl", rho=0.1, penalty=100.0, max_iter=200)
     np.testing.assert_allclose(ae.transform(X).mean(axis=0).mean(), 0.1, atol=0.05)
@@ -158,6 +159,7 @@ def test_the_jump_s_pseudo_derivative():
     np.testing.assert_allclose(theta.grad.numpy(), -(z.numpy() * near).sum(axis=0), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_top_k_beats_l1_at_the_same_sparsity():
     l1 = fitted(sparsity="l1", penalty=5.0, max_iter=60)
     n_active = int((l1.transform(X) != 0).sum(axis=1).mean())
