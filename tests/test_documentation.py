@@ -78,6 +78,12 @@ def test_examples_are_short_and_load_what_scikit_learn_ships(example):
     assert "plt.show()" in source
 
 
+@pytest.mark.parametrize("name", [*DEFAULTS, *skae.display.__all__])
+def test_every_class_has_an_example(name):
+    """The page of each has a gallery of those that use it."""
+    assert any(re.search(rf"\b{name}\b", example.read_text()) for example in EXAMPLES)
+
+
 def test_scripts_that_pages_name_exist():
     named = {}
     for page in [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
