@@ -127,7 +127,8 @@ class Pruner:
         elif isinstance(outer, ast.Dict):
             pairs = zip(outer.keys, outer.values, strict=True)
             key, value = next(pair for pair in pairs if inner in pair)
-            self._cut(self._offset(key), self._offset(value, end=True))
+            start = self._offset(value) - len("**") if key is None else self._offset(key)
+            self._cut(start, self._offset(value, end=True))
         else:
             self._cut(self._offset(inner), self._offset(inner, end=True))
 
