@@ -4,11 +4,12 @@
     cd /tmp/without && PYTHONPATH=$PWD python -m pytest
 
 The copy holds what git tracks. Whole files go that are the estimator's own: those named after its
-module in `skae/models` and `tests`, and the examples that import it. In other Python files go the
-entries of lists, dicts and imports that mention it, the lines of "See Also", and, where it is
-mentioned anywhere else, the whole test or statement; these are printed, for a test of one method
-belongs in its own file. In documents go the rows of tables and the items of lists that are about
-it. Sentences are left to a person, and printed. The changelog is history, and is left alone.
+module in `skae/models` and `tests`, the examples that import it, and the page of the guide whose
+title names it. In other Python files go the entries of lists, dicts and imports that mention it,
+the lines of "See Also", and, where it is mentioned anywhere else, the whole test or statement;
+these are printed, for a test of one method belongs in its own file. In documents go the rows of
+tables and the items of lists that are about it, and code from the block on that uses it. Sentences
+are left to a person, and printed. The changelog is history, and is left alone.
 """
 
 import argparse
@@ -126,7 +127,8 @@ class Pruner:
         elif isinstance(outer, ast.Dict):
             pairs = zip(outer.keys, outer.values, strict=True)
             key, value = next(pair for pair in pairs if inner in pair)
-            self._cut(self._offset(key), self._offset(value, end=True))
+            start = self._offset(value) - len("**") if key is None else self._offset(key)
+            self._cut(start, self._offset(value, end=True))
         else:
             self._cut(self._offset(inner), self._offset(inner, end=True))
 
@@ -212,22 +214,56 @@ def _is_about(line, name, stem):
     return bool(row or item or setting)
 
 
+def prune_code(path, name):
+    """Cut the code of a page from the first block on that mentions it: later ones build on it."""
+    kept, goes = [], False
+    for part in re.split(r"(```python\n.*?```\n)", path.read_text(), flags=re.DOTALL):
+        is_code = part.startswith("```python")
+        goes |= is_code and bool(re.search(rf"\b{name}\b", part))
+        if not (is_code and goes):
+            kept.append(part)
+    path.write_text("".join(kept))
+
+
+def prune_links(path, removed):
+    """Cut rows that name a file that is gone; elsewhere a link becomes its words."""
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        gone = [name for name in removed if name in line]
+        if gone and (line.startswith("|") or line.strip() in removed):
+            continue
+        for name in gone:
+            line = line.replace(f"tests/benchmarks/{name}", "a script")
+        kept.append(line)
+    pages = "|".join(re.escape(name) for name in removed if name.endswith(".md"))
+    text = "".join(kept)
+    if pages:
+        text = re.sub(rf"\[([^\]]*)\]\([^)]*\b(?:{pages})[^)]*\)", r"\1", text)
+    path.write_text(text)
+
+
 def remove(name, target):
     """Remove an estimator from a copy; print what was no entry, and what is left."""
     stem = module_of(name)
-    for path in own_files(target, name, stem):
+    pages = [*target.glob("*.md"), *(target / "docs").rglob("*.md")]
+    own_pages = [p for p in pages if re.match(rf"# .*`{name}`", p.read_text())]
+    own = [*own_files(target, name, stem), *own_pages]
+    for path in own:
         path.unlink()
         print("removed", path.relative_to(target))
+    removed = [path.name for path in own] + [f"guide/{path.stem}" for path in own_pages]
     scattered, left = [], []
     for path in sorted(p for p in target.rglob("*.py") if p.name != Path(__file__).name):
         pruner = Pruner(path, name, path.relative_to(target).parts[0] == "skae")
         pruner.write()
         scattered += pruner.scattered
         left += pruner.left
-    documents = [*target.glob("*.md"), *(target / "docs").glob("*.md"), target / "pyproject.toml"]
+    documents = [path for path in pages if path not in own_pages and path.name != "changelog.md"]
     for path in documents:
-        if path.name != "changelog.md":
-            left += prune_lines(path, name, stem)
+        prune_links(path, removed)
+        prune_code(path, name)
+    for path in [*documents, target / "pyproject.toml"]:
+        left += prune_lines(path, name, stem)
     for arguments in (["check", "--fix", "-q"], ["format", "-q"]):  # imports of no more use
         subprocess.run([sys.executable, "-m", "ruff", *arguments, "."], cwd=target, check=False)
     print("went too, and belong in a file of its own:", *scattered or ["nothing"], sep="\n    ")

@@ -40,7 +40,7 @@ class ConditionalVAE(VAE):
     Encoder, decoder and prior all see a condition c, a class label or some numbers [1]_:
 
     .. math:: \log p(x \mid c) \ge E_{q(z \mid x, c)} \log p(x \mid z, c)
-              - \beta\, KL(q(z \mid x, c) \,\|\, p(z \mid c))
+              - \beta\, \mathrm{KL}(q(z \mid x, c) \,\|\, p(z \mid c))
 
     The code is then about what the condition does not say. Pass ``condition=`` to `fit` and to
     every method that takes rows or codes: a one-dimensional array holds class labels of any kind,

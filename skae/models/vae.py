@@ -56,7 +56,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
     posterior q(z | x). Both are trained on a lower bound of the log-likelihood [1]_ [2]_:
 
-    .. math:: \log p(x) \ge E_{q(z \mid x)} \log p(x \mid z) - \beta\, KL(q(z \mid x) \,\|\, p(z))
+    .. math:: \log p(x) \ge E_{q(z \mid x)} \log p(x \mid z)
+              - \beta\, \mathrm{KL}(q(z \mid x) \,\|\, p(z))
 
     The variance of :math:`p(x \mid z)` is learned, which sets the balance of the two terms by
     itself. By default training starts at probabilistic PCA (factor analysis for
