@@ -24,8 +24,8 @@ nines = X[y == 9]
 models = {"PCA": PCA(8), "Autoencoder": Autoencoder(8, random_state=0)}
 
 # %%
-# One in twenty of the digits held out is flagged, by the making of the threshold. How many nines are
-# tells what a detector of novelties is worth: more of them with the autoencoder.
+# One in twenty of the digits held out is flagged, by the making of the threshold. How many nines
+# are tells what a detector of novelties is worth: more of them with the autoencoder.
 
 fig, axes = plt.subplots(2, 1, figsize=(8.5, 5.5), sharex=True, layout="constrained")
 displays = {}
