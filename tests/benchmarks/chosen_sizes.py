@@ -3,10 +3,10 @@
     python tests/benchmarks/chosen_sizes.py [--mnist mnist.npz] [--splits 3] [--only wine]
 
 A `VAE` of each size 1, 2, 4, ... of the grid is fitted to 70 % of the rows and scored on the
-others, in nats. "best" is the size with the highest score, "least" the smallest within one standard error
-(over rows, of the paired difference) of it. The chosen size stands for the nearest of the grid: it
-is good where a separate model of that size is within one standard error of the best, and not too
-large where it is at most one step above the least.
+others, in nats. "best" is the size with the highest score, "least" the smallest within one
+standard error (over rows, of the paired difference) of it. The chosen size stands for the nearest
+of the grid: it is good where a separate model of that size is within one standard error of the
+best, and not too large where it is at most one step above the least.
 """
 
 import argparse
