@@ -26,7 +26,9 @@ every_class = pytest.mark.parametrize(
         for name, estimator in DEFAULTS.items()
     ],
 )
-every_source = pytest.mark.parametrize("name", FIRST)
+every_source = pytest.mark.parametrize(
+    "name", [FIRST[0], pytest.param(FIRST[1], marks=pytest.mark.slow)]
+)
 
 # Models are small beside X, so that what is counted is about X.
 SMALL = {

@@ -155,8 +155,10 @@ def test_one_call_finds_it(broken):
     [
         Autoencoder(2),
         GLGAE(),
-        VAE(2, likelihood="bernoulli"),
-        Autoencoder(2, output_activation="tanh", scaling=None),
+        pytest.param(VAE(2, likelihood="bernoulli"), marks=pytest.mark.slow),
+        pytest.param(
+            Autoencoder(2, output_activation="tanh", scaling=None), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_one_call_is_silent_where_all_laws_hold(estimator, capsys):
@@ -207,6 +209,7 @@ def test_a_class_is_no_instance():
         check_autoencoder(Autoencoder)
 
 
+@pytest.mark.slow
 def test_no_test_framework_is_needed():
     code = "import sys; sys.modules.update(pytest=None, hypothesis=None); import skae.testing"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -325,6 +325,7 @@ def printed_by(script):
     return run.stdout
 
 
+@pytest.mark.slow
 @needs_fork
 def test_locks_held_at_a_fork_are_free_in_the_child():
     assert printed_by(HELD) == "[0]\n"

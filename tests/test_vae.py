@@ -205,6 +205,7 @@ def test_many_draws_need_no_more_memory(monkeypatch):
     np.testing.assert_allclose(vae.score_samples(iris, 50), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"covariance_type": "full", "prior": "mixture"}])
 def test_scores_are_lower_bounds_in_practice(options):
     """Of the exact likelihood, over seeds of the draws; the rows' errors average out."""
@@ -343,6 +344,7 @@ def test_history_is_the_bound_in_nats():
     assert row["train_reconstruction"] == pytest.approx(-t["reconstruction"] - log_volume, abs=0.5)
 
 
+@pytest.mark.slow
 def test_beta_weighs_the_kl_and_not_the_score():
     vaes = [VAE(2, beta=beta, max_iter=40, random_state=0).fit(iris) for beta in (0.1, 1.0, 10.0)]
     kl = [vae.elbo_decomposition(iris)["kl_closed_form"] for vae in vaes]
@@ -479,6 +481,7 @@ def digits():
     return train_test_split(X / 16, y, stratify=y, random_state=0)
 
 
+@pytest.mark.slow
 def test_samples_of_digits_are_digits():
     """At least 0.8 sure to a classifier of real digits, 0.1 above factor analysis, and close."""
     A, B, y, _ = digits()
@@ -495,6 +498,7 @@ def test_samples_of_digits_are_digits():
     assert distance[0] <= 1.5 * distance[1]
 
 
+@pytest.mark.slow
 def test_a_grid_search_finds_an_interior_size():
     A = digits()[0]
     search = GridSearchCV(VAE(max_iter=10, random_state=0), {"n_components": [1, 30, 64]}, cv=2)

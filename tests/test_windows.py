@@ -63,8 +63,8 @@ def told_apart(A, B):
     ("estimator", "other"),
     [
         (Autoencoder(10, max_iter=25), None),
-        (VAE(10, max_iter=25), {"codes": "prior"}),
-        (AdversarialAutoencoder(10), {"codes": "prior"}),
+        pytest.param(VAE(10, max_iter=25), {"codes": "prior"}, marks=pytest.mark.slow),
+        pytest.param(AdversarialAutoencoder(10), {"codes": "prior"}, marks=pytest.mark.slow),
         (DenoisingAutoencoder(max_iter=25), {"codes": "chain"}),
     ],
     ids=lambda value: type(value).__name__,
