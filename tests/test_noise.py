@@ -124,3 +124,25 @@ def test_default_densities_of_tables_hold_on_unseen_rows():
     estimators = [VAE(5, scaling=scaling, noise_variance=n, **QUICK) for scaling, n in settings]
     others = [estimator.fit(X[:120]).score(X[120:]) for estimator in estimators]
     assert VAE(5, **QUICK).fit(X[:120]).score(X[120:]) > max(others) - 2
+
+
+# Few rows
+
+
+@pytest.mark.parametrize(("n_samples", "n_features", "k"), [(60, 200, 20), (40, 60, 15)])
+def test_noise_of_few_rows_is_not_that_of_the_fit_alone(n_samples, n_features, k):
+    """Of many columns a long code leaves hardly anything; new rows are not like that."""
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(5, n_features))
+    X = rng.normal(size=(3 * n_samples, 5)) @ W + rng.normal(size=(3 * n_samples, n_features))
+    train, unseen = X[:n_samples], X[n_samples:]
+    scores = {
+        kind: VAE(k, noise_variance=kind, random_state=0).fit(train).score(unseen)
+        for kind in ("auto", "shared", "per_feature")
+    }
+    assert scores["auto"] > max(scores["shared"], scores["per_feature"]) + 0.1 * n_features
+
+
+def test_noise_of_many_rows_has_no_floor_to_speak_of():
+    X = load_digits().data + np.random.default_rng(0).uniform(size=(1797, 64))
+    assert VAE(16, max_iter=1, random_state=0).fit(X[:1200])._noise["least"] < 0.02

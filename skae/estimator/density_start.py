@@ -46,27 +46,30 @@ def _solve_linear_case(estimator, rows, weights, mean):
         return noise, *linear_gaussian.posterior(loadings, noise)
     generator = estimator.net_.generators["initialisation"]
     pca = principal_components(rows, weights, mean, k, generator)
-    noise = _given_noise(estimator, pca, known.constant)
+    noise = _given_noise(estimator, pca, known)
     if is_identity:
         return linear_gaussian.unit_posterior(*pca, noise)
     loadings, noise = linear_gaussian.probabilistic_pca(*pca, noise)
     return noise, *linear_gaussian.posterior(loadings, noise)
 
 
-def _given_noise(estimator, pca, constant):
+def _given_noise(estimator, pca, known):
     """Return a noise variance in the network's units that is not to be found there, or None.
 
-    It is the user's, or where columns are constant that of the others alone.
+    It is the user's, or where columns are constant that of the others alone, or the least where
+    rows are too few to tell.
     """
     variance = estimator.noise_variance
     if not isinstance(variance, str):
         return torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
-    if constant is None or estimator.covariance_type == "identity":
+    is_bounded = known.least > linear_gaussian.LEAST_NOISE
+    if estimator.covariance_type == "identity" or (known.constant is None and not is_bounded):
         return None
     components, variances, residual = pca
-    varying = components[:, ~torch.from_numpy(constant)]
-    _, noise = linear_gaussian.probabilistic_pca(varying, variances, residual)
-    return noise
+    if known.constant is not None:
+        components = components[:, ~torch.from_numpy(known.constant)]
+    _, noise = linear_gaussian.probabilistic_pca(components, variances, residual)
+    return noise.clamp_min(known.least)
 
 
 def start_prior(estimator, rows, n_prior_components):

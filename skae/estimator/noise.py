@@ -5,6 +5,7 @@ two holds is asked of unseen rows, with the linear model in the network's place:
 training, and the noise is mostly its.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,9 @@ from ..nn.linear_gaussian import (
 from .halves import FEWEST_ROWS, halves_of, rows_with_weight
 
 FLOORS = (1e-3, 1e-2, 1e-1)  # of noise per feature, relative to the shared one
+# What a linear model leaves of rows that it has not seen, relative to those that it has: above
+# that the rows are too few for the code, and the noise of these alone would be far too small.
+OVERFITTED = 2.0
 
 
 class Noise(NamedTuple):
@@ -80,14 +84,39 @@ def _covariance_of(estimator, rows, weights, varies):
 
 
 def _choose(learnt, held_out, n_components):
-    """Return the kind of noise that explains one covariance best, learnt from another."""
+    """Return the noise that explains one covariance best, learnt from another: kind and floor."""
+    floor = _floor_of_few_rows(learnt, held_out, n_components)
     loadings, shared = probabilistic_pca_of(learnt, n_components)
-    best = expected_log_density(held_out, loadings, shared)
-    found = "shared", LEAST_NOISE
+    best = expected_log_density(held_out, loadings, shared.clamp_min(floor))
+    found = "shared", floor
     loadings, noise = factor_analysis(learnt, n_components)
-    for floor in FLOORS:
-        least = max(LEAST_NOISE, floor * float(shared))
+    for share in FLOORS:
+        least = max(floor, share * float(shared))
         value = expected_log_density(held_out, loadings, noise.clamp_min(least))
         if value > best:
             best, found = value, ("per_feature", least)
     return found
+
+
+def _floor_of_few_rows(learnt, held_out, n_components):
+    """Return what the noise stays above where rows are few for a code of so many numbers.
+
+    It lies half-way, in logarithms, between what all rows leave of themselves and what half of
+    them leaves of the other half.
+    """
+    d = len(learnt)
+    if n_components >= d:
+        return LEAST_NOISE
+    _, vectors = torch.linalg.eigh(learnt)
+    seen, unseen = (_left_by(vectors[:, -n_components:], part) for part in (learnt, held_out))
+    if unseen <= OVERFITTED * seen:
+        return LEAST_NOISE
+    _, of_all = probabilistic_pca_of((learnt + held_out) / 2, n_components)
+    return max(LEAST_NOISE, math.sqrt(unseen * float(of_all)))
+
+
+def _left_by(components, covariance):
+    """Return the mean variance along directions other than these, (n_features, n_components)."""
+    explained = (components.T @ covariance @ components).trace()
+    d, k = components.shape
+    return float(covariance.trace() - explained) / (d - k)
