@@ -36,7 +36,7 @@ from ._demands import (
 )
 
 N_EPOCHS = 4  # of each fit: the laws hold from the first epoch on
-N_EPOCHS_OF_SAMPLES = 40  # samples are as good as the model
+N_EPOCHS_OF_SAMPLES = 20  # below 30 no decay is tried before
 
 # Of a row of weight 2 and a row given twice. They are one model where all rows are one batch,
 # there is no noise, numbers are doubles, and Adam does not start where it divides rounding by

@@ -19,11 +19,22 @@ THINNED = {
     "test_ordered",
     "test_subclasses",
     "test_tensors_are_arrays",
+    "test_without_a_part_steps_are_ordinary_ones",
+    "test_data_of_every_size",
+    "test_memmaps",
+    "test_degenerate_data",
+    "test_data_of_every_scale_are_all_the_same",
+    "test_no_text_is_cut_off",
+    "test_samples_of_few_rows_are_finite_and_silent",
+    "test_a_stream_that_leaves_its_units_is_told_once",
     "test_a_tiny_ridge_in_single_precision",
     "test_never_worse_than_pca_on_the_training_data",
     "test_what_steers_training_takes_effect",
     "test_callbacks_that_watch_rows_which_are_not_there",
 }
+
+
+SLOW = {"test_in_one_call"}  # of a page's own
 
 
 def pytest_collection_modifyitems(items):
@@ -36,6 +47,8 @@ def pytest_collection_modifyitems(items):
 
     variants = {id(estimator) for estimator in VARIANTS.values()}
     for item in items:
+        if item.name in SLOW:
+            item.add_marker(pytest.mark.slow)
         given = getattr(item, "callspec", None)
         if given is None:
             continue

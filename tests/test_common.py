@@ -64,7 +64,7 @@ def test_law(estimator, check):
 # Randomness, and the user's surroundings
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["loky", pytest.param("threading", marks=pytest.mark.slow)])
 def test_the_same_bits_in_parallel(backend):
     alone = [codes_of_a_fit(estimator, X) for estimator in DEFAULTS.values()]
     together = Parallel(n_jobs=2, backend=backend)(

@@ -123,7 +123,10 @@ def test_the_start_of_the_chain_is_gaussian_with_the_moments_of_restored_rows(of
     np.testing.assert_allclose(np.cov(start.T), np.cov(rows.T), atol=0.3)
 
 
-@pytest.mark.parametrize("relative", [0.2, 0.3, 0.5])
+@pytest.mark.parametrize(
+    "relative",
+    [0.3, pytest.param(0.2, marks=pytest.mark.slow), pytest.param(0.5, marks=pytest.mark.slow)],
+)
 def test_noisy_digits_are_restored_better_than_by_the_wiener_filter(relative):
     X = load_digits().data
     train, test = train_test_split(X, test_size=1 / 3, random_state=0)

@@ -105,16 +105,6 @@ def test_pages_with_tables_of_figures_name_the_script(page):
         assert re.search(r"tests/benchmarks/\w+\.py|/gallery/plot_\w+", text)
 
 
-def test_the_guide_s_comparison_runs(capsys):
-    guide = (ROOT / "docs/guide.md").read_text()
-    (section,) = re.findall(r"^## Better than PCA\?\n(.*?)^## ", guide, re.DOTALL | re.MULTILINE)
-    (block,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    exec(block, {"__name__": "guide"})
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in ("PCA 2", "PCA 8", "autoencoder 2", "autoencoder 8"))
-    assert "0.28" in shown  # of the variance, by two principal components
-
-
 every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
 
 

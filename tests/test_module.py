@@ -82,7 +82,7 @@ def written(calls):
 def test_hooks_are_called_in_the_order_of_the_protocol(estimator, monkeypatch):
     """One group of the expression for each number in the docstring."""
     _, calls, later = calls_of_a_fit(estimator, monkeypatch)
-    order = "(uw)(os?n?[lp]?e*)((df)+)((df+|e|c)+)((df)*r?)(e*)"
+    order = "(uw)(os?n?[lp]?e*)((df)+)((df+|e|c)+)((df)*r?)([ec]*)"
     assert re.fullmatch(order, written(calls)), written(calls)
     assert set(written(later)) <= set("ecrs")
     assert len(re.findall(r"^    \d\. ", BaseModule.__doc__, re.MULTILINE)) == 6

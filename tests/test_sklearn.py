@@ -78,8 +78,15 @@ def test_string_labels_pass_through(estimator):
     assert set(pipeline.predict(X)) <= {"a", "b", "c"}
 
 
-@pytest.mark.parametrize("with_y", [True, False])
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("with_y", "n_jobs"),
+    [
+        (True, 2),
+        (False, 1),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+        pytest.param(False, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_grid_search_over_the_size_of_the_code(with_y, n_jobs):
     ae = Autoencoder(max_iter=3, random_state=0)
     if with_y:

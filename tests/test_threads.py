@@ -331,6 +331,7 @@ def test_locks_held_at_a_fork_are_free_in_the_child():
     assert printed_by(HELD) == "[0]\n"
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_process_forked_while_another_thread_trains_can_train():
     assert printed_by(TRAINING) == f"{[0] * 8}\n"

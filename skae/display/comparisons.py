@@ -50,6 +50,10 @@ class CompareDisplay:
     lines_ : dict of str to matplotlib ErrorbarContainer
         By method.
 
+    See Also
+    --------
+    skae.compare : The table.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -86,6 +90,7 @@ class CompareDisplay:
         Parameters
         ----------
         comparison : DataFrame or dict of str to array-like
+            As `skae.compare` returns it.
         metric : str, default="explained_variance"
             One of its columns that has a standard error.
         ax : matplotlib Axes or None, default=None
@@ -124,15 +129,21 @@ class CompareDisplay:
         Parameters
         ----------
         estimators : list of (str, transformer) or dict of str to transformer
+            What is compared; the first is the reference.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Whatever the estimators take.
         y : array-like of shape (n_samples,) or None, default=None
+            Classes or numbers, to be told from the codes.
         n_components : list or None, default=None
             Sizes of the code, as in `skae.compare`.
         metric : str, default="explained_variance"
             A metric of `skae.compare`, or one of its columns that has a standard error.
         cv : int, cross-validation generator or iterable, default=5
+            A number of folds, or how to split.
         n_jobs : int or None, default=None
+            Number of fits at once.
         random_state : int, RandomState instance or None, default=None
+            Determines the folds and the seeds of estimators.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -160,6 +171,7 @@ class CompareDisplay:
         Returns
         -------
         display : CompareDisplay
+            Itself.
         """
         table, metric = self.comparison, self.metric
         _check_metric(table, metric)

@@ -45,6 +45,7 @@ class ErrorDisplay:
     response_method : {"reconstruction_error", "score_samples"}, default="reconstruction_error"
         What the errors are.
     estimator_name : str, default=None
+        For the title.
 
     Attributes
     ----------
@@ -53,6 +54,10 @@ class ErrorDisplay:
     threshold_ : float
     flagged_ : dict of str to float
         Share of rows above the threshold, by kind.
+
+    See Also
+    --------
+    ReconstructionDisplay : Rows and what a model makes of them.
 
     Examples
     --------
@@ -99,6 +104,7 @@ class ErrorDisplay:
         Parameters
         ----------
         estimator : fitted transformer with ``inverse_transform``, or with ``score_samples``
+            A `Pipeline` too.
         X : array-like of shape (n_samples, n_features)
             Rows held out from the fit; they say where the threshold is.
         X_train : array-like of shape (n_training_samples, n_features) or None, default=None
@@ -157,6 +163,7 @@ class ErrorDisplay:
         Returns
         -------
         display : ErrorDisplay
+            Itself.
         """
         check_scalar(self.quantile, "quantile", Real, min_val=0, max_val=1)
         errors = {kind: np.asarray(values, dtype=float) for kind, values in self.errors.items()}

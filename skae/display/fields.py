@@ -37,11 +37,13 @@ class VectorFieldDisplay:
     grid : tuple of ndarray, of shapes (n_columns,) and (n_rows,)
         The places, from left to right and from bottom to top.
     field : ndarray of shape (n_rows, n_columns, 2)
+        The arrow of each point of the grid.
     points : ndarray of shape (n_samples, 2) or None, default=None
         Rows or codes in the plane; of more than 1000, as many are drawn.
     names : tuple of two str, default=("x0", "x1")
         Of the axes.
     estimator_name : str, default=None
+        For the title.
 
     Attributes
     ----------
@@ -49,6 +51,10 @@ class VectorFieldDisplay:
     figure_ : matplotlib Figure
     arrows_ : matplotlib Quiver
     shades_ : matplotlib QuadContourSet
+
+    See Also
+    --------
+    ManifoldDisplay : What codes on a grid decode to.
 
     Examples
     --------
@@ -156,6 +162,7 @@ class VectorFieldDisplay:
         Returns
         -------
         display : VectorFieldDisplay
+            Itself.
         """
         self.ax_, self.figure_ = new_axes(ax)
         strength = np.linalg.norm(self.field, axis=2)

@@ -45,11 +45,16 @@ class PriorDisplay:
     components : tuple of two int, default=(0, 1)
         Which two.
     estimator_name : str, default=None
+        For the title.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    LatentDisplay : Codes alone, of any transformer.
 
     Examples
     --------
@@ -102,6 +107,7 @@ class PriorDisplay:
             With ``posterior``, too, the code of a row is a draw of q(z | x); else what
             ``transform`` returns.
         X : array-like of shape (n_samples, n_features)
+            Rows whose codes are drawn.
         y : array-like of shape (n_samples,) or None, default=None
             Colours of the points: classes or numbers.
         condition : array-like of shape (n_samples,) or (n_samples, n_numbers), default=None
@@ -152,6 +158,7 @@ class PriorDisplay:
         Returns
         -------
         display : PriorDisplay
+            Itself.
         """
         Z, Z_prior = (check_array(getattr(self, n), input_name=n) for n in ("Z", "Z_prior"))
         self.ax_, self.figure_ = new_axes(ax)

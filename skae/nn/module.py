@@ -31,9 +31,9 @@ class BaseModule(nn.Module):
        call `encode` and `decode` between epochs.
     5. `draw`, then `forward`, in evaluation mode: the loss after training; then `reconstruct`,
        where training was of no use and there may be reason to say so.
-    6. `encode`, where the estimator remembers codes; from then on, at the user's call,
-       `encode`, `decode`, `reconstruct` and `split`, without a gradient and also on a copy of the
-       module in another precision.
+    6. `encode`, where the estimator remembers codes or has loadings, and `decode`, where codes are
+       ordered; from then on, at the user's call, `encode`, `decode`, `reconstruct` and `split`,
+       without a gradient and also on a copy of the module in another precision.
 
     `draw_normal` is no hook, and serves `draw`. What is gained by each hook, and by those that
     `AutoencoderModule` and `VAEModule` add, stands in ``docs/extending.md``.
