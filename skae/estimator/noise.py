@@ -20,9 +20,9 @@ from ..nn.linear_gaussian import (
 from .halves import FEWEST_ROWS, halves_of, rows_with_weight
 
 FLOORS = (1e-3, 1e-2, 1e-1)  # of noise per feature, relative to the shared one
-# What a linear model leaves of rows that it has not seen, relative to those that it has: above
-# that the rows are too few for the code, and the noise of these alone would be far too small.
-OVERFITTED = 2.0
+# Rows are too few for a code where a half has fewer of them for each of its numbers, and a linear
+# model leaves more of the other half, relative to its own: the noise would be far too small.
+ROWS_PER_NUMBER, OVERFITTED = 5, 2.0
 
 
 class Noise(NamedTuple):
@@ -72,7 +72,10 @@ def choose_noise(estimator, rows, weights):
         return Noise("shared", LEAST_NOISE, constant, len(index))
     halves = halves_of(estimator, rows, weights, index)
     learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
-    kind, least = _choose(learnt, held_out, estimator._n_features_out)
+    k, floor = estimator._n_features_out, LEAST_NOISE
+    if len(index) // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
+        floor = _floor_of_few_rows(learnt, held_out, k)
+    kind, least = _choose(learnt, held_out, k, floor)
     return Noise(kind, least, constant, len(index))
 
 
@@ -83,9 +86,8 @@ def _covariance_of(estimator, rows, weights, varies):
     return covariance[varies][:, varies]
 
 
-def _choose(learnt, held_out, n_components):
+def _choose(learnt, held_out, n_components, floor):
     """Return the noise that explains one covariance best, learnt from another: kind and floor."""
-    floor = _floor_of_few_rows(learnt, held_out, n_components)
     loadings, shared = probabilistic_pca_of(learnt, n_components)
     best = expected_log_density(held_out, loadings, shared.clamp_min(floor))
     found = "shared", floor
@@ -104,9 +106,6 @@ def _floor_of_few_rows(learnt, held_out, n_components):
     It lies half-way, in logarithms, between what all rows leave of themselves and what half of
     them leaves of the other half.
     """
-    d = len(learnt)
-    if n_components >= d:
-        return LEAST_NOISE
     _, vectors = torch.linalg.eigh(learnt)
     seen, unseen = (_left_by(vectors[:, -n_components:], part) for part in (learnt, held_out))
     if unseen <= OVERFITTED * seen:
@@ -119,4 +118,4 @@ def _left_by(components, covariance):
     """Return the mean variance along directions other than these, (n_features, n_components)."""
     explained = (components.T @ covariance @ components).trace()
     d, k = components.shape
-    return float(covariance.trace() - explained) / (d - k)
+    return max(0.0, float(covariance.trace() - explained)) / (d - k)
