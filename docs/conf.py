@@ -133,13 +133,15 @@ def link_to_scikit_learn(app, env, node, content):
     return None
 
 
+INITIAL = re.compile(r"^(\s*\.\. \[\d+\] )([A-Z]\. )")  # of an author: else the head of a list
 ROLE = re.compile(r":(?:ref|term|meth|class|func):`~?([^`<]*?)(?:\s*<[^`]*>)?`")
 
 
 def without_labels_of_others(app, what, name, obj, options, lines):
-    """Take references to scikit-learn's own pages out of docstrings that are its."""
+    """Take references to scikit-learn's own pages out of docstrings; keep initials of authors."""
     is_theirs = str(getattr(obj, "__module__", "")).startswith("sklearn")
     for i, line in enumerate(lines):
+        line = lines[i] = INITIAL.sub(r"\1\\\2", line)
         if is_theirs or "<metadata_routing>" in line:
             lines[i] = ROLE.sub(r"\1", line)
 

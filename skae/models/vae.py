@@ -54,7 +54,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     r"""Variational autoencoder: a density model whose code is a distribution.
 
     Codes are drawn from a prior p(z) and rows from p(x | z); an inference network gives the
-    posterior q(z | x). Both are trained on a lower bound of the log-likelihood [1]_ [2]_:
+    posterior q(z | x). Both are trained on a lower bound of the log-likelihood [1]_ [2]_, for
+    beta of at least 1:
 
     .. math:: \log p(x) \ge E_{q(z \mid x)} \log p(x \mid z)
               - \beta\, \mathrm{KL}(q(z \mid x) \,\|\, p(z))
