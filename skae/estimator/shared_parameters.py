@@ -130,8 +130,8 @@ SHARED_PARAMETERS = {
         gain by, where there is a linear path: the networks are trained on half of the rows, for
         half of the epochs, with 0.1 and with 1, and the decay that lowers the loss of the other
         half more is taken; where neither does, it is 30, which leaves hardly more than the linear
-        path, and there is a warning. `alpha_` tells which. A fit takes 2.3 times as long, and it is
-        left out, with 0.1, in fits of fewer than 30 epochs, and above 10000 rows, with
+        path, and there is a warning. `alpha_` tells which. A fit takes 2.3 times as long. The
+        trial is left out, with 0.1, in fits of fewer than 30 epochs, and above 10000 rows, with
         1000 / n_samples. Without a linear path and in `partial_fit` it is 0.
         """,
     ),

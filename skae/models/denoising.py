@@ -366,8 +366,8 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
 
         .. math:: \nabla_x \log (p * N(0, s^2 I))(x) \approx (g(f(x)) - x) / s^2
 
-        with s = `corruption_scale_`. It points to where data are, and vanishes at maxima, minima and
-        saddles of the density.
+        with s = `corruption_scale_`. It points to where data are, and vanishes at maxima, minima
+        and saddles of the density.
 
         Parameters
         ----------
