@@ -116,7 +116,7 @@ sphinx_gallery_conf = {
 # inventory need be fetched; names of others are plain text.
 
 nitpick_ignore_regex = [
-    ("py:.*", r"(functools|matplotlib|nn|np|numpy|onnx|scipy|skorch|sklearn|torch)\..*"),
+    ("py:.*", r"(functools|joblib|matplotlib|nn|np|numpy|onnx|scipy|skorch|sklearn|torch)\..*"),
     ("py:obj", r"[A-Za-z_]\w*"),  # parameters, and words of the mathematics
     ("py:obj", r".*[^.\w].*"),
     ("py:class", r"[A-Za-z]\w*"),  # bases that are not public
