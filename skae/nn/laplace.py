@@ -4,7 +4,7 @@ A decoder alone has no likelihood, and its error always falls with the size of t
 :math:`x = g(z) + \epsilon` with z of N(0, I) and noise of variance :math:`s^2`, it has a price:
 
 .. math:: -\log p(x) \approx \frac{|x - g(z)|^2}{2 s^2} + \frac{d - j}{2} \log s^2
-          + \frac{|z|^2}{2} + \frac12 \log \det(s^2 I + J^T J) + \text{const}
+          + \frac{|z|^2}{2} + \frac{1}{2} \log \det(s^2 I + J^T J) + \text{const}
 
 with the decoder's Jacobian J, (d, j). In the linear case it is the evidence by which T. Minka
 ("Automatic choice of dimensionality for PCA", NIPS 2000) weighs numbers of components.
