@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from skae import Autoencoder
+from skae import Autoencoder, ConditionalVAE
 from skae.data import sparse_rows
 from skae.data.moments import scatter, weighted_moments
 from skae.data.sources import RowsOnHost, make_source
@@ -99,3 +99,18 @@ def test_a_start_is_that_of_the_array():
     models = [Autoencoder(3, max_iter=1, random_state=0).fit(Y) for Y in (X, X.toarray())]
     losses = [model.loss_curve_[0] for model in models]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_what_a_condition_leaves_of_many_features_is_no_sparse_matrix():
+    X = np.random.default_rng(0).normal(size=(60, 2100)).astype(np.float32)
+    options = {"hidden_layer_sizes": 8, "max_iter": 1, "random_state": 0}
+    model = ConditionalVAE(2, **options).fit(X, condition=np.arange(60) % 3)
+    assert np.isfinite(model.score(X, condition=np.arange(60) % 3))
+
+
+def test_hooks_on_the_linear_path_are_called():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model, calls = Autoencoder(2, max_iter=1, random_state=0).fit(X.astype(np.float32)), []
+    model.module_.encoder.path.register_forward_hook(lambda *args: calls.append(args))
+    model.transform(X.astype(np.float32))
+    assert len(calls) == 1

@@ -17,6 +17,8 @@ class Residuals:
         A.
     """
 
+    is_sparse = False
+
     def __init__(self, rows, slopes):
         self.rows, self.slopes = rows, slopes
 

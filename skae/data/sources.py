@@ -1,6 +1,6 @@
 """Sources of batches: rows in the network's units, on the device or copied to it in parts.
 
-Both kinds have a `shape`, a `device`, ``take(index)`` for rows by their numbers and
+Both kinds have a `shape`, a `device`, `is_sparse`, ``take(index)`` for rows by their numbers and
 ``span(rows)`` for a slice of them; what these return is a tensor in memory of its own.
 """
 

@@ -56,14 +56,19 @@ def pass_on(x, entered, shift, scale):
     return remember(entered, sparse.csr_matrix(parts, origin.matrix.shape), shift / scale)
 
 
+def skips_zeros(x):
+    """Whether products with rows are made of what they were: no gradient is wanted."""
+    return not torch.is_grad_enabled() and origin_of(x) is not None
+
+
 def linear(x, weight, bias=None):
     """Return ``x @ weight.T + bias`` for rows of which much is zero, (n_rows, n_out).
 
     Where nothing is known of the rows, or a gradient is wanted, it is torch's own.
     """
-    origin = None if torch.is_grad_enabled() else origin_of(x)
-    if origin is None:
+    if not skips_zeros(x):
         return F.linear(x, weight, bias)
+    origin = origin_of(x)
     product = torch.from_numpy(origin.matrix @ weight.numpy().T)
     if origin.shift is not None:
         product -= weight @ origin.shift.to(weight).expand(weight.shape[1])

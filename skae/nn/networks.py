@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from ..data.sparse_rows import linear
+from ..data.sparse_rows import linear, skips_zeros
 from .activations import ACTIVATIONS
 
 # Chosen by tests/benchmarks/defaults.py: layers with more inputs have a smaller learning rate, in
@@ -188,7 +188,9 @@ class MLP(nn.Module):
             if masks:
                 h = h * masks[i]
             h = layer(h)
-        return h if self.path is None else h + linear(x, self.path.weight)
+        if self.path is None:
+            return h
+        return h + (linear(x, self.path.weight) if skips_zeros(x) else self.path(x))
 
 
 class TiedMLP(nn.Module):
