@@ -120,7 +120,7 @@ def make_cases(args):
     cases = []
     for name in names:
         copies = (False, True) if args.standardised and name not in IMAGES else (False,)
-        sizes = sizes_for(load(name, args.mnist, args.finals), n_sizes)
+        sizes = args.sizes or sizes_for(load(name, args.mnist, args.finals), n_sizes)
         cases += [Case(name, s, k, args.mnist, args.finals) for s, k in product(copies, sizes)]
     return cases
 
@@ -428,6 +428,7 @@ def parse_arguments():
     parser.add_argument("--mnist", help="an .npz file with x_train")
     parser.add_argument("--finals", action="store_true", help="more of MNIST, and the large set")
     parser.add_argument("--quick", action="store_true", help="one split, two sizes a set")
+    parser.add_argument("--sizes", type=int, nargs="*", help="of the code, in place of the usual")
     parser.add_argument("--all-sizes", action="store_true")
     parser.add_argument("--standardised", action="store_true", help="tables in both units")
     parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=["ae"])

@@ -14,8 +14,9 @@ import warnings
 import numpy as np
 from mnist import load
 from sklearn.datasets import load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.neighbors import NearestNeighbors
 
 import skae.estimator.windows
@@ -54,10 +55,20 @@ class Judge:
         """Return the mean distance to the nearest training row."""
         return self.nearest.kneighbors(rows)[0].mean()
 
+    def beside(self, rows):
+        """Return unseen rows with others below them, and which are the others."""
+        kind = np.repeat([0, 1], [len(self.unseen), len(rows)])
+        return np.vstack([self.unseen, rows]), kind
+
+    def told(self, rows):
+        """Return the accuracy of boosted trees that tell rows from unseen ones."""
+        Z, kind = self.beside(rows)
+        trees = HistGradientBoostingClassifier(random_state=0)
+        return cross_val_score(trees, Z, kind, cv=5).mean()
+
     def apart(self, rows):
         """Return the accuracy of a nearest neighbour that tells rows from unseen ones."""
-        Z = np.vstack([self.unseen, rows])
-        kind = np.repeat([0, 1], [len(self.unseen), len(rows)])
+        Z, kind = self.beside(rows)
         near = NearestNeighbors(n_neighbors=2).fit(Z).kneighbors(Z, return_distance=False)[:, 1]
         return (kind[near] == kind).mean()
 
@@ -99,7 +110,8 @@ def main():
                 S = draw(model, judge, way)
                 print(
                     f"{estimator.__name__:24} {k!s:4} {way.get('codes', 'fitted'):7} apart "
-                    f"{judge.apart(S):.3f} sure {judge.sureness(S) / sure:.2f} distance "
+                    f"{judge.apart(S):.3f} told {judge.told(S):.3f} "
+                    f"sure {judge.sureness(S) / sure:.2f} distance "
                     f"{judge.distance(S):.2f} of unseen {of_unseen:.2f}",
                     flush=True,
                 )
