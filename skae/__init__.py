@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import display, exceptions, extending, metrics, testing
+    from . import display, exceptions, extending, metrics, networks, testing
     from . import onnx as onnx
     from .comparison import compare
     from .files import load
@@ -34,7 +34,7 @@ _HOMES = {
     "VAE": ".models.vae",
 }
 _FUNCTIONS = {"compare": ".comparison", "load": ".files"}
-_ROOMS = ("display", "exceptions", "extending", "metrics", "onnx", "testing")
+_ROOMS = ("display", "exceptions", "extending", "metrics", "networks", "onnx", "testing")
 
 # `onnx` is none of them: without its extra, ``from skae import *`` must work.
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "extending",
     "load",
     "metrics",
+    "networks",
     "testing",
 ]
 

@@ -26,6 +26,8 @@ from ..training.threads import threads_for
 from .choices import (
     STRONG,
     batch_size_for,
+    has_hidden_layers,
+    has_own_networks,
     hidden_layer_sizes_of,
     n_epochs_for,
 )
@@ -136,7 +138,7 @@ class BaseAutoencoder(BaseCoder):
     def _linear_path_by_default(self):
         """Return what ``linear_path="auto"`` means."""
         plain = self._get_code_activation() == self.output_activation == "identity"
-        own = self.encoder is None and self.decoder is None and not self.tied_weights
+        own = has_own_networks(self) and not self.tied_weights
         return self.likelihood == "gaussian" and plain and own
 
     def _make_callbacks(self):
@@ -332,7 +334,7 @@ class BaseAutoencoder(BaseCoder):
     def _describe_start(self):
         """Return the name of the linear start, and whether nothing trainable is better."""
         if self._linear_path_by_default():
-            return "PCA's solution", not hidden_layer_sizes_of(self)
+            return "PCA's solution", not has_hidden_layers(self)
         return "a linear path at the principal components", False
 
     # What a fitted model does

@@ -4,6 +4,7 @@ import math
 from numbers import Integral
 
 from ..nn.activations import RANGES
+from .recipes import BaseRecipe, recipe_of
 
 EVERYTHING = (-math.inf, math.inf)
 
@@ -22,6 +23,17 @@ def hidden_layer_sizes_of(estimator):
     """Return a list, of one layer too."""
     sizes = estimator.hidden_layer_sizes
     return [sizes] if isinstance(sizes, Integral) else list(sizes)
+
+
+def has_hidden_layers(estimator):
+    """Whether networks that are built here have more than one layer."""
+    return bool(hidden_layer_sizes_of(estimator)) or recipe_of(estimator, "decoder") is not None
+
+
+def has_own_networks(estimator):
+    """Whether encoder and decoder are both built here, from a recipe or as perceptrons."""
+    given = estimator.encoder, estimator.decoder
+    return all(network is None or isinstance(network, BaseRecipe) for network in given)
 
 
 def n_components_of(estimator, n_features):

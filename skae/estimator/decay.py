@@ -7,8 +7,8 @@ from .choices import (
     STRONG,
     WEAK,
     batch_size_for,
+    has_hidden_layers,
     has_linear_path,
-    hidden_layer_sizes_of,
 )
 from .halves import FEWEST_ROWS, halves_of, rows_with_weight
 from .persistence import with_attributes
@@ -70,7 +70,7 @@ def choose_alpha(estimator, batches):
 
 def _without_trial(estimator, n_rows):
     """Return the decay where there is no trial, else None."""
-    if not (has_linear_path(estimator) and hidden_layer_sizes_of(estimator)):
+    if not (has_linear_path(estimator) and has_hidden_layers(estimator)):
         return 0.0
     if not estimator._tries_decays:
         return MEDIUM if n_rows <= MOST_ROWS else WEAK * MOST_ROWS / n_rows

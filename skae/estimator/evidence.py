@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..nn.distributions import is_diagonal, make_posterior
-from ..nn.networks import apply
+from ..nn.network import apply
 from ..nn.score_draws import RowDraws
 from ..training.randomness import make_generator
 from ..training.torch_settings import torch_as_usual

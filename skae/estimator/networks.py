@@ -9,13 +9,17 @@ import torch
 from torch import nn
 
 from .._torch import has_legacy_norm, is_constructed
+from ..nn.network import BaseNetwork
 from ..nn.networks import MLP
 from ..training.randomness import seeded_global_generator
 from .choices import has_linear_path
+from .recipes import recipe_of
 
 
-def make_network(estimator, name, n_in, hidden_layer_sizes, n_out, generator, width=None):
-    """Return a network of ours or, where the parameter of this name is given, the user's.
+def make_network(
+    estimator, name, n_in, hidden_layer_sizes, n_out, generator, width=None, n_conditions=0
+):
+    """Return a network of ours, from a recipe, or the user's, as the parameter says.
 
     Parameters
     ----------
@@ -33,13 +37,20 @@ def make_network(estimator, name, n_in, hidden_layer_sizes, n_out, generator, wi
         Draws initial weights.
     width : str or None, default=None
         What the user's is to return for each row, in words; None for a code, or the features.
+    n_conditions : int, default=0
+        How many of an encoder's inputs are a condition beside the row.
 
     Returns
     -------
     network : torch.nn.Module
         On the CPU, in single precision unless the user's says otherwise.
     """
-    given = getattr(estimator, name)
+    given, recipe = getattr(estimator, name), recipe_of(estimator, name)
+    if recipe is not None:
+        start = {"linear_path": has_linear_path(estimator), "generator": generator}
+        if name == "decoder":
+            return recipe.make_decoder(n_in, n_out, **start)
+        return recipe.make_encoder(n_in - n_conditions, n_out, n_conditions=n_conditions, **start)
     if given is None:
         return MLP(
             n_in,
@@ -82,7 +93,7 @@ def _make_user_network(name, given, n_in, n_out, width, *, device, dtype, genera
             _check_is_new(name, network)
         network.to(device, dtype)
         _check_output(name, network, n_in, n_out, dtype, width)
-    if isinstance(network, MLP):
+    if isinstance(network, BaseNetwork):
         network.built_in = False
     return network
 

@@ -17,8 +17,9 @@ from skorch.callbacks import LRScheduler
 
 from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
-from .choices import has_linear_path, reaches_everything
+from .choices import has_hidden_layers, has_linear_path, reaches_everything
 from .needs import Need, needs_value
+from .recipes import is_recipe_class, recipe_of
 from .subclassing import default_parameters
 from .values import is_same
 
@@ -78,6 +79,11 @@ def explain_parameters(estimator):
         )
     for name in ("encoder", "decoder"):
         given = params.get(name)
+        if is_recipe_class(given):
+            raise TypeError(
+                f"{name} must be an instance of a recipe, {given.__name__}(...). Got the class "
+                f"{given.__name__} instead."
+            )
         if isinstance(given, (list, tuple)):
             raise ValueError(
                 f"{name} must be a network: an nn.Module, its class, or a function that makes it. "
@@ -135,13 +141,13 @@ NEEDS = (
         for name in ("beta", "warm_up", "free_bits")
     ),
     *(
-        Need((name, "encoder"), "hidden layers of a built-in network", lambda e: _has_units(e))
+        Need((name, "encoder"), "hidden layers of a built-in perceptron", lambda e: _has_units(e))
         for name in ("activation", "dropout")
     ),
     Need(
         ("hidden_layer_sizes", "encoder"),
-        "a built-in encoder or decoder",
-        lambda e: _has_built_in(e),
+        "a built-in perceptron as encoder or decoder",
+        lambda e: _has_perceptron(e),
     ),
     Need(
         ("alpha", "linear_path"),
@@ -171,19 +177,15 @@ NEEDS = (
 )
 
 
-def has_hidden_layers(estimator):
-    """Whether encoder and decoder have more than one layer."""
-    return np.size(estimator.hidden_layer_sizes) > 0
-
-
-def _has_built_in(estimator):
+def _has_perceptron(estimator):
     """Whether a network is built to the parameters: encoder, decoder or that of a prior."""
-    own = estimator.encoder is not None and estimator.decoder is not None
+    is_mirror = recipe_of(estimator, "decoder") is not None
+    own = estimator.encoder is not None and (estimator.decoder is not None or is_mirror)
     return not own or getattr(estimator, "conditional_prior", None) == "learned"
 
 
 def _has_units(estimator):
-    return _has_built_in(estimator) and has_hidden_layers(estimator)
+    return _has_perceptron(estimator) and np.size(estimator.hidden_layer_sizes) > 0
 
 
 def _is_scheduler(callback):

@@ -4,12 +4,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from .. import __version__
 from .._sklearn import parse_version
 from ..data.streams import moments_of
 from ..exceptions import VersionWarning, warn
 from ..training.torch_settings import torch_as_usual
+from .recipes import BaseRecipe
 from .subclassing import NO_DEFAULT, default_parameters
 from .tasks import DURING_FIT
 
@@ -112,7 +114,8 @@ def parameters_to_go_by(estimator):
     names = default_parameters(type(estimator))
     there = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
     there.pop("callbacks", None)
-    return there
+    # A recipe that is changed later does not change the model.
+    return {name: clone(p) if isinstance(p, BaseRecipe) else p for name, p in there.items()}
 
 
 def with_fitted_params(estimator):

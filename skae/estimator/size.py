@@ -10,7 +10,7 @@ from .._sklearn import Interval, StrOptions
 from ..data.moments import N_DENSE, principal_components
 from ..data.tables import chunks_of
 from ..exceptions import ParameterWarning, warn
-from .choices import n_components_of
+from .choices import has_own_networks, n_components_of
 from .explained import explained_by_prefixes
 from .preparation import to_rows
 from .start import start_mean_of
@@ -50,7 +50,7 @@ def check_size(estimator):
     if not is_chosen(estimator):
         return
     asked = f"n_components={estimator.n_components!r}"
-    if estimator.encoder is not None or estimator.decoder is not None:
+    if not has_own_networks(estimator):
         raise ValueError(
             f"{asked} needs built-in networks, whose layers can be cut to the size that is found. "
             "Got networks of your own beside it: give the size of the code as an int."

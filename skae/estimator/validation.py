@@ -20,7 +20,7 @@ from ..data.inputs import (
 from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
 from ..training.callbacks import is_callback
-from .choices import hidden_layer_sizes_of, reach_of, reaches_everything
+from .choices import has_own_networks, hidden_layer_sizes_of, reach_of, reaches_everything
 from .prefixes import is_ordered
 
 FLOATS = [np.float64, np.float32]
@@ -147,13 +147,12 @@ def _differ(X, y):
 
 def check_combinations(estimator):
     """Refuse parameters of the networks that contradict each other."""
-    own = estimator.encoder is None and estimator.decoder is None
-    if estimator.tied_weights and not own:
+    if estimator.tied_weights and not (estimator.encoder is None and estimator.decoder is None):
         raise ValueError(
-            "tied_weights=True is for built-in networks, with encoder=None and decoder=None. "
-            "Got networks of your own beside it: leave them out, or set tied_weights=False."
+            "tied_weights=True is for built-in perceptrons, with encoder=None and decoder=None. "
+            "Got other networks beside it: leave them out, or set tied_weights=False."
         )
-    if estimator.linear_path is True and not own:
+    if estimator.linear_path is True and not has_own_networks(estimator):
         raise ValueError(
             "linear_path=True is for built-in networks, with encoder=None and decoder=None. "
             "Got networks of your own beside it: leave them out, or linear_path at 'auto'."

@@ -16,7 +16,8 @@ from ..estimator.networks import make_network
 from ..estimator.sampling import SamplesFromPrior
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.distributions import make_posterior
-from ..nn.networks import MLP, apply
+from ..nn.network import apply
+from ..nn.networks import MLP
 from ..training.randomness import (
     global_generator_for,
     make_generator,

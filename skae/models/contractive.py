@@ -8,13 +8,14 @@ from torch.func import vjp, vmap
 
 from .._sklearn import Interval, StrOptions
 from ..estimator.base import BaseAutoencoder
-from ..estimator.choices import n_components_of
+from ..estimator.choices import has_hidden_layers, n_components_of
 from ..estimator.inference import map_rows
-from ..estimator.parameters import Need, has_hidden_layers
+from ..estimator.parameters import Need
 from ..estimator.sampling import SamplesFromCodes
 from ..exceptions import ParameterWarning, warn
 from ..nn.autoencoder import AutoencoderModule
-from ..nn.networks import is_ours, own_layers
+from ..nn.network import is_ours
+from ..nn.networks import own_layers
 from ..training.randomness import seeded_global_generator
 
 # Codes up to this size have their Jacobian computed in full, larger ones along random directions.

@@ -290,7 +290,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             f"{self.covariance_type!r}: {k} means, then the rest"
         )
         module = self._module_class(
-            make_network(self, "encoder", n_inputs, sizes, n_outputs, generator, width),
+            make_network(self, "encoder", n_inputs, sizes, n_outputs, generator, width, c),
             make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
             n_components=k,

@@ -6,7 +6,8 @@ from .activations import ACTIVATIONS, INVERSES, identity
 from .distributions import LIKELIHOODS
 from .laplace import laplace_losses
 from .module import BaseModule
-from .networks import MLP, TiedMLP, apply, draw_masks, is_ours, own_layers
+from .network import BaseNetwork, apply, draw_masks, is_ours
+from .networks import TiedMLP
 from .repeatable import is_repeatable
 
 # Chosen by tests/benchmarks/defaults.py: the least standard deviation along a component, relative
@@ -97,7 +98,7 @@ class AutoencoderModule(BaseModule):
         weight = components / scales[:, None]
         self.encoder.start_linear(weight)
         self.encoder.start_bias(-weight @ mean)
-        if own_layers(self.decoder):  # tied weights have started with the encoder
+        if not isinstance(self.decoder, TiedMLP):  # tied weights have started with the encoder
             self.decoder.start_linear((scales[:, None] * back).T)
 
     def left_by_prefixes(self, variances, residual):
@@ -119,13 +120,10 @@ class AutoencoderModule(BaseModule):
     def weights_of_prefix(self, size):
         """Return what a module with the first `size` numbers of an ordered code has learnt."""
         weights, outputs = dict(self.state_dict()), self.outputs_of_prefix(size)
-        last = f"encoder.layers.{len(self.encoder.layers) - 1}"
-        for name in (f"{last}.weight", f"{last}.bias", "encoder.path.weight"):
-            if name in weights:
-                weights[name] = weights[name][outputs]
-        for name in ("decoder.layers.0.weight", "decoder.path.weight"):
-            if name in weights:
-                weights[name] = weights[name][:, :size]
+        for name in self.encoder.of_outputs:
+            weights[f"encoder.{name}"] = weights[f"encoder.{name}"][outputs]
+        for name in self.decoder.of_inputs:
+            weights[f"decoder.{name}"] = weights[f"decoder.{name}"][:, :size]
         weights["nested.weights"] = weights["nested.weights"][:size]
         return weights
 
@@ -135,12 +133,12 @@ class AutoencoderModule(BaseModule):
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone beside the biases."""
-        networks = [n for n in (self.encoder, self.decoder) if isinstance(n, (MLP, TiedMLP))]
+        networks = [n for n in (self.encoder, self.decoder) if isinstance(n, BaseNetwork)]
         return [p for network in networks for p in network.undecayed_parameters()]
 
     def step_sizes(self):
-        """Return the learning rates of the layers of perceptrons, relative to that of the fit."""
-        networks = [n for n in self.modules() if isinstance(n, MLP)]
+        """Return the learning rates of the layers of networks, relative to that of the fit."""
+        networks = [n for n in self.modules() if isinstance(n, BaseNetwork)]
         return {p: size for n in networks for p, size in n.step_sizes().items()}
 
     def draw(self, n_rows, generators):

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,11 +10,7 @@ from torch.nn import functional as F
 
 from ..data.sparse_rows import linear, skips_zeros
 from .activations import ACTIVATIONS
-
-# Chosen by tests/benchmarks/defaults.py: layers with more inputs have a smaller learning rate, in
-# proportion. A step of Adam moves all weights by the same length, and the value of a unit the
-# farther the more of them it has (Yang et al. 2021, "Tensor programs V", table 3).
-FULL_RATE_INPUTS = 128
+from .network import BaseNetwork, empty_layer, is_ours, step_size
 
 
 def dropout_masks(
@@ -30,48 +25,12 @@ def dropout_masks(
     )
 
 
-def is_ours(network: nn.Module) -> bool:
-    """Whether an estimator built the network: what it is made of is known then, else nothing."""
-    return type(network) in (MLP, TiedMLP) and bool(network.built_in)
-
-
 def own_layers(network: nn.Module) -> Sequence[nn.Linear]:
     """Return the layers of a perceptron that an estimator built, of any other network none."""
     return network.layers if is_ours(network) and isinstance(network, MLP) else ()
 
 
-def apply(network: nn.Module, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-    """Return what a network makes of x; one of the user's may change it, or its precision."""
-    if is_ours(network):
-        return network(x, *masks)
-    return network(x.clone(), *masks).to(x.dtype)
-
-
-def draw_masks(network: Any, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
-    """Return the dropout masks of a network for one step, none where it does not know them."""
-    perceptron = isinstance(network, (MLP, TiedMLP))
-    knows = perceptron and type(network).forward in (MLP.forward, TiedMLP.forward)
-    return network.draw_masks(n_rows, generator) if knows else ()
-
-
-def step_size(n_inputs: int) -> float:
-    """Return the learning rate of a layer's weights, relative to that of the fit."""
-    return min(1.0, FULL_RATE_INPUTS / n_inputs)
-
-
-class _EmptyLinear(nn.Linear):
-    def reset_parameters(self) -> None:
-        """Draw nothing from torch's global generator."""
-
-
-def _empty_layer(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
-    """Return a layer of torch's own without numbers; `skip_init` takes ten times as long."""
-    layer = _EmptyLinear(n_in, n_out, bias, device="cpu", dtype=torch.float32)
-    layer.__class__ = nn.Linear  # type: ignore[assignment]
-    return layer
-
-
-class MLP(nn.Module):
+class MLP(BaseNetwork):
     r"""A multi-layer perceptron, with or without a linear path beside it.
 
     .. math:: x \mapsto A x + W_L\,\phi(\dots \phi(W_1 x + b_1) \dots) + b_L
@@ -123,11 +82,16 @@ class MLP(nn.Module):
         self.unit_norm = unit_norm
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
-            _empty_layer(a, b) for a, b in itertools.pairwise(widths)
+            empty_layer(a, b) for a, b in itertools.pairwise(widths)
         )
-        self.path: nn.Linear | None = None
+        last = len(self.layers) - 1
+        self.of_inputs = ("layers.0.weight",)
+        self.of_outputs = (f"layers.{last}.weight", f"layers.{last}.bias")
+        self.path = None
         if linear_path and hidden_layer_sizes:
-            self.path = _empty_layer(n_in, n_out, bias=False)
+            self.path = empty_layer(n_in, n_out, bias=False)
+            self.of_inputs += ("path.weight",)
+            self.of_outputs += ("path.weight",)
         self.has_linear_path = linear_path
         self._initialise(generator)
 
@@ -143,6 +107,11 @@ class MLP(nn.Module):
             self.path.weight.zero_()
 
     @torch.no_grad()
+    def silence_outputs(self, outputs: slice) -> None:
+        """Let some outputs be what their bias, and the linear path, says."""
+        self.layers[-1].weight[outputs] = 0
+
+    @torch.no_grad()
     def start_linear(self, weight: Tensor) -> None:
         """Make the whole network the linear map `weight`, (n_out, n_in)."""
         linear = self.layers[0] if self.path is None else self.path
@@ -154,6 +123,11 @@ class MLP(nn.Module):
         """Set the bias of the last layer, (n_out,), and scale its weights."""
         self.layers[-1].bias.copy_(bias)
         self.layers[-1].weight.mul_(gain)
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.layers[-1].out_features
 
     def undecayed_parameters(self) -> list[Tensor]:
         """Return the parameters that weight decay leaves alone beside the biases."""
@@ -193,7 +167,7 @@ class MLP(nn.Module):
         return h + (linear(x, self.path.weight) if skips_zeros(x) else self.path(x))
 
 
-class TiedMLP(nn.Module):
+class TiedMLP(BaseNetwork):
     """The mirror of an `MLP`: its weights transposed, in reverse order, and biases of its own.
 
     Parameters
@@ -207,6 +181,7 @@ class TiedMLP(nn.Module):
 
     def __init__(self, encoder: MLP) -> None:
         super().__init__()
+        self.path = None  # the encoder's, transposed
         self._encoder = (encoder,)  # in a tuple: torch must not register the weights twice
         self.biases = nn.ParameterList(
             torch.zeros(layer.in_features) for layer in reversed(encoder.layers)
@@ -216,10 +191,6 @@ class TiedMLP(nn.Module):
     def start_bias(self, bias: Tensor, gain: float = 1.0) -> None:
         """Set the bias of the last layer, (n_out,); its weights belong to the encoder."""
         self.biases[-1].copy_(bias)
-
-    def undecayed_parameters(self) -> list[Tensor]:
-        """Return no parameter: the biases are never decayed anyway."""
-        return []
 
     def draw_masks(self, n_rows: int, generator: Generator | None) -> tuple[Tensor, ...]:
         """Return the dropout masks of one step."""

@@ -15,7 +15,7 @@ from .distributions import (
     make_posterior,
     unbound_log_scale,
 )
-from .networks import apply, draw_masks, own_layers
+from .network import apply, draw_masks, is_ours
 from .priors import FittedPrior, MixturePrior, VampPrior
 
 TINY = 1e-12  # of noise above its least
@@ -167,7 +167,7 @@ class VAEModule(AutoencoderModule):
 
     def outputs_of_prefix(self, size):
         """Return which outputs of the encoder belong to the first `size` numbers of the code."""
-        n_outputs, k = self.encoder.layers[-1].out_features, self.n_components
+        n_outputs, k = self.encoder.n_out, self.n_components
         entries = range(2 * k, min(n_outputs, 2 * k + size * (size - 1) // 2))
         return [*range(size), *range(k, min(n_outputs, k + size)), *entries]
 
@@ -301,8 +301,8 @@ class VAEModule(AutoencoderModule):
     def start_output(self, mean):
         """Let E[x | z] start near the mean of the data, q(z | x) with covariance I for every x."""
         super().start_output(mean)
-        if layers := own_layers(self.encoder):
-            layers[-1].weight[self.n_components :] = 0
+        if is_ours(self.encoder):
+            self.encoder.silence_outputs(slice(self.n_components, None))
 
     @torch.no_grad()
     def start_noise(self, variance):
@@ -328,7 +328,7 @@ class VAEModule(AutoencoderModule):
 
         With slopes A, (n_features, n_conditions), the mean is mean + A c.
         """
-        n_outputs, k = self.encoder.layers[-1].out_features, self.n_components
+        n_outputs, k = self.encoder.n_out, self.n_components
         bias = torch.zeros(n_outputs, dtype=gain.dtype)
         bias[:k] = -gain @ mean
         if n_outputs > k:
