@@ -21,6 +21,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from ._onnx_graph import ACTIVATION_NODES, Graph
+from .nn.convolutions import ConvDecoder, ConvEncoder
 from .nn.networks import MLP, TiedMLP
 from .nn.nodes import Nodes
 from .training.torch_settings import torch_as_usual
@@ -66,7 +67,7 @@ def _perceptron(g: Graph, net: MLP, x: str) -> str:
     h = g.linear(x, _array(net.first_weight()), _array(first.bias))
     for layer in others:
         h = g.linear(ACTIVATION_NODES[net.activation](g, h), *_arrays(layer.weight, layer.bias))
-    return h if net.path is None else g.add("Add", h, _matrix(g, x, net.path.weight.T))
+    return _beside_path(g, net, x, h)
 
 
 def _mirror(g: Graph, net: TiedMLP, z: str) -> str:
@@ -82,7 +83,74 @@ def _matrix(g: Graph, x: str, weight: Any) -> str:
     return g.add("MatMul", x, g.constant(_array(weight)))
 
 
-NETWORKS: dict[type, Callable[[Graph, Any, str], str]] = {MLP: _perceptron, TiedMLP: _mirror}
+def _conv_encoder(g: Graph, net: ConvEncoder, x: str) -> str:
+    phi, d = ACTIVATION_NODES[net.plan.activation], net.plan.n_pixels
+    h = _to_channels(g, _columns(g, x, 0, d), net.plan.image_shape)
+    for i, (down, blocks) in enumerate(zip(net.down, net.blocks, strict=True)):
+        h = _convolve(g, "Conv", down, phi(g, h) if i else h)
+        if len(net.shifts):
+            c = _matrix(g, _columns(g, x, d, net.n_in), net.shifts[i].weight.T)
+            h = g.add("Add", h, _reshape(g, c, (-1, net.plan.channels[i], 1, 1)))
+        h = _blocks(g, blocks, h)
+    flat = _to_columns(g, phi(g, h))
+    return _beside_path(g, net, x, g.linear(flat, *_arrays(net.head.weight, net.head.bias)))
+
+
+def _conv_decoder(g: Graph, net: ConvDecoder, z: str) -> str:
+    phi = ACTIVATION_NODES[net.plan.activation]
+    stem = g.linear(z, *_arrays(net.stem.weight, net.stem.bias))
+    h, sizes = _to_channels(g, stem, net.plan.coarsest), net.plan.sizes[-2::-1]
+    for blocks, up, size in zip(reversed(net.blocks), net.up, sizes, strict=True):
+        h = _convolve(g, "ConvTranspose", up, phi(g, _blocks(g, blocks, h)))
+        start, end, axes = (g.constant(n, np.int64) for n in ((0, 0), size, (2, 3)))
+        h = g.add("Slice", h, start, end, axes)
+    return _beside_path(g, net, z, g.add("Add", _to_columns(g, h), g.constant(_array(net.bias))))
+
+
+def _blocks(g: Graph, blocks: Any, h: str) -> str:
+    for block in blocks:
+        phi = ACTIVATION_NODES[block.activation]
+        inner = _convolve(g, "Conv", block.first, phi(g, h))
+        h = g.add("Add", h, _convolve(g, "Conv", block.second, phi(g, inner)))
+    return h
+
+
+def _convolve(g: Graph, op: str, layer: Any, h: str) -> str:
+    parameters = [p for p in (layer.weight, layer.bias) if p is not None]
+    names = [g.constant(array, np.float32) for array in _arrays(*parameters)]
+    single = g.cast(h, "float32")  # runtimes have convolutions in single precision alone
+    pads = [*layer.padding, *layer.padding]
+    return g.cast(g.add(op, single, *names, strides=list(layer.stride), pads=pads), g.dtype.name)
+
+
+def _beside_path(g: Graph, net: Any, x: str, h: str) -> str:
+    return h if net.path is None else g.add("Add", h, _matrix(g, x, net.path.weight.T))
+
+
+def _columns(g: Graph, x: str, start: int, end: int) -> str:
+    bounds = [g.constant([n], np.int64) for n in (start, end, 1)]
+    return g.add("Slice", x, *bounds)
+
+
+def _reshape(g: Graph, x: str, shape: tuple[int, ...]) -> str:
+    return g.add("Reshape", x, g.constant(shape, np.int64))
+
+
+def _to_channels(g: Graph, x: str, shape: tuple[int, int, int]) -> str:
+    """Make pictures with the channels first of rows with the channels last."""
+    return g.add("Transpose", _reshape(g, x, (-1, *shape)), perm=[0, 3, 1, 2])
+
+
+def _to_columns(g: Graph, h: str) -> str:
+    return g.add("Flatten", g.add("Transpose", h, perm=[0, 2, 3, 1]), axis=1)
+
+
+NETWORKS: dict[type, Callable[[Graph, Any, str], str]] = {
+    MLP: _perceptron,
+    TiedMLP: _mirror,
+    ConvEncoder: _conv_encoder,
+    ConvDecoder: _conv_decoder,
+}
 
 
 def _array(tensor: Any) -> np.ndarray:

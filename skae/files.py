@@ -9,7 +9,7 @@ import importlib
 import os
 from typing import Any
 
-from . import _HOMES
+from . import _HOMES, networks
 from .estimator.coder import BaseCoder
 from .estimator.files import read_model
 from .exceptions import ModelFileError
@@ -73,7 +73,8 @@ def load(
     def find_class(name: str) -> type[BaseCoder]:
         return _public_class(path, name) if estimator is None else _named(path, name, estimator)
 
-    return read_model(path, find_class, parts)
+    recipes = {name: getattr(networks, name) for name in networks.__all__}
+    return read_model(path, find_class, parts, recipes)
 
 
 def _public_class(path: Any, name: str) -> Any:

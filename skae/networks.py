@@ -28,10 +28,10 @@ class Conv(BaseRecipe):
     image_shape : tuple of int
         Height and width, or height, width and channels, as they lie in a raveled image.
 
-    channels : tuple of int, default=(32, 64)
+    channels : tuple of int, default=(16, 32)
         Channels of each level.
 
-    n_blocks : int, default=1
+    n_blocks : int, default=0
         Number of residual blocks at each level.
 
     activation : str, default="silu"
@@ -48,7 +48,7 @@ class Conv(BaseRecipe):
     >>> from skae import Autoencoder
     >>> from skae.networks import Conv
     >>> X, _ = load_digits(return_X_y=True)
-    >>> conv = Conv((8, 8), channels=(16, 32))
+    >>> conv = Conv((8, 8))
     >>> ae = Autoencoder(8, encoder=conv, max_iter=5, random_state=0).fit(X)
     >>> ae.transform(X).shape
     (1797, 8)
@@ -61,7 +61,7 @@ class Conv(BaseRecipe):
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
 
-    def __init__(self, image_shape, *, channels=(32, 64), n_blocks=1, activation="silu"):
+    def __init__(self, image_shape, *, channels=(16, 32), n_blocks=0, activation="silu"):
         self.image_shape = image_shape
         self.channels = channels
         self.n_blocks = n_blocks

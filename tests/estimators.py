@@ -21,6 +21,7 @@ from skae import (
     SparseAutoencoder,
 )
 from skae.estimator.base import BaseAutoencoder
+from skae.networks import Conv
 
 EPOCHS = {"max_iter": 4, "random_state": 0}
 QUICK = {**EPOCHS, "batch_size": 50}  # three steps an epoch of iris, in place of ten
@@ -40,6 +41,16 @@ class SmallDecoder(nn.Sequential):
 
     def __init__(self, n_in, n_out):
         super().__init__(nn.Linear(n_in, 8), nn.ReLU(), nn.Linear(8, n_out))
+
+
+class RowConv(Conv):
+    """Convolutions over images of one row, as long as the rows of any data."""
+
+    def __init__(self, image_shape=(1, 1), *, channels=(4, 6), n_blocks=1, activation="silu"):
+        super().__init__(image_shape, channels=channels, n_blocks=n_blocks, activation=activation)
+
+    def _plan_for(self, n_features, linear_path):
+        return self._plan(linear_path)._replace(image_shape=(1, n_features, 1))
 
 
 def jitter(x):
@@ -97,6 +108,9 @@ MAIN = {
     "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
     "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
     "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **EPOCHS),
+    "convolutional": Autoencoder(encoder=RowConv(), **QUICK),
+    "convolutional vae": VAE(3, encoder=RowConv(), **QUICK),
+    "convolutional with a condition": ConditionalVAE(encoder=RowConv(), **QUICK),
     "full vamp": VAE(
         3, covariance_type="full", prior="vamp", noise_variance="per_feature", **QUICK
     ),
@@ -144,6 +158,7 @@ OTHERS = {
         3, prior="mixture", encoder_type="gaussian", dropout=0.1, **QUICK
     ),
     "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
+    "ordered images": Autoencoder(3, ordered=True, encoder=RowConv(), **QUICK),
     "ordered vae": VAE(3, ordered=True, covariance_type="full", **QUICK),
     "ordered restorer": DenoisingAutoencoder(3, ordered=True, early_stopping=True, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import GLGAE, VAE, Autoencoder, ConditionalVAE
+from skae.estimator.recipes import BaseRecipe
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.networks import MLP
 
@@ -40,7 +41,7 @@ def assert_close(found, expected):
 
 
 def has_own_networks(estimator):
-    return getattr(estimator, "encoder", None) is not None
+    return not isinstance(getattr(estimator, "encoder", None), BaseRecipe | None)
 
 
 def is_plain(estimator):

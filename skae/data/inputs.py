@@ -44,10 +44,12 @@ def check_is_real_table(X, name):
         flat = (shape[0], math.prod(shape[1:]))
         is_list = isinstance(X, (list, tuple))
         array = f"np.asarray({name})" if is_list else name
+        is_images = name == "X" and len(shape) in (3, 4)
+        networks = f" Networks see images again by encoder=skae.networks.Conv({shape[1:]})."
         raise ValueError(
             f"{name} must have two dimensions, a row for each sample. Got {len(shape)} "
             f"dimensions, the shape {shape}, instead: {array}.reshape(len({name}), -1) "
-            f"makes it {flat}."
+            f"makes it {flat}.{networks * is_images}"
         )
 
 

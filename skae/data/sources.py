@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 from .sparse_rows import remember
-from .tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of, share, to_tensor
+from .tables import Bytes, SideBySide, SomeColumns, chunk_to_tensor, chunks_of, share, to_tensor
 
 ZERO_COPY_BYTES = 2**24  # below this a scaled copy is cheaper than scaling every batch
 HOST_BYTES = 2**28  # file-backed data above this are read batch by batch
@@ -137,15 +137,15 @@ def _is_large(X, dtype):
 
 def _stays_on_host(X, dtype, device):
     """Whether X is read batch by batch."""
-    if isinstance(X, SideBySide):
-        on_host = device.type == "cpu" and _is_large(X, dtype)
-        return on_host or _overflows(X, device) or any(map(_is_read_in_parts, (X.left, X.right)))
-    return _is_read_in_parts(X) or _overflows(X, device)
+    parts = (X.left, X.right) if isinstance(X, SideBySide) else (X,)
+    if isinstance(X, (SideBySide, Bytes)) and device.type == "cpu" and _is_large(X, dtype):
+        return True
+    return _overflows(X, device) or any(map(_is_read_in_parts, parts))
 
 
 def _is_read_in_parts(X):
     """Whether X, or what it is read from, is CSR or a large file."""
-    X = X.X if isinstance(X, SomeColumns) else X
+    X = X.X if isinstance(X, (SomeColumns, Bytes)) else X
     return sparse.issparse(X) or (_is_on_disk(X) and X.nbytes >= HOST_BYTES)
 
 

@@ -49,6 +49,30 @@ class SomeColumns:
         return _to_dense(self.X[rows])[:, self.index]
 
 
+class Bytes:
+    """A table of whole numbers from 0 to 255, as pixels are, single precision when it is read.
+
+    Parameters
+    ----------
+    X : ndarray of uint8 of shape (n_samples, n_features)
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, X):
+        self.X, self.shape = X, X.shape
+        self.nbytes = self.dtype.itemsize * X.size
+
+    def __getitem__(self, rows):
+        return self.X[rows].astype(self.dtype)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.X.astype(dtype or self.dtype)
+
+
 class SideBySide:
     """Two tables side by side, joined when rows are asked for.
 

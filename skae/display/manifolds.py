@@ -12,7 +12,15 @@ from sklearn.utils import check_scalar
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
 from .codes import check_pair
-from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
+from .pictures import (
+    check_image_shape,
+    draw,
+    grey_map,
+    known_shape,
+    to_dense,
+    to_rows,
+    value_range,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +121,8 @@ class ManifoldDisplay:
             Number of images along the longer side. The other side has as many as keep both axes
             on the same scale.
         image_shape : tuple (height, width) or (height, width, 3), default=None
-            None for the shape of the images in X or, where X has two dimensions, for grey squares.
+            None for the shape of the images in X or, where X has two dimensions, that of the
+            network (see `skae.networks.Conv`), or grey squares.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -134,6 +143,7 @@ class ManifoldDisplay:
         check_scalar(n_images, "n_images", Integral, min_val=2)
         check_has(estimator, "inverse_transform")
         X, image_shape = to_rows(X, image_shape)
+        image_shape = known_shape(image_shape, estimator)
         Z, pixels = to_dense(estimator.transform(X)), to_dense(X)
         shape = check_image_shape(image_shape, pixels.shape[1])
         pair = check_pair(components, Z.shape[1])

@@ -53,6 +53,23 @@ def to_rows(X, image_shape, name="X"):
     return X, image_shape
 
 
+def known_shape(image_shape, *estimators):
+    """Return the shape of images as it is given, or as a network knows it, or None.
+
+    Parameters
+    ----------
+    image_shape : tuple or None
+        As the user has given it.
+    *estimators : estimators
+        Or pipelines of them.
+    """
+    if image_shape is not None:
+        return image_shape
+    steps = [s for e in estimators for _, s in getattr(e, "steps", [("", e)])]
+    recipes = [getattr(step, name, None) for step in steps for name in ("encoder", "decoder")]
+    return next((r.image_shape for r in recipes if hasattr(r, "image_shape")), None)
+
+
 def check_image_shape(image_shape, n_features, rows="the rows of X"):
     """Return the shape of the images that rows stand for: None is that of grey squares."""
     if image_shape is None:

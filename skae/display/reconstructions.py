@@ -10,7 +10,15 @@ from numpy.typing import ArrayLike
 
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
-from .pictures import check_image_shape, draw, grey_map, to_dense, to_rows, value_range
+from .pictures import (
+    check_image_shape,
+    draw,
+    grey_map,
+    known_shape,
+    to_dense,
+    to_rows,
+    value_range,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +106,8 @@ class ReconstructionDisplay:
         X_clean : array-like of the shape of X or None, default=None
             What X was before noise or damage, drawn above it.
         image_shape : tuple (height, width) or (height, width, 3), default=None
-            None for the shape of the images in X or, where X has two dimensions, for grey squares.
+            None for the shape of the images in X or, where X has two dimensions, that of the
+            network (see `skae.networks.Conv`), or grey squares.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
@@ -123,6 +132,7 @@ class ReconstructionDisplay:
         for model in named.values():
             check_has(model, "inverse_transform")
         X, image_shape = to_rows(X, image_shape)
+        image_shape = known_shape(image_shape, *named.values())
         rows = {} if X_clean is None else {"clean": _clean_rows(X_clean, X, image_shape)}
         rows["input"] = to_dense(X)
         shape = rows["input"].shape

@@ -9,9 +9,11 @@ import math
 import numpy as np
 import torch
 
+from .recipes import BaseRecipe
 from .values import is_same
 
 PART = "!part"
+RECIPES = "skae.networks"  # where those are defined that a document can hold
 NUMBERS = "biuf"  # kinds of arrays that safetensors knows
 BYTES = "USMm"  # kinds that are written as bytes: text and times
 SIMPLE = (type(None), bool, int, str)
@@ -59,6 +61,9 @@ class Writer:
             return self._write_array(value, path)
         if isinstance(value, torch.device):
             return {"!device": str(value)}
+        if isinstance(value, BaseRecipe) and type(value).__module__ == RECIPES:
+            parameters = self._write_dict(value.get_params(deep=False), path)
+            return {"!recipe": [type(value).__name__, parameters]}
         raise Unwritable(_describe_unwritable(value, path))
 
     def _part_of(self, value, path):
@@ -122,7 +127,7 @@ def is_writable(value):
     return True
 
 
-def read_document(document, arrays, parts):
+def read_document(document, arrays, parts, recipes=None):
     """Return the state that a `Writer` has made a document of.
 
     Parameters
@@ -132,6 +137,8 @@ def read_document(document, arrays, parts):
     arrays : dict of ndarray
     parts : dict
         A value for each part that it refers to.
+    recipes : dict or None, default=None
+        Classes of recipes by their names.
     """
 
     def read(value):
@@ -157,6 +164,10 @@ def read_document(document, arrays, parts):
         array[:] = read(entries)
         return array.reshape(shape)
 
+    def read_recipe(content):
+        name, parameters = content
+        return recipes[name](**read(parameters))
+
     KINDS = {
         PART: lambda name: parts[name],
         "!float": float,
@@ -168,5 +179,6 @@ def read_document(document, arrays, parts):
         "!bytes": read_bytes,
         "!objects": read_objects,
         "!device": torch.device,
+        "!recipe": read_recipe,
     }
     return read(document)

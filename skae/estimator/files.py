@@ -106,7 +106,7 @@ def import_safetensors(verb):
 # Reading
 
 
-def read_model(path, find_class, parts):
+def read_model(path, find_class, parts, recipes):
     """Return the estimator of a file.
 
     Parameters
@@ -116,6 +116,8 @@ def read_model(path, find_class, parts):
         Called with the name of the class that the file gives, returns the class.
     parts : dict
         What is handed in, by the names of parameters.
+    recipes : dict
+        Classes of recipes by their names.
     """
     model, arrays = _read(path)
     try:
@@ -123,7 +125,7 @@ def read_model(path, find_class, parts):
         _check_parts(path, wanted, parts)
         kind = find_class(name)
         estimator = kind.__new__(kind)
-        estimator.__setstate__(read_document(state, arrays, parts))
+        estimator.__setstate__(read_document(state, arrays, parts, recipes))
         if hasattr(estimator, "_is_fitted"):
             _try_on_a_row(estimator)
     except ModelFileError:

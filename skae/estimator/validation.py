@@ -17,6 +17,7 @@ from ..data.inputs import (
     text_columns,
     to_array,
 )
+from ..data.tables import Bytes
 from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
 from ..training.callbacks import is_callback
@@ -24,6 +25,8 @@ from .choices import has_own_networks, hidden_layer_sizes_of, reach_of, reaches_
 from .prefixes import is_ordered
 
 FLOATS = [np.float64, np.float32]
+ADVICE_ON_BYTES = " Pixels from 0 to 255 are in range as X / np.float32(255)."
+KINDS = [*FLOATS, np.uint8]  # others become the first
 
 
 def check_training_data(estimator, X, sample_weight, reset, min_samples):
@@ -52,6 +55,8 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
 def check_rows(estimator, X, reset, **options):
     """Return rows of X in a precision and an order of bytes that torch knows.
 
+    What holds whole numbers from 0 to 255 stays so until a batch is made of it.
+
     Parameters
     ----------
     estimator : BaseCoder
@@ -64,11 +69,13 @@ def check_rows(estimator, X, reset, **options):
     X = to_array(X)
     check_is_real_table(X, "X")
     try:
-        X = validate_data(estimator, X, dtype=FLOATS, accept_sparse="csr", reset=reset, **options)
+        X = validate_data(estimator, X, dtype=KINDS, accept_sparse="csr", reset=reset, **options)
     except ValueError as error:
         if advice := _advise(estimator, X, reset, is_fit="ensure_min_samples" in options):
             raise ValueError(f"{str(error).rstrip('.')}. {advice}") from error
         raise
+    if X.dtype == np.uint8:
+        return X.astype(np.float32) if sparse.issparse(X) else Bytes(X)
     return X.astype(X.dtype.newbyteorder("="), copy=False)  # torch knows no other
 
 
@@ -178,10 +185,12 @@ def check_reach(estimator, X):
     if reaches_everything(estimator):
         return
     (low, high), name = reach_of(estimator)
-    values = X.data if sparse.issparse(X) else X
+    values = X.data if sparse.issparse(X) else X.X if isinstance(X, Bytes) else X
     if values.size and (values.min() < low or values.max() > high):
+        is_bytes = values.min() >= 0 and values.max() == 255
         raise ValueError(
             f"{name} needs X in [{low:g}, {high:g}]. Got values from {values.min():g} to "
             f"{values.max():g}. Scale X, by MinMaxScaler say, or take likelihood='gaussian' "
             "and output_activation='identity', which reach all numbers."
+            f"{ADVICE_ON_BYTES * bool(is_bytes)}"
         )

@@ -114,7 +114,7 @@ class ConvNetwork(BaseNetwork):
 
     def __init__(self, plan: Plan, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.plan = plan
+        self.plan, self.n_in = plan, n_in
         self.blocks = nn.ModuleList(
             nn.Sequential(*(Block(n, plan.activation) for _ in range(plan.n_blocks)))
             for n in plan.channels
