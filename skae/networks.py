@@ -28,7 +28,7 @@ class Conv(BaseRecipe):
     image_shape : tuple of int
         Height and width, or height, width and channels, as they lie in a raveled image.
 
-    channels : tuple of int, default=(16, 32)
+    channels : tuple of int, default=(32, 64)
         Channels of each level.
 
     n_blocks : int, default=0
@@ -61,7 +61,7 @@ class Conv(BaseRecipe):
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
 
-    def __init__(self, image_shape, *, channels=(16, 32), n_blocks=0, activation="silu"):
+    def __init__(self, image_shape, *, channels=(32, 64), n_blocks=0, activation="silu"):
         self.image_shape = image_shape
         self.channels = channels
         self.n_blocks = n_blocks
@@ -87,12 +87,58 @@ class Conv(BaseRecipe):
         return self.make_encoder(n_in, n_out, generator=None)
 
     def make_encoder(self, n_features, n_out, *, n_conditions=0, linear_path=False, generator):
-        """Return the encoder."""
+        """Return an encoder, from images to what the code is made of.
+
+        Parameters
+        ----------
+        n_features : int
+            Numbers of an image.
+        n_out : int
+            Number of outputs.
+        n_conditions : int, default=0
+            Columns of a condition, after those of the image.
+        linear_path : bool, default=False
+            Whether there is one beside it.
+        generator : torch.Generator or None
+            Draws the initial weights; None for torch's global one.
+
+        Returns
+        -------
+        network : torch.nn.Module
+            On the CPU, in single precision.
+
+        Raises
+        ------
+        ValueError
+            If an image of `image_shape` has another number of numbers.
+        """
         plan = self._plan_for(n_features, linear_path)
         return ConvEncoder(plan, n_out, n_conditions=n_conditions, generator=generator)
 
     def make_decoder(self, n_in, n_features, *, linear_path=False, generator):
-        """Return the decoder."""
+        """Return a decoder, from codes to images.
+
+        Parameters
+        ----------
+        n_in : int
+            Columns of code and condition together.
+        n_features : int
+            Numbers of an image.
+        linear_path : bool, default=False
+            Whether there is one beside it.
+        generator : torch.Generator or None
+            Draws the initial weights; None for torch's global one.
+
+        Returns
+        -------
+        network : torch.nn.Module
+            On the CPU, in single precision.
+
+        Raises
+        ------
+        ValueError
+            If an image of `image_shape` has another number of numbers.
+        """
         return ConvDecoder(self._plan_for(n_features, linear_path), n_in, generator=generator)
 
     def _plan(self, linear_path=False):

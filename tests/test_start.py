@@ -18,7 +18,8 @@ from skae.data.batches import Batches
 from skae.estimator import decay
 from skae.exceptions import StartKeptWarning
 from skae.metrics import explained_variance
-from skae.nn.networks import FULL_RATE_INPUTS, MLP
+from skae.nn.network import FULL_RATE_INPUTS
+from skae.nn.networks import MLP
 from skae.training.step import STEPS_OF_WARM_UP, WARM_UP
 
 DIGITS = load_digits().data
@@ -66,6 +67,12 @@ def test_layers_with_many_inputs_move_less():
     assert sizes[network.layers[0].weight] == sizes[network.layers[1].weight] == 0.5
     assert sizes[network.path.weight] == 0.5
     assert set(MLP(5, (FULL_RATE_INPUTS,), 3).step_sizes().values()) == {1.0}
+
+
+def test_without_a_start_to_keep_layers_of_a_bernoulli_model_move_as_others():
+    X = (DIGITS[:100] > 7).astype(float)
+    net = VAE(2, likelihood="bernoulli", hidden_layer_sizes=(300,), max_iter=1).fit(X).net_
+    assert {block.factor for block in net.step_.blocks} == {1.0}
 
 
 def test_blocks_cover_all_parameters_in_their_order():

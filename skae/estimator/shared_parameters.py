@@ -31,12 +31,14 @@ def _shared(constraint, kind, text):
 
 NETWORK = _shared(
     [None, callable],
-    "None, nn.Module subclass, callable or nn.Module instance",
+    "None, recipe, nn.Module subclass, callable or nn.Module instance",
     """
-    A network of your own: a class or a factory, called as ``encoder(n_features,
-    n_components)`` and ``decoder(n_components, n_features)``, or an instance, which is
-    copied. None builds a multi-layer perceptron. Prefer a class or a function at the top
-    level of a module: instances defeat the cache of ``Pipeline(memory=...)``.
+    What network to build: None for a multi-layer perceptron, or a recipe, such as
+    `skae.networks.Conv` for images, whose parameters a search finds as ``encoder__...``; of the
+    encoder's recipe ``decoder=None`` is the mirror. Or one of your own: a class or a factory,
+    called as ``encoder(n_features, n_components)`` and ``decoder(n_components, n_features)``, or
+    an instance, which is copied. Prefer a class or a function at the top level of a module:
+    instances defeat the cache of ``Pipeline(memory=...)``.
     """,
 )
 

@@ -7,6 +7,7 @@ layer looks at more than one row, or keeps statistics.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -79,11 +80,11 @@ def _conv_transpose(n_in: int, n_out: int, bias: bool = True) -> nn.ConvTranspos
     return layer
 
 
-def _n_inputs(layer: nn.Module) -> int:
+def _n_inputs(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> int:
     """Return how many numbers go into one of a layer's outputs."""
     weight = layer.weight
     if isinstance(layer, nn.ConvTranspose2d):  # of each 4 x 4 kernel 2 x 2 meet in a pixel
-        return weight.shape[0] * math.prod(layer.kernel_size) // math.prod(layer.stride)
+        return len(weight) * math.prod(layer.kernel_size) // math.prod(layer.stride)
     return weight[0].numel()
 
 
@@ -134,8 +135,8 @@ class ConvNetwork(BaseNetwork):
                     layer.bias.uniform_(-bound, bound, generator=generator)
         for block in self.modules():
             if isinstance(block, Block):
-                block.second.weight.zero_()
-                block.second.bias.zero_()
+                for parameter in block.second.parameters():
+                    parameter.zero_()
         if self.path is not None:
             self.path.weight.zero_()
 
@@ -246,7 +247,7 @@ class ConvDecoder(ConvNetwork):
         super().__init__(plan, n_in, plan.n_pixels)
         self.stem = empty_layer(n_in, math.prod(plan.coarsest))
         coarse, fine = plan.channels[::-1], (*plan.channels[-2::-1], plan.image_shape[2])
-        self.up = nn.ModuleList(
+        self.up: Sequence[nn.ConvTranspose2d] = nn.ModuleList(  # type: ignore[assignment]
             _conv_transpose(a, b, bias=i + 1 < len(coarse))
             for i, (a, b) in enumerate(zip(coarse, fine, strict=True))
         )

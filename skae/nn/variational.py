@@ -176,6 +176,13 @@ class VAEModule(AutoencoderModule):
         is_mixture = isinstance(self.prior, (MixturePrior, VampPrior))
         return super().undecayed_parameters() + list(self.prior.parameters()) * is_mixture
 
+    def step_sizes(self):
+        """Return the learning rates of layers; of binary data none, as there is no start to keep.
+
+        Chosen by tests/benchmarks/mnist_quadrants.py.
+        """
+        return {} if self.is_bernoulli else super().step_sizes()
+
     # The objective
 
     def draw(self, n_rows, generators):

@@ -49,7 +49,7 @@ def contenders(image_shape, n_components):
         "perceptron (512, 256)": model(hidden_layer_sizes=(512, 256)),
         "perceptron (1000, 500, 250)": model(hidden_layer_sizes=(1000, 500, 250)),
         "Conv, default": model(encoder=Conv(image_shape)),
-        "Conv, channels=(32, 64)": model(encoder=Conv(image_shape, channels=(32, 64))),
+        "Conv, channels=(16, 32)": model(encoder=Conv(image_shape, channels=(16, 32))),
         "Conv, n_blocks=1": model(encoder=Conv(image_shape, n_blocks=1)),
     }
 
