@@ -20,7 +20,7 @@ RIDGE = 0.1  # where too few cells can be hidden for a choice
 N_COMPONENTS = (4, 16, 32)  # tried from the fewest until the error rises
 ROWS_PER_COMPONENT = 8  # at least
 MOST_COLUMNS = 150  # with which mixtures are tried
-N_STEPS = (2, 5, 10, 20, 40)  # of a mixture, tried until the error rises
+N_STEPS = (2, 5, 10, 20)  # of a mixture, tried until the error rises
 FEWEST_CELLS = 20  # hidden, for a choice
 MOST_ROWS = 5000  # on which the choice is made
 FEWEST_ERRORS = 2.0  # standard errors by which a mixture must be better than the Gaussian
@@ -92,29 +92,27 @@ def choose_ridge(trial, settings):
 # Mixtures
 
 
-def start(rows, gaussian, n_components, random):
-    """Return a mixture of the clusters of the rows as the Gaussian fills them.
+def start(rows, gaussian, ridge, n_components, random):
+    """Return a mixture to begin with, and the `Pull` on its covariances.
+
+    It is that of the clusters of the rows as the Gaussian fills them. The pull is worth as many
+    rows as there are columns, spread as rows are about the mean of their cluster: components of
+    few rows are shaped like the others, and those of many like their rows.
 
     Parameters
     ----------
     rows : Rows
     gaussian : Mixture
+    ridge : float
     n_components : int
     random : RandomState
     """
     groups = KMeans(n_components, n_init=1, random_state=random)
     labels = groups.fit_predict(fill_rows(rows, gaussian), sample_weight=rows.weights)
     shares = (labels == np.arange(n_components)[:, None]).astype(np.float64)
-    return expect(rows, gaussian, shares).maximise(pull_to(gaussian))
-
-
-def pull_to(gaussian):
-    """Return the `Pull` of the components of a mixture: as many rows of the Gaussian as columns.
-
-    Components of few rows are then much like the Gaussian, and those of many follow their rows.
-    """
-    covariance = gaussian.covariances[0]
-    return Pull(strength=float(len(covariance)), target=covariance)
+    moments = expect(rows, gaussian, shares)
+    pull = Pull(strength=float(rows.X.shape[1]), target=moments.pool(ridge))
+    return moments.maximise(pull), pull
 
 
 class Verdict(NamedTuple):
@@ -136,7 +134,7 @@ class Verdict(NamedTuple):
         return self.z > FEWEST_ERRORS
 
 
-def choose_mixture(trial, gaussian, random):
+def choose_mixture(trial, gaussian, ridge, random):
     """Return the `Verdict` on the best number of components.
 
     Parameters
@@ -144,6 +142,7 @@ def choose_mixture(trial, gaussian, random):
     trial : Trial
     gaussian : Mixture
         Fitted to the rows of the trial.
+    ridge : float
     random : RandomState
     """
     n, d = trial.rows.X.shape
@@ -151,23 +150,23 @@ def choose_mixture(trial, gaussian, random):
     for n_components in N_COMPONENTS if d <= MOST_COLUMNS else ():
         if n_components * ROWS_PER_COMPONENT > n:
             break
-        found = _try(trial, gaussian, filled, n_components, random)
+        begin = start(trial.rows, gaussian, ridge, n_components, random)
+        found = _try(trial, filled, *begin)
         if found.gain <= best.gain and best.n_components > 1:
             break
         best = max(best, found, key=lambda verdict: verdict.gain)
     return best
 
 
-def _try(trial, gaussian, filled, n_components, random):
-    """Return the `Verdict` on a number of components, after the best number of steps."""
-    best, pull = Verdict(), pull_to(gaussian)
-    mixture = start(trial.rows, gaussian, n_components, random)
+def _try(trial, filled, mixture, pull):
+    """Return the `Verdict` on a mixture, after the best number of steps."""
+    best = Verdict()
     for before, n_steps in itertools.pairwise((0, *N_STEPS)):
         mixture = run(trial.rows, mixture, pull, n_steps - before, -np.inf).mixture
         verdict = _compare(trial, filled, trial.fill(mixture))
         if verdict.gain <= best.gain:
             break
-        best = verdict._replace(n_components=n_components, n_steps=n_steps)
+        best = verdict._replace(n_components=mixture.n_components, n_steps=n_steps)
     return best
 
 
@@ -231,7 +230,7 @@ def fit(rows, settings, random):
         if could_choose:
             ridge, gaussian, verdict = _choose(trial, settings, random)
     final = settings.run(rows, gaussian, Pull(ridge))
-    mixtures = _fit_mixtures(rows, final.mixture, settings, verdict, random)
+    mixtures = _fit_mixtures(rows, final.mixture, ridge, settings, verdict, random)
     members = _share_out(final.mixture, mixtures, settings, verdict)
     cut = not all(f.converged for f in [final, *mixtures])
     return Model(members, ridge, verdict, final, cut, could_choose)
@@ -244,23 +243,23 @@ def _choose(trial, settings, random):
     else:
         gaussian = settings.run(trial.rows, first_gaussian(trial.rows), Pull(ridge)).mixture
     if settings.n_components is None:
-        return ridge, gaussian, choose_mixture(trial, gaussian, random)
+        return ridge, gaussian, choose_mixture(trial, gaussian, ridge, random)
     return ridge, gaussian, Verdict()
 
 
-def _fit_mixtures(rows, gaussian, settings, verdict, random):
+def _fit_mixtures(rows, gaussian, ridge, settings, verdict, random):
     """Return the `Fitted` mixtures of all observed cells, one for each start."""
     n_components = settings.n_components or (verdict.n_components if verdict.is_clear else 1)
     if n_components == 1:
         return []
     fitted = []
     for _ in range(settings.n_init):
-        mixture = start(rows, gaussian, n_components, random)
+        mixture, pull = start(rows, gaussian, ridge, n_components, random)
         if settings.n_components is None:  # stopped early, which is no fault
-            end = run(rows, mixture, pull_to(gaussian), verdict.n_steps, -np.inf)
+            end = run(rows, mixture, pull, verdict.n_steps, -np.inf)
             fitted.append(end._replace(converged=True))
         else:
-            fitted.append(settings.run(rows, mixture, pull_to(gaussian)))
+            fitted.append(settings.run(rows, mixture, pull))
     return fitted
 
 

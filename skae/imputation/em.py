@@ -75,17 +75,29 @@ class Moments:
         for k, cells in enumerate(spread):
             self.second[k] += np.bincount(place, cells.ravel(), d * d).reshape(d, d)
 
+    def pool(self, ridge):
+        """Return the covariance of rows about the mean of their component, with a ridge."""
+        _, scatter = self._centre()
+        return scatter.sum(axis=0) / self.count.sum() + ridge * np.eye(scatter.shape[1])
+
     def maximise(self, pull):
         """Return the mixture of these moments, its covariances drawn to the target."""
-        count = np.maximum(self.count, np.finfo(float).tiny)[:, None]
-        shift = self.first / count
-        scatter = self.second - count[:, :, None] * shift[:, :, None] * shift[:, None, :]
+        shift, scatter = self._centre()
         scatter += pull.strength * pull.target
-        covariances = scatter / (count + pull.strength)[:, :, None]
+        covariances = scatter / (self._count + pull.strength)[:, None, None]
         covariances = (covariances + covariances.swapaxes(1, 2)) / 2
-        diagonal = np.arange(shift.shape[1])
-        covariances[:, diagonal, diagonal] += pull.ridge
+        covariances += pull.ridge * np.eye(shift.shape[1])
         return Mixture(self.count / self.count.sum(), self._means + shift, covariances)
+
+    @property
+    def _count(self):
+        return np.maximum(self.count, np.finfo(float).tiny)  # a component may lose all its rows
+
+    def _centre(self):
+        """Return mean deviations, (K, d), and sums of squares about the means, (K, d, d)."""
+        shift = self.first / self._count[:, None]
+        between = shift[:, :, None] * shift[:, None, :]
+        return shift, self.second - self._count[:, None, None] * between
 
 
 def expect(rows, mixture, shares=None):

@@ -11,7 +11,13 @@ from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.inputs import check_is_real_table, to_array
+from ..data.inputs import (
+    check_is_real_table,
+    describe_columns,
+    how_to_encode,
+    text_columns,
+    to_array,
+)
 from ..data.weights import check_weights, weighted_mean
 from ..exceptions import ParameterWarning, warn
 from . import answers
@@ -30,6 +36,21 @@ class _Given(NamedTuple):
     X: np.ndarray
     observed: np.ndarray
     table: answers.Table
+
+
+def _advise(X, error):
+    """Return what may be done about a table that was refused, as far as we know."""
+    if "NAType" in str(error):
+        return (
+            "X has columns of objects with pd.NA: X.convert_dtypes() gives columns of numbers "
+            "the dtypes that hold it."
+        )
+    if entries := text_columns(X):
+        return (
+            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
+            f"before this one: {how_to_encode(entries)}."
+        )
+    return ""
 
 
 class Imputer(TransformerMixin, BaseEstimator):
@@ -267,7 +288,9 @@ class Imputer(TransformerMixin, BaseEstimator):
         self.random_state_ = check_random_state(self.random_state)
         table = self._table(X, observed)
         rows = Rows(table.X, Holes(table.observed), weights / weights.mean())
-        self._keep(fit_model(rows, self._settings(), self.random_state_))
+        model = fit_model(rows, self._settings(), self.random_state_)
+        self._keep(model)
+        self._tell_of_what_is_given_up(model)
         return self
 
     def _settings(self):
@@ -281,30 +304,15 @@ class Imputer(TransformerMixin, BaseEstimator):
         )
 
     def _keep(self, model):
-        """Keep what was fitted and chosen, and say what was given up."""
+        """Keep what was fitted and chosen."""
         self._members, verdict = model.members, model.verdict
         self.n_components_ = max(m.mixture.n_components for m in model.members)
         self.ridge_, self.n_iter_ = float(model.ridge), len(model.gaussian.objectives)
         shares = [m.share for m in model.members if m.mixture.n_components > 1]
         self.alpha_ = float(sum(shares))
         tried = verdict.n_components > 1
-        self.gain_ = verdict.gain if tried else np.nan
-        self.z_ = verdict.z if tried else np.nan
+        self.gain_, self.z_ = (verdict.gain, verdict.z) if tried else (np.nan, np.nan)
         self._keep_gaussian(model.gaussian.mixture)
-        if model.is_cut_short:
-            warn(
-                f"Expectation maximisation has not converged in max_iter={self.max_iter} steps. "
-                "Raise max_iter or tol, or take a larger ridge.",
-                ConvergenceWarning,
-            )
-        if not model.could_choose:
-            warn(
-                f"Fewer than {FEWEST_CELLS} observed cells could be hidden to choose by, so what "
-                f"is 'auto' was not chosen: n_components={self.n_components_}, "
-                f"ridge={self.ridge_:g} are taken. Give them as numbers, or a larger "
-                "validation_fraction.",
-                ParameterWarning,
-            )
 
     def _keep_gaussian(self, gaussian):
         columns = self._columns
@@ -312,8 +320,9 @@ class Imputer(TransformerMixin, BaseEstimator):
         self.mean_ = np.where(columns.empty, np.nan, columns.centres)
         self.mean_[which] = columns.leave(gaussian.means[0])
         self.covariance_ = np.zeros((len(which), len(which)))
-        half = columns.leave_deviations(gaussian.covariances[0])
-        self.covariance_[np.ix_(which, which)] = columns.leave_deviations(half.T)
+        with np.errstate(over="ignore"):  # squares of numbers near the end of the range
+            half = columns.leave_deviations(gaussian.covariances[0])
+            self.covariance_[np.ix_(which, which)] = columns.leave_deviations(half.T)
         self.covariance_[columns.empty] = self.covariance_[:, columns.empty] = np.nan
 
     def _fit_indicator(self, X):
@@ -341,6 +350,22 @@ class Imputer(TransformerMixin, BaseEstimator):
             ParameterWarning,
         )
 
+    def _tell_of_what_is_given_up(self, model):
+        if model.is_cut_short:
+            warn(
+                f"Expectation maximisation has not converged in max_iter={self.max_iter} steps. "
+                "Raise max_iter or tol, or take a larger ridge.",
+                ConvergenceWarning,
+            )
+        if not model.could_choose:
+            warn(
+                f"Fewer than {FEWEST_CELLS} observed cells could be hidden to choose by, so what "
+                f"is 'auto' was not chosen: n_components={self.n_components_}, "
+                f"ridge={self.ridge_:g} are taken. Give them as numbers, or a larger "
+                "validation_fraction.",
+                ParameterWarning,
+            )
+
     # What came in
 
     def _check(self, X, reset=False, **options):
@@ -349,9 +374,14 @@ class Imputer(TransformerMixin, BaseEstimator):
             check_is_fitted(self)
         X = to_array(X)
         check_is_real_table(X, "X")
-        by_nan = np.isnan(self.missing_values)
-        finite = "allow-nan" if by_nan else True
-        X = validate_data(self, X, dtype=FLOATS, ensure_all_finite=finite, reset=reset, **options)
+        by_nan = bool(np.isnan(self.missing_values))
+        options["ensure_all_finite"] = "allow-nan" if by_nan else True
+        try:
+            X = validate_data(self, X, dtype=FLOATS, reset=reset, **options)
+        except (TypeError, ValueError) as error:
+            if advice := _advise(X, error):
+                raise type(error)(f"{str(error).rstrip('.')}. {advice}") from error
+            raise
         X = X.astype(X.dtype.newbyteorder("="), copy=False)
         return X, ~np.isnan(X) if by_nan else self.missing_values != X
 

@@ -29,7 +29,7 @@ def invert(matrices):
     size = max(1, CELLS // max(1, m * m))
     for start in range(0, len(flat), size):
         some = slice(start, start + size)
-        swept, logs[some] = _sweep(np.ascontiguousarray(flat[some].transpose(1, 2, 0)))
+        swept, logs[some] = _sweep(np.array(flat[some].transpose(1, 2, 0), order="C"))
         inverses[some] = swept.transpose(2, 0, 1)
     return inverses.reshape(*batch, m, m), logs.reshape(batch)
 

@@ -59,12 +59,13 @@ def learn_columns(X, observed, weights):
     X = np.ldexp(X, -exponents)
     shares = np.where(observed, weights[:, None], 0.0)
     shares /= np.where(empty, 1.0, shares.sum(axis=0))
-    means = np.clip((shares * X).sum(axis=0), *_ends(X, observed))
+    low, high = (np.where(empty, 0.0, ends) for ends in _ends(X, observed))
+    means = np.clip((shares * X).sum(axis=0), low, high)
     scales = np.sqrt((shares * (X - means) ** 2).sum(axis=0))
     noise = len(X) * np.finfo(np.float64).eps * np.abs(means)
     constant = ~empty & (scales <= noise)
     scales = np.where(constant | empty, 1.0, scales)
-    return Columns(exponents, np.where(empty, 0.0, means), scales, empty, constant)
+    return Columns(exponents, means, scales, empty, constant)
 
 
 def _ends(X, observed):
