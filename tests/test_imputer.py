@@ -14,13 +14,13 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer, SimpleImputer
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skae import Imputer
+from skae import Imputer, metrics
 from skae.exceptions import ParameterWarning
 from skae.imputation import choice, em, holes, inverses
 
@@ -553,6 +553,47 @@ def test_pipelines_columns_and_searches():
     assert search.fit(HOLES).best_params_ == {"ridge": 0.01}
     regression = make_pipeline(Imputer(1, ridge=0.01), LinearRegression()).fit(HOLES, y)
     assert regression.score(HOLES, y) > 0.8
+
+
+def test_the_score_is_the_share_of_hidden_cells_that_is_filled():
+    """By hand: what is hidden is what transform is not given."""
+    seen = {}
+
+    class Spy(Imputer):
+        def transform(self, X):
+            seen["X"], seen["filled"] = X, super().transform(X)
+            return seen["filled"]
+
+    spy = Spy(1, ridge=0.01).fit(HOLES)
+    score = metrics.imputation_score(spy, HOLES, fraction=0.3, random_state=1)
+    hidden = np.isnan(seen["X"]) & ~MISSING
+    assert hidden.sum() == round(0.3 * (~MISSING).sum())
+    scale, mean = np.nanstd(seen["X"], axis=0), np.nanmean(seen["X"], axis=0)
+    error = np.square((seen["filled"] - X) / scale)[hidden].sum()
+    np.testing.assert_allclose(score, 1 - error / np.square((X - mean) / scale)[hidden].sum())
+    weights = np.arange(150) % 2
+    of_some = metrics.imputation_score(spy, HOLES, fraction=0.3, sample_weight=weights)
+    assert of_some != metrics.imputation_score(spy, HOLES, fraction=0.3)
+
+
+def test_scores_of_scikit_learn_s_imputers_and_of_searches():
+    frame = pd.DataFrame(HOLES, columns=list("abcd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for imputer in (Imputer(1, ridge=0.01, add_indicator=True), KNNImputer()):
+            assert 0.6 < metrics.imputation_score(imputer.fit(frame), frame) < 1
+    assert abs(metrics.imputation_score(SimpleImputer().fit(HOLES), HOLES)) < 0.05
+    coded = np.where(MISSING, -1, X)
+    ours = Imputer(1, ridge=0.01, missing_values=-1).fit(coded)
+    theirs = metrics.imputation_score(FITTED["gaussian"], HOLES)
+    assert metrics.imputation_score(ours, coded, missing_values=-1) == pytest.approx(theirs)
+    folds, grid = KFold(3, shuffle=True, random_state=0), {"ridge": [0.01, 100.0]}
+    search = GridSearchCV(Imputer(1), grid, cv=folds, scoring=metrics.imputation_scorer)
+    assert search.fit(HOLES).best_params_ == {"ridge": 0.01}
+    with pytest.warns(ParameterWarning):
+        left_out = Imputer(1, ridge=0.01).fit(np.insert(HOLES, 2, np.nan, axis=1))
+    with pytest.raises(ValueError, match="4 columns of 5"):
+        metrics.imputation_score(left_out, np.insert(HOLES, 2, np.nan, axis=1))
 
 
 def test_it_takes_no_torch():
