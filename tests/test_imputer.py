@@ -446,6 +446,36 @@ def test_numbers_out_of_all_proportion():
     assert np.isfinite(Imputer(1, ridge=0.01).fit(table).score_samples(table)).all()
 
 
+def test_columns_that_repeat_each_other():
+    """The least ridge there may be is enough, and what one says of the other is exact."""
+    table = HOLES[:, [0, 1, 0, 1]]
+    table[::3, :2], table[1::3, 2:] = np.nan, np.nan
+    for imputer in (Imputer(1, ridge=1e-9), Imputer(3, ridge=1e-9, random_state=0)):
+        filled = imputer.fit_transform(table)
+        known = ~np.isnan(table[::3, 2:])
+        np.testing.assert_allclose(filled[::3, :2][known], table[::3, 2:][known], atol=1e-3)
+        assert np.isfinite(imputer.score_samples(table)).all()
+        assert np.isfinite(imputer.impute(table, 2, random_state=0)).all()
+        low, high = imputer.intervals(table)
+        assert (low <= high).all()
+
+
+def test_rows_of_a_thousand_columns_do_not_fill_the_memory():
+    """Blocks get as short as they must: matrices of a block have a bounded number of cells."""
+    observed = rng.random((40, 300)) < 0.5
+    table = holes.Holes(observed)
+    for n_components in (1, 8):
+        blocks = list(table.blocks(n_components))
+        rows = np.concatenate([block.rows for block in blocks])
+        np.testing.assert_array_equal(np.sort(rows), np.arange(40))
+        for block in blocks:
+            p, m = block.columns.shape
+            assert n_components * p * m**2 <= max(holes.CELLS, n_components * m**2)
+            seen = np.ones((len(block.rows), 300), dtype=bool)
+            np.put_along_axis(seen, block.columns[block.pattern], False, axis=1)
+            np.testing.assert_array_equal(seen, observed[block.rows])
+
+
 @pytest.mark.parametrize("bad", [np.inf, -np.inf])
 def test_infinity_is_an_error(bad):
     table = HOLES.copy()

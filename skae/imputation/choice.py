@@ -19,6 +19,7 @@ RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from the largest until th
 RIDGE = 0.1  # where too few cells can be hidden for a choice
 N_COMPONENTS = (4, 16, 32)  # tried from the fewest until the error rises
 ROWS_PER_COMPONENT = 8  # at least
+MANY_COLUMNS = 40  # from which on the last number of components and of steps take too long
 MOST_COLUMNS = 150  # with which mixtures are tried
 N_STEPS = (2, 5, 10, 20)  # of a mixture, tried until the error rises
 FEWEST_CELLS = 20  # hidden, for a choice
@@ -147,7 +148,7 @@ def choose_mixture(trial, gaussian, ridge, random):
     """
     n, d = trial.rows.X.shape
     best, filled = Verdict(), trial.fill(gaussian)
-    for n_components in N_COMPONENTS if d <= MOST_COLUMNS else ():
+    for n_components in _within_reach(N_COMPONENTS, d) if d <= MOST_COLUMNS else ():
         if n_components * ROWS_PER_COMPONENT > n:
             break
         begin = start(trial.rows, gaussian, ridge, n_components, random)
@@ -158,10 +159,15 @@ def choose_mixture(trial, gaussian, ridge, random):
     return best
 
 
+def _within_reach(numbers, d):
+    """Return what is tried with so many columns."""
+    return numbers if d <= MANY_COLUMNS else numbers[:-1]
+
+
 def _try(trial, filled, mixture, pull):
     """Return the `Verdict` on a mixture, after the best number of steps."""
-    best = Verdict()
-    for before, n_steps in itertools.pairwise((0, *N_STEPS)):
+    best, d = Verdict(), trial.truth.shape[1]
+    for before, n_steps in itertools.pairwise((0, *_within_reach(N_STEPS, d))):
         mixture = run(trial.rows, mixture, pull, n_steps - before, -np.inf).mixture
         verdict = _compare(trial, filled, trial.fill(mixture))
         if verdict.gain <= best.gain:

@@ -78,9 +78,9 @@ class Imputer(TransformerMixin, BaseEstimator):
     ----------
     n_components : int or "auto", default="auto"
         Number of Gaussians. "auto" tries 4, 16 and 32, as long as hidden cells are filled better
-        for it and there are eight rows for each, and none with more than 150 columns. A number is
-        taken as it is, and the mixture of so many is used whether or not it is better; 1 is the
-        Gaussian.
+        for it and there are eight rows for each; 4 and 16 with more than 40 columns, and none
+        with more than 150. A number is taken as it is, and the mixture of so many is used whether
+        or not it is better; 1 is the Gaussian.
 
     ridge : float or "auto", default="auto"
         What is added to the variances of the Gaussian, as a share of the variance of the column:
@@ -279,9 +279,9 @@ class Imputer(TransformerMixin, BaseEstimator):
         weights = check_weights(sample_weight, X, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        self._fit_indicator(X)
         counts = weights > 0
         X, observed, weights = X[counts], observed[counts], weights[counts]
+        self._fit_indicator(X)
         self._check_n_components(len(X))
         self._columns = learn_columns(X, observed, weights)
         self._tell_of_empty_columns()

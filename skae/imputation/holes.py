@@ -29,10 +29,7 @@ class Holes:
 
     def __init__(self, observed):
         self.observed = observed
-        packed = np.packbits(observed, axis=1)
-        kinds = np.ascontiguousarray(packed).view(np.dtype((np.void, max(1, packed.shape[1]))))
-        _, pattern = np.unique(kinds.ravel() if packed.size else np.zeros(len(observed)),
-                               return_inverse=True)  # fmt: skip
+        _, pattern = np.unique(_as_bytes(observed), return_inverse=True)
         self._pattern = pattern.ravel()
         self._n_missing = (~observed).sum(axis=1)
         self._order = np.lexsort([self._pattern, self._n_missing])
@@ -60,3 +57,11 @@ class Holes:
         missing = ~self.observed[rows[first]]
         columns = np.nonzero(missing)[1].reshape(len(first), -1)
         return Block(rows, columns, pattern.ravel())
+
+
+def _as_bytes(observed):
+    """Return one item for each row, the same for the same pattern."""
+    packed = np.packbits(observed, axis=1)
+    if not packed.size:
+        return np.zeros(len(observed))
+    return np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
