@@ -101,15 +101,15 @@ def test_a_monotone_pattern_of_two_columns_has_a_closed_form():
     """Anderson 1957: the regression of complete rows, moved to the mean of all of the first."""
     X = correlated(300, 2)
     X[200:, 1] = np.nan
-    fitted = Imputer(1, ridge=1e-9, max_iter=10_000, tol=0).fit(X)
+    fitted = Imputer(1, ridge=1e-6, max_iter=10_000, tol=0).fit(X)
     a, b = X[:200].T
     slope = np.cov(a, b, bias=True)[0, 1] / a.var()
     left = (b - b.mean() - slope * (a - a.mean())).var()
     mean = [X[:, 0].mean(), b.mean() + slope * (X[:, 0].mean() - a.mean())]
     variance = X[:, 0].var()
     covariance = [[variance, slope * variance], [slope * variance, left + slope**2 * variance]]
-    np.testing.assert_allclose(fitted.mean_, mean, rtol=1e-6)
-    np.testing.assert_allclose(fitted.covariance_, covariance, rtol=1e-6)
+    np.testing.assert_allclose(fitted.mean_, mean, rtol=1e-5)
+    np.testing.assert_allclose(fitted.covariance_, covariance, rtol=1e-5)
 
 
 def test_cells_are_filled_with_the_conditional_mean_and_its_deviation():
@@ -450,7 +450,8 @@ def test_columns_that_repeat_each_other():
     """The least ridge there may be is enough, and what one says of the other is exact."""
     table = HOLES[:, [0, 1, 0, 1]]
     table[::3, :2], table[1::3, 2:] = np.nan, np.nan
-    for imputer in (Imputer(1, ridge=1e-9), Imputer(3, ridge=1e-9, random_state=0)):
+    imputers = [Imputer(k, ridge=1e-6, max_iter=500, random_state=0) for k in (1, 3)]
+    for imputer in imputers:
         filled = imputer.fit_transform(table)
         known = ~np.isnan(table[::3, 2:])
         np.testing.assert_allclose(filled[::3, :2][known], table[::3, 2:][known], atol=1e-3)
@@ -460,7 +461,14 @@ def test_columns_that_repeat_each_other():
         assert (low <= high).all()
 
 
-def test_rows_of_a_thousand_columns_do_not_fill_the_memory():
+def test_more_components_than_rows_that_differ():
+    table = np.repeat([[0.0, 1.0], [1.0, 5.0]], 20, axis=0)
+    fitted = Imputer(5, ridge=0.01, max_iter=1000, random_state=0).fit(table)
+    filled = fitted.transform([[0.0, np.nan], [np.nan, 5.0]])
+    np.testing.assert_allclose(filled, [[0, 1], [1, 5]], atol=0.2)
+
+
+def test_rows_of_many_columns_do_not_fill_the_memory():
     """Blocks get as short as they must: matrices of a block have a bounded number of cells."""
     observed = rng.random((40, 300)) < 0.5
     table = holes.Holes(observed)

@@ -5,10 +5,12 @@ Gaussian, the Gaussian is.
 """
 
 import itertools
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from .answers import Member, Table, fill
 from .em import Fitted, Pull, Rows, expect, run
@@ -16,6 +18,7 @@ from .holes import Holes
 from .mixtures import Mixture
 
 RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from the largest until the error rises
+LEAST_RIDGE = 1e-6  # precisions of more digits than this leaves are lost to rounding
 RIDGE = 0.1  # where too few cells can be hidden for a choice
 N_COMPONENTS = (4, 16, 32)  # tried from the fewest until the error rises
 ROWS_PER_COMPONENT = 8  # at least
@@ -109,10 +112,12 @@ def start(rows, gaussian, ridge, n_components, random):
     random : RandomState
     """
     groups = KMeans(n_components, n_init=1, random_state=random)
-    labels = groups.fit_predict(fill_rows(rows, gaussian), sample_weight=rows.weights)
+    with warnings.catch_warnings():  # of clusters without rows, which do no harm here
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = groups.fit_predict(fill_rows(rows, gaussian), sample_weight=rows.weights)
     shares = (labels == np.arange(n_components)[:, None]).astype(np.float64)
     moments = expect(rows, gaussian, shares)
-    pull = Pull(strength=float(rows.X.shape[1]), target=moments.pool(ridge))
+    pull = Pull(LEAST_RIDGE, float(rows.X.shape[1]), moments.pool(ridge))
     return moments.maximise(pull), pull
 
 

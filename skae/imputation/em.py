@@ -151,7 +151,7 @@ def _log_prior(mixture, pull, n_rows):
     """Return the logarithm of the prior of the covariances, up to a constant."""
     precisions = np.linalg.inv(mixture.covariances)
     traces = np.trace(precisions, axis1=1, axis2=2)
-    penalty = pull.ridge * n_rows * (traces @ mixture.weights)
+    penalty = pull.ridge * (traces @ (n_rows * mixture.weights + pull.strength))
     if pull.strength:
         logs = log_determinant(mixture.covariances).sum()
         penalty += pull.strength * (logs + (precisions * pull.target).sum())

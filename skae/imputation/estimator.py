@@ -21,7 +21,7 @@ from ..data.inputs import (
 from ..data.weights import check_weights, weighted_mean
 from ..exceptions import ParameterWarning, warn
 from . import answers
-from .choice import FEWEST_CELLS, Settings
+from .choice import FEWEST_CELLS, LEAST_RIDGE, Settings
 from .choice import fit as fit_model
 from .em import Rows
 from .holes import Holes
@@ -84,7 +84,7 @@ class Imputer(TransformerMixin, BaseEstimator):
 
     ridge : float or "auto", default="auto"
         What is added to the variances of the Gaussian, as a share of the variance of the column:
-        the larger, the more it keeps to the means. At least 1e-9. "auto" tries 0.3, 0.1, 0.03,
+        the larger, the more it keeps to the means. At least 1e-6. "auto" tries 0.3, 0.1, 0.03,
         0.01, 0.003 and 0.001, as long as hidden cells are filled better for it.
 
     n_init : int, default=1
@@ -209,7 +209,7 @@ class Imputer(TransformerMixin, BaseEstimator):
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "ridge": [Interval(Real, 1e-9, None, closed="left"), StrOptions({"auto"})],
+        "ridge": [Interval(Real, LEAST_RIDGE, None, closed="left"), StrOptions({"auto"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
