@@ -580,7 +580,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            log p of the observed cells, in nats and in the units of X; 0 for a row without any.
+            Log p of the observed cells, in nats and in the units of X; 0 for a row without any.
             Constant columns are left out.
         """
         given = self._given(X)
