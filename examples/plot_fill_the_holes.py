@@ -25,8 +25,8 @@ mixture = Imputer(20, random_state=0).fit(holes)
 # %%
 # Of a quarter of the rows the height alone is known. The Gaussian knows one line and one width for
 # all heights; the mixture follows the curve. Where a height is met at several places the mean lies
-# between them, where no row is, and the interval holds them all. Draws lie on the curve, nearly all
-# of them. (The number of components is given here: by itself the imputer asks how well means fill
+# between them, where no row is, and the interval holds them all. Nearly all draws lie on the
+# curve. (The number of components is given here: by itself the imputer asks how well means fill
 # hidden cells, and the means of both are much alike.)
 
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
