@@ -573,9 +573,10 @@ def test_the_indicator_is_scikit_learn_s():
     theirs = SimpleImputer(add_indicator=True)
     with pytest.warns(UserWarning, match="without any"):
         ours.fit(table)
+    theirs.fit(table)
     with pytest.warns(UserWarning, match="without any"):
-        theirs.fit(table)
-    np.testing.assert_array_equal(ours.transform(table)[:, 4:], theirs.transform(table)[:, 4:])
+        expected = theirs.transform(table)[:, 4:]
+    np.testing.assert_array_equal(ours.transform(table)[:, 4:], expected)
     assert list(ours.get_feature_names_out()) == list(theirs.get_feature_names_out())
     np.testing.assert_array_equal(ours.inverse_transform(ours.transform(table)), table)
 

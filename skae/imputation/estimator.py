@@ -8,16 +8,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array, check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions, fit_context
-from ..data.inputs import (
-    check_is_real_table,
-    describe_columns,
-    how_to_encode,
-    text_columns,
-    to_array,
-)
 from ..data.weights import check_weights, weighted_mean
 from ..exceptions import ParameterWarning, warn
 from . import answers
@@ -25,9 +18,8 @@ from .choice import FEWEST_CELLS, LEAST_RIDGE, Settings
 from .choice import fit as fit_model
 from .em import Rows
 from .holes import Holes
+from .inputs import FLOATS, check_rows
 from .units import learn_columns
-
-FLOATS = [np.float64, np.float32]
 
 
 class _Given(NamedTuple):
@@ -36,21 +28,6 @@ class _Given(NamedTuple):
     X: np.ndarray
     observed: np.ndarray
     table: answers.Table
-
-
-def _advise(X, error):
-    """Return what may be done about a table that was refused, as far as we know."""
-    if "NAType" in str(error):
-        return (
-            "X has columns of objects with pd.NA: X.convert_dtypes() gives columns of numbers "
-            "the dtypes that hold it."
-        )
-    if entries := text_columns(X):
-        return (
-            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
-            f"before this one: {how_to_encode(entries)}."
-        )
-    return ""
 
 
 class Imputer(TransformerMixin, BaseEstimator):
@@ -372,18 +349,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         """Return X as floats, and what of it is observed."""
         if not reset:
             check_is_fitted(self)
-        X = to_array(X)
-        check_is_real_table(X, "X")
-        by_nan = bool(np.isnan(self.missing_values))
-        options["ensure_all_finite"] = "allow-nan" if by_nan else True
-        try:
-            X = validate_data(self, X, dtype=FLOATS, reset=reset, **options)
-        except (TypeError, ValueError) as error:
-            if advice := _advise(X, error):
-                raise type(error)(f"{str(error).rstrip('.')}. {advice}") from error
-            raise
-        X = X.astype(X.dtype.newbyteorder("="), copy=False)
-        return X, ~np.isnan(X) if by_nan else self.missing_values != X
+        return check_rows(self, X, reset=reset, **options)
 
     def _table(self, X, observed):
         return answers.Table(self._columns.enter(X, observed), observed[:, self._columns.modelled])
