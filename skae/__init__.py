@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import onnx as onnx
     from .comparison import compare
     from .files import load
+    from .imputation.estimator import Imputer
     from .models.adversarial import AdversarialAutoencoder
     from .models.autoencoder import Autoencoder
     from .models.conditional import ConditionalVAE
@@ -33,6 +34,7 @@ _HOMES = {
     "SparseAutoencoder": ".models.sparse",
     "VAE": ".models.vae",
 }
+_BESIDE = {"Imputer": ".imputation.estimator"}  # no autoencoder: neither code nor network
 _FUNCTIONS = {"compare": ".comparison", "load": ".files"}
 _ROOMS = ("display", "exceptions", "extending", "metrics", "networks", "onnx", "testing")
 
@@ -45,6 +47,7 @@ __all__ = [
     "ConditionalVAE",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
+    "Imputer",
     "SparseAutoencoder",
     "compare",
     "display",
@@ -60,12 +63,14 @@ __all__ = [
 def __getattr__(name):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
+    if name in _BESIDE:
+        return getattr(import_module(_BESIDE[name], __name__), name)
     if name in _FUNCTIONS:
         return getattr(import_module(_FUNCTIONS[name], __name__), name)
     if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name == "__test__":  # where doctest looks for what a module does not define itself
-        return {public: __getattr__(public) for public in _HOMES}
+        return {public: __getattr__(public) for public in (*_HOMES, *_BESIDE)}
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
