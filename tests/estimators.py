@@ -21,6 +21,7 @@ from skae import (
     SparseAutoencoder,
 )
 from skae.estimator.base import BaseAutoencoder
+from skae.estimator.recipes import BaseRecipe
 from skae.networks import Conv
 
 EPOCHS = {"max_iter": 4, "random_state": 0}
@@ -205,6 +206,6 @@ def _is_same(a, b):
         return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
     if isinstance(a, functools.partial):
         return _is_same([a.func, a.args, a.keywords], [b.func, b.args, b.keywords])
-    if isinstance(a, nn.Module):
+    if isinstance(a, nn.Module | BaseRecipe):
         return repr(a) == repr(b)
     return type(a) is type(b) and (a == b or a != a)
