@@ -47,7 +47,7 @@ class SmallDecoder(nn.Sequential):
 class RowConv(Conv):
     """Convolutions over images of one row, as long as the rows of any data."""
 
-    def __init__(self, image_shape=(1, 1), *, channels=(4, 6), n_blocks=1, activation="silu"):
+    def __init__(self, image_shape=(1, 1), *, channels=(4, 6), n_blocks=0, activation="silu"):
         super().__init__(image_shape, channels=channels, n_blocks=n_blocks, activation=activation)
 
     def _plan_for(self, n_features, linear_path):
@@ -109,7 +109,7 @@ MAIN = {
     "l1": SparseAutoencoder(sparsity="l1", penalty=0.1, **QUICK),
     "contractive deep": ContractiveAutoencoder(3, hidden_layer_sizes=(8,), **QUICK),
     "online map": GLGAE(n_nodes=20, solver="online", batch_size=40, **EPOCHS),
-    "convolutional": Autoencoder(encoder=RowConv(), **QUICK),
+    "convolutional": Autoencoder(encoder=RowConv(n_blocks=1), **QUICK),
     "convolutional vae": VAE(3, encoder=RowConv(), **QUICK),
     "convolutional with a condition": ConditionalVAE(encoder=RowConv(), **QUICK),
     "full vamp": VAE(

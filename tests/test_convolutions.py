@@ -171,7 +171,7 @@ def test_as_a_plain_factory():
 
 def test_a_grid_over_channels():
     grid = {"encoder__channels": [(3,), (3, 4)], "encoder__n_blocks": [0, 1]}
-    search = GridSearchCV(Autoencoder(2, encoder=SMALL, **SHORT), grid, cv=2, n_jobs=2).fit(X)
+    search = GridSearchCV(Autoencoder(2, encoder=SMALL, **SHORT), grid, cv=2).fit(X)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert SMALL.channels == (6, 8)
 

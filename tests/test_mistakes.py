@@ -60,7 +60,9 @@ PUBLIC = {name: getattr(skae, name) for name in skae.__all__ if name[0].isupper(
 NAMES = {
     **globals(),
     **{name: _quick(cls) for name, cls in PUBLIC.items()},
+    "Conv": skae.networks.Conv,
     "ae": _fitted(skae.Autoencoder),
+    "imputer": _fitted(skae.Imputer),
     "sae": _fitted(skae.SparseAutoencoder),
     "dae": _fitted(skae.DenoisingAutoencoder),
     "cae": _fitted(skae.ContractiveAutoencoder),
@@ -386,6 +388,23 @@ MISTAKES = {
         ("GLGAE(ridge=-1).fit(X)", "ridge", "-1"),
         ("glgae.score_samples(X, kind='joint')", "kind", "'joint'", "'marginal'"),
         ("glgae.inverse_transform(X)", "4 features", "2"),
+    ],
+    "Imputer": [
+        ("Imputer().fit(np.where(holes > 3, np.inf, holes))", "infinity"),
+        ("Imputer(n_components='many').fit(X)", "n_components", "'many'", "'auto'"),
+        ("Imputer(ridge=-1).fit(X)", "ridge", "-1", "'auto'"),
+        ("Imputer(validation_fraction=2).fit(X)", "validation_fraction", "2"),
+        ("Imputer().fit(np.where(X > 3, 'big', 'small'))", "X", "big", "OneHotEncoder"),
+        ("Imputer().fit(np.column_stack([X, X[:, 0] + np.nan]))", "4", "keep_empty_features"),
+        ("Imputer().transform(X)", "not fitted"),
+        ("imputer.impute(X, 0)", "n_draws", "0"),
+        ("imputer.intervals(X, coverage=90)", "coverage", "90"),
+        ("imputer.inverse_transform(X)", "add_indicator"),
+    ],
+    "images": [
+        ("Autoencoder(encoder=Conv((3, 3))).fit(X)", "image_shape", "(3, 3)", "4", "(2, 2)"),
+        ("Autoencoder(encoder=Conv).fit(X)", "encoder", "Conv(...)"),
+        ("VAE(likelihood='bernoulli').fit(255 * (X > 3))", "X / np.float32(255)"),
     ],
 }
 

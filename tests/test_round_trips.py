@@ -7,7 +7,7 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
-from estimators import DEFAULTS, VARIANTS, all_estimators, fitted, same_state
+from estimators import DEFAULTS, VARIANTS, RowConv, all_estimators, fitted, same_state
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
@@ -71,6 +71,10 @@ OWN = {  # what a user has written or chosen, and vouches for
     "own corruption": {"estimators.jitter"},
     "own prior": {"estimators.uniform"},
     "lbfgs": {"functools.partial", "torch.optim.lbfgs.LBFGS"},
+    **dict.fromkeys(
+        (name for name, e in VARIANTS.items() if isinstance(getattr(e, "encoder", None), RowConv)),
+        frozenset({"estimators.RowConv"}),
+    ),
 }
 
 

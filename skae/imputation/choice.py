@@ -5,12 +5,10 @@ Gaussian, the Gaussian is.
 """
 
 import itertools
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from .answers import Member, Table, fill
 from .em import Fitted, Pull, Rows, expect, run
@@ -25,6 +23,7 @@ ROWS_PER_COMPONENT = 8  # at least
 MANY_COLUMNS = 40  # from which on the last number of components and of steps take too long
 MOST_COLUMNS = 150  # with which mixtures are tried
 N_STEPS = (2, 5, 10, 20)  # of a mixture, tried until the error rises
+DECIMALS = 6  # of standard deviations, to which rows are told apart by clusters
 FEWEST_CELLS = 20  # hidden, for a choice
 MOST_ROWS = 5000  # on which the choice is made
 FEWEST_ERRORS = 2.0  # standard errors by which a mixture must be better than the Gaussian
@@ -111,10 +110,10 @@ def start(rows, gaussian, ridge, n_components, random):
     n_components : int
     random : RandomState
     """
-    groups = KMeans(n_components, n_init=1, random_state=random)
-    with warnings.catch_warnings():  # of clusters without rows, which do no harm here
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        labels = groups.fit_predict(fill_rows(rows, gaussian), sample_weight=rows.weights)
+    filled = fill_rows(rows, gaussian)
+    n_kinds = len(np.unique(filled.round(DECIMALS), axis=0))  # there cannot be more clusters
+    groups = KMeans(min(n_components, n_kinds), n_init=1, random_state=random)
+    labels = groups.fit_predict(filled, sample_weight=rows.weights)
     shares = (labels == np.arange(n_components)[:, None]).astype(np.float64)
     moments = expect(rows, gaussian, shares)
     pull = Pull(LEAST_RIDGE, float(rows.X.shape[1]), moments.pool(ridge))
