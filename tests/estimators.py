@@ -159,7 +159,6 @@ OTHERS = {
         3, prior="mixture", encoder_type="gaussian", dropout=0.1, **QUICK
     ),
     "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
-    "ordered images": Autoencoder(3, ordered=True, encoder=RowConv(), **QUICK),
     "ordered vae": VAE(3, ordered=True, covariance_type="full", **QUICK),
     "ordered restorer": DenoisingAutoencoder(3, ordered=True, early_stopping=True, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),

@@ -166,6 +166,16 @@ def test_as_a_plain_factory():
     assert not model.module_.encoder.built_in
 
 
+def test_ordered_codes_and_a_size_by_a_share_of_the_variance():
+    params = {"encoder": SMALL, "ordered": True, "alpha": 0.1, "max_iter": 6, "random_state": 0}
+    model = Autoencoder(0.7, **params).fit(X)
+    shares = model.explained_variance_ratio_.cumsum()
+    assert shares[-1] >= 0.7 > shares[-2]
+    assert model.transform(X).shape == (len(X), model.n_components_)
+    assert explained_variance(model, X) == pytest.approx(shares[-1], abs=1e-4)
+    assert model.module_.decoder.path.weight.shape == (64, model.n_components_)
+
+
 # The recipe as a parameter
 
 

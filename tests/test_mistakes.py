@@ -62,7 +62,7 @@ NAMES = {
     **{name: _quick(cls) for name, cls in PUBLIC.items()},
     "Conv": skae.networks.Conv,
     "ae": _fitted(skae.Autoencoder),
-    "imputer": _fitted(skae.Imputer),
+    "imputer": skae.Imputer(random_state=0).fit(X),
     "sae": _fitted(skae.SparseAutoencoder),
     "dae": _fitted(skae.DenoisingAutoencoder),
     "cae": _fitted(skae.ContractiveAutoencoder),
