@@ -267,8 +267,8 @@ def imputation_score(
     Some of the observed cells of X are hidden from `transform`. The score is the share of their
     variance that is filled in,
 
-    .. math:: 1 - \sum_{ij} (\hat x_{ij} - x_{ij})^2 / s_j^2 \Big/
-              \sum_{ij} (x_{ij} - m_j)^2 / s_j^2
+    .. math:: 1 - \frac{\sum_{ij} (\hat x_{ij} - x_{ij})^2 / s_j^2}
+                       {\sum_{ij} (x_{ij} - m_j)^2 / s_j^2}
 
     where m and s are mean and standard deviation of what is left of a column of X, so that all
     columns count alike.

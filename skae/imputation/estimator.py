@@ -116,11 +116,11 @@ class Imputer(TransformerMixin, BaseEstimator):
     z_ : float
         `gain_` in standard errors, over rows. The mixture is used above 2.
 
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (n_features,)
         Mean of the Gaussian in the units of X: what an empty row is filled with if no mixture is
         used. NaN for columns without any observed cell.
 
-    covariance_ : ndarray of shape (n_features_in_, n_features_in_)
+    covariance_ : ndarray of shape (n_features, n_features)
         Covariance of the Gaussian in the units of X, the ridge included. Zero for constant
         columns, NaN for columns without any observed cell.
 
@@ -133,7 +133,7 @@ class Imputer(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of features seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in `fit`, if all of them are strings.
 
     See Also
@@ -484,7 +484,7 @@ class Imputer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features_in_)
+        X_original : ndarray of shape (n_samples, n_features)
             Rows with `missing_values` again, but for columns that had none in `fit`.
 
         Raises
