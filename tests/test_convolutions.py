@@ -176,6 +176,16 @@ def test_ordered_codes_and_a_size_by_a_share_of_the_variance():
     assert model.module_.decoder.path.weight.shape == (64, model.n_components_)
 
 
+@pytest.mark.parametrize("kind", [Autoencoder, DenoisingAutoencoder])
+def test_a_subclass_may_put_a_decoder_of_its_own_beside_a_linear_path(kind):
+    class Wrapped(kind):
+        def _make_networks(self, n_features, generator):
+            encoder, decoder = super()._make_networks(n_features, generator)
+            return encoder, torch.nn.Sequential(decoder)
+
+    assert Wrapped(2, **SHORT).fit(X).transform(X).shape == (len(X), 2)
+
+
 # The recipe as a parameter
 
 

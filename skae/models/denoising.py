@@ -24,7 +24,7 @@ from ..estimator.start import start_at_pca
 from ..nn.activations import identity
 from ..nn.autoencoder import AutoencoderModule, start_scales
 from ..nn.corruption import CORRUPTIONS, Corruption, check_level
-from ..nn.networks import TiedMLP
+from ..nn.networks import starts_itself
 from ..training.randomness import global_generator_for, make_random_state
 from .denoising_level import check_is_gaussian, check_size, estimate_level
 
@@ -61,7 +61,7 @@ class DenoisingModule(AutoencoderModule):
 
         Along a component of variance l it is l / (l + s^2) times the input.
         """
-        if self.corruption.kind != "gaussian" or isinstance(self.decoder, TiedMLP):
+        if self.corruption.kind != "gaussian" or not starts_itself(self.decoder):
             super().start_linear(components, variances, mean)
             return
         noise = self.corruption.level

@@ -7,7 +7,7 @@ from .distributions import LIKELIHOODS
 from .laplace import laplace_losses
 from .module import BaseModule
 from .network import BaseNetwork, apply, draw_masks, is_ours
-from .networks import TiedMLP
+from .networks import TiedMLP, starts_itself
 from .repeatable import is_repeatable
 
 # Chosen by tests/benchmarks/defaults.py: the least standard deviation along a component, relative
@@ -98,7 +98,7 @@ class AutoencoderModule(BaseModule):
         weight = components / scales[:, None]
         self.encoder.start_linear(weight)
         self.encoder.start_bias(-weight @ mean)
-        if not isinstance(self.decoder, TiedMLP):  # tied weights have started with the encoder
+        if starts_itself(self.decoder):
             self.decoder.start_linear((scales[:, None] * back).T)
 
     def left_by_prefixes(self, variances, residual):

@@ -30,6 +30,11 @@ def own_layers(network: nn.Module) -> Sequence[nn.Linear]:
     return network.layers if is_ours(network) and isinstance(network, MLP) else ()
 
 
+def starts_itself(network: nn.Module) -> bool:
+    """Whether a network of ours has a start of its own; tied weights start with the encoder's."""
+    return is_ours(network) and not isinstance(network, TiedMLP)
+
+
 class MLP(BaseNetwork):
     r"""A multi-layer perceptron, with or without a linear path beside it.
 
