@@ -61,12 +61,9 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name], __name__), name)
-    if name in _BESIDE:
-        return getattr(import_module(_BESIDE[name], __name__), name)
-    if name in _FUNCTIONS:
-        return getattr(import_module(_FUNCTIONS[name], __name__), name)
+    homes = {**_HOMES, **_BESIDE, **_FUNCTIONS}
+    if name in homes:
+        return getattr(import_module(homes[name], __name__), name)
     if name in _ROOMS:
         return import_module(f".{name}", __name__)
     if name == "__test__":  # where doctest looks for what a module does not define itself

@@ -132,7 +132,8 @@ def test_steps_never_lower_the_objective(n_components):
     objectives = gaussian.objectives
     if n_components > 1:
         random = np.random.RandomState(0)
-        mixture, pull = choice.start(rows, gaussian.mixture, 0.01, 3, random)
+        filled = choice.fill_rows(rows, gaussian.mixture)
+        mixture, pull = choice.start(rows, gaussian.mixture, filled, 0.01, 3, random)
         objectives = em.run(rows, mixture, pull, 50, -np.inf).objectives
     assert (np.diff(objectives) > -1e-9 * np.abs(objectives[0])).all()
     assert objectives[-1] > objectives[0] + 1

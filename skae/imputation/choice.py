@@ -95,7 +95,7 @@ def choose_ridge(trial, settings):
 # Mixtures
 
 
-def start(rows, gaussian, ridge, n_components, random):
+def start(rows, gaussian, filled, ridge, n_components, random):
     """Return a mixture to begin with, and the `Pull` on its covariances.
 
     It is that of the clusters of the rows as the Gaussian fills them. The pull is worth as many
@@ -106,11 +106,12 @@ def start(rows, gaussian, ridge, n_components, random):
     ----------
     rows : Rows
     gaussian : Mixture
+    filled : ndarray of shape (n, d)
+        The rows as it fills them.
     ridge : float
     n_components : int
     random : RandomState
     """
-    filled = fill_rows(rows, gaussian)
     n_kinds = len(np.unique(filled.round(DECIMALS), axis=0))  # there cannot be more clusters
     groups = KMeans(min(n_components, n_kinds), n_init=1, random_state=random)
     labels = groups.fit_predict(filled, sample_weight=rows.weights)
@@ -155,7 +156,7 @@ def choose_mixture(trial, gaussian, ridge, random):
     for n_components in _within_reach(N_COMPONENTS, d) if d <= MOST_COLUMNS else ():
         if n_components * ROWS_PER_COMPONENT > n:
             break
-        begin = start(trial.rows, gaussian, ridge, n_components, random)
+        begin = start(trial.rows, gaussian, filled, ridge, n_components, random)
         found = _try(trial, filled, *begin)
         if found.gain <= best.gain and best.n_components > 1:
             break
@@ -262,9 +263,9 @@ def _fit_mixtures(rows, gaussian, ridge, settings, verdict, random):
     n_components = settings.n_components or (verdict.n_components if verdict.is_clear else 1)
     if n_components == 1:
         return []
-    fitted = []
+    fitted, filled = [], fill_rows(rows, gaussian)
     for _ in range(settings.n_init):
-        mixture, pull = start(rows, gaussian, ridge, n_components, random)
+        mixture, pull = start(rows, gaussian, filled, ridge, n_components, random)
         if settings.n_components is None:  # stopped early, which is no fault
             end = run(rows, mixture, pull, verdict.n_steps, -np.inf)
             fitted.append(end._replace(converged=True))
