@@ -27,7 +27,7 @@ from skae.data.sources import RowsOnHost
 from skae.data.tables import Bytes
 from skae.display import ManifoldDisplay, ReconstructionDisplay
 from skae.estimator.preparation import to_rows
-from skae.exceptions import ParameterWarning
+from skae.exceptions import ParameterWarning, StartKeptWarning
 from skae.metrics import explained_variance
 from skae.networks import Conv
 
@@ -184,6 +184,11 @@ def test_a_subclass_may_put_a_decoder_of_its_own_beside_a_linear_path(kind):
             return encoder, torch.nn.Sequential(decoder)
 
     assert Wrapped(2, **SHORT).fit(X).transform(X).shape == (len(X), 2)
+
+
+def test_a_start_that_is_kept_advises_on_the_recipe():
+    with pytest.warns(StartKeptWarning, match="or a smaller encoder"):
+        Autoencoder(2, encoder=SMALL, learning_rate_init=1e-9, **SHORT).fit(X)
 
 
 # The recipe as a parameter

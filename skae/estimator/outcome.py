@@ -9,6 +9,7 @@ from ..data.batches import Batches
 from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from .choices import STRONG
+from .recipes import recipe_of
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
@@ -142,12 +143,13 @@ class Outcome:
         if is_optimal or self._is_nothing_left():
             return
         n_epochs, allowed = self.estimator.n_iter_, self.estimator._n_epochs
+        is_recipe = recipe_of(self.estimator, "decoder") is not None
+        smaller = "a smaller encoder" if is_recipe else "smaller hidden_layer_sizes"
         epochs = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
         warn(
             f"Training has not improved on its start, {name}, which was kept: after {epochs} the "
             f"{kind} loss was {end:.6g}, the start's is {start:.6g}. Try a "
-            f"max_iter above {allowed}, a smaller learning_rate_init or smaller "
-            "hidden_layer_sizes.",
+            f"max_iter above {allowed}, a smaller learning_rate_init or {smaller}.",
             StartKeptWarning,
         )
 

@@ -56,28 +56,12 @@ class Plan(NamedTuple):
         return (*self.sizes[-1], self.channels[-1])
 
 
-class _EmptyConv2d(nn.Conv2d):
-    def reset_parameters(self) -> None:
-        """Draw nothing from torch's global generator."""
-
-
-class _EmptyConvTranspose2d(nn.ConvTranspose2d):
-    def reset_parameters(self) -> None:
-        """Draw nothing from torch's global generator."""
-
-
 def _conv(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
-    layer = _EmptyConv2d(n_in, n_out, 3, stride, 1, device="cpu", dtype=torch.float32)
-    layer.__class__ = nn.Conv2d  # type: ignore[assignment]
-    return layer
+    return empty_layer(nn.Conv2d, n_in, n_out, 3, stride=stride, padding=1)
 
 
 def _conv_transpose(n_in: int, n_out: int, bias: bool = True) -> nn.ConvTranspose2d:
-    layer = _EmptyConvTranspose2d(
-        n_in, n_out, 4, 2, 1, bias=bias, device="cpu", dtype=torch.float32
-    )
-    layer.__class__ = nn.ConvTranspose2d  # type: ignore[assignment]
-    return layer
+    return empty_layer(nn.ConvTranspose2d, n_in, n_out, 4, stride=2, padding=1, bias=bias)
 
 
 def _n_inputs(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> int:
@@ -120,7 +104,7 @@ class ConvNetwork(BaseNetwork):
             nn.Sequential(*(Block(n, plan.activation) for _ in range(plan.n_blocks)))
             for n in plan.channels
         )
-        self.path = empty_layer(n_in, n_out, bias=False) if plan.linear_path else None
+        self.path = empty_layer(nn.Linear, n_in, n_out, bias=False) if plan.linear_path else None
         of_path = () if self.path is None else ("path.weight",)
         self.of_inputs, self.of_outputs = of_path, of_path
 
@@ -183,9 +167,11 @@ class ConvEncoder(ConvNetwork):
             _conv(a, b, stride=2) for a, b in zip(widths, plan.channels, strict=False)
         )
         self.shifts = nn.ModuleList(
-            empty_layer(n_conditions, n, bias=False) for n in plan.channels if n_conditions
+            empty_layer(nn.Linear, n_conditions, n, bias=False)
+            for n in plan.channels
+            if n_conditions
         )
-        self.head = empty_layer(math.prod(plan.coarsest), n_out)
+        self.head = empty_layer(nn.Linear, math.prod(plan.coarsest), n_out)
         self.of_outputs = ("head.weight", "head.bias", *self.of_outputs)
         self.initialise(generator)
 
@@ -245,7 +231,7 @@ class ConvDecoder(ConvNetwork):
 
     def __init__(self, plan: Plan, n_in: int, *, generator: Generator | None = None) -> None:
         super().__init__(plan, n_in, plan.n_pixels)
-        self.stem = empty_layer(n_in, math.prod(plan.coarsest))
+        self.stem = empty_layer(nn.Linear, n_in, math.prod(plan.coarsest))
         coarse, fine = plan.channels[::-1], (*plan.channels[-2::-1], plan.image_shape[2])
         self.up: Sequence[nn.ConvTranspose2d] = nn.ModuleList(  # type: ignore[assignment]
             _conv_transpose(a, b, bias=i + 1 < len(coarse))

@@ -1,7 +1,8 @@
 """What estimators ask of a network: of one that they build, and of one of the user's."""
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,6 +11,9 @@ from torch import Generator, Tensor, nn
 # proportion. A step of Adam moves all weights by the same length, and the value of a unit the
 # farther the more of them it has (Yang et al. 2021, "Tensor programs V", table 3).
 FULL_RATE_INPUTS = 128
+
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class BaseNetwork(nn.Module):
@@ -89,13 +93,15 @@ def step_size(n_inputs: int) -> float:
     return min(1.0, FULL_RATE_INPUTS / n_inputs)
 
 
-class _EmptyLinear(nn.Linear):
-    def reset_parameters(self) -> None:
-        """Draw nothing from torch's global generator."""
+@functools.cache
+def _undrawn(kind: type[Layer]) -> type[Layer]:
+    """Return a class of layers that draws nothing from torch's global generator."""
+    return type(kind.__name__, (kind,), {"reset_parameters": lambda layer: None})
 
 
-def empty_layer(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+def empty_layer(kind: type[Layer], *sizes: int, **options: Any) -> Layer:
     """Return a layer of torch's own without numbers; `skip_init` takes ten times as long."""
-    layer = _EmptyLinear(n_in, n_out, bias, device="cpu", dtype=torch.float32)
-    layer.__class__ = nn.Linear  # type: ignore[assignment]
+    undrawn = _undrawn(kind)  # type: ignore[arg-type]
+    layer = undrawn(*sizes, device="cpu", dtype=torch.float32, **options)
+    layer.__class__ = kind
     return layer

@@ -87,14 +87,14 @@ class MLP(BaseNetwork):
         self.unit_norm = unit_norm
         widths = [n_in, *hidden_layer_sizes, n_out]
         self.layers: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
-            empty_layer(a, b) for a, b in itertools.pairwise(widths)
+            empty_layer(nn.Linear, a, b) for a, b in itertools.pairwise(widths)
         )
         last = len(self.layers) - 1
         self.of_inputs = ("layers.0.weight",)
         self.of_outputs = (f"layers.{last}.weight", f"layers.{last}.bias")
         self.path = None
         if linear_path and hidden_layer_sizes:
-            self.path = empty_layer(n_in, n_out, bias=False)
+            self.path = empty_layer(nn.Linear, n_in, n_out, bias=False)
             self.of_inputs += ("path.weight",)
             self.of_outputs += ("path.weight",)
         self.has_linear_path = linear_path
