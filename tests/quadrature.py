@@ -21,7 +21,7 @@ def log_likelihood(model, X, condition=None):
         p_x, log_p_z = module.p_x(z, c), module.p_z(c).log_prob(z) + log_cell
         assert torch.logsumexp(log_p_z, 0).abs() < 1e-6  # the grid misses nothing of the prior
         found = [(p_x.log_prob(row) + log_p_z).logsumexp(0) for row in x]
-    return torch.stack(found).numpy() - log_volume(model)
+    return torch.stack(found).numpy() - log_volume(model, module, x)
 
 
 def _beside(model, X, condition):

@@ -18,7 +18,7 @@ from .inputs import (
     to_array,
 )
 from .moments import weighted_moments
-from .tables import SideBySide, SomeColumns
+from .tables import SideBySide, SomeColumns, has_nan
 from .units import Units, to_scale
 
 LARGEST_CONDITION = 10.0  # numbers that the networks are shown stay within plus and minus this
@@ -79,7 +79,14 @@ class Condition:
                     "condition is given beside condition_features, which have it in X already. "
                     "Leave one of them out."
                 )
-            return SideBySide(*(SomeColumns(X, index) for index in self.columns))
+            modelled, conditions = (SomeColumns(X, index) for index in self.columns)
+            if has_nan(conditions):
+                raise ValueError(
+                    f"X contains NaN in condition_features={self.features!r}. Columns that are "
+                    "modelled may have holes, a condition must be known: fill it first, or leave "
+                    "these rows out."
+                )
+            return SideBySide(modelled, conditions)
         C = self.encode(given, X.shape[0], X.dtype)
         return SideBySide(X, C) if C.shape[1] else X
 

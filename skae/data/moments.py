@@ -13,6 +13,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from .tables import chunk_to_tensor, chunks_of
 
+EMPTY = 1e-12  # share of the weight that rounding leaves of a column without numbers
 N_DENSE = 2048  # features up to which a covariance is formed whole
 
 
@@ -22,6 +23,8 @@ class Moments(NamedTuple):
     `deviation` is the standard deviation, and 0 where a column is constant; `noise` is what
     rounding has left of one there, and 0 elsewhere. `farthest` is the largest distance of a row
     from the mean, `largest` the largest magnitude; both of all rows, whatever their weights.
+    Cells that are NaN do not count; `missing` is the weight of those of each column, as a share
+    of all, and a column without any other is 0.
     """
 
     mean: np.ndarray
@@ -29,17 +32,18 @@ class Moments(NamedTuple):
     noise: np.ndarray
     farthest: np.ndarray
     largest: np.ndarray
+    missing: np.ndarray
 
 
 def weighted_moments(X, weights=None):
     """Return the `Moments` of a table whose rows have weights, by default equal ones."""
     weights = np.ones(X.shape[0]) if weights is None else weights
     with np.errstate(over="ignore", invalid="ignore"):  # that is `check_magnitude`
-        mean, low, high = _weighted_mean_and_range(X, weights)
+        mean, low, high, observed = _weighted_mean_and_range(X, weights)
         farthest = np.maximum(high - mean, mean - low)
         # In units near the data no square leaves the range; powers of two round nothing.
         unit = np.ldexp(1.0, np.frexp(farthest)[1] - 1)
-        deviation = unit * np.sqrt(_weighted_variance(X, weights, mean, unit))
+        deviation = unit * np.sqrt(_weighted_variance(X, weights, mean, unit, observed))
     constant = is_constant(deviation, mean, np.count_nonzero(weights))
     return Moments(
         mean,
@@ -47,19 +51,24 @@ def weighted_moments(X, weights=None):
         noise=np.where(constant, deviation, 0.0),
         farthest=farthest,
         largest=np.maximum(np.abs(low), np.abs(high)),
+        missing=1 - observed / weights.sum(),
     )
 
 
-def _weighted_variance(X, weights, mean, unit):
-    """Return the variance of each column about its mean, in squares of a unit for each."""
+def _weighted_variance(X, weights, mean, unit, observed):
+    """Return the variance of each column about its mean, in squares of a unit for each.
+
+    `observed` is the weight of what is observed of it.
+    """
     if sparse.issparse(X):
         _, variance = mean_variance_axis(_in_units(X, unit), axis=0, weights=weights)
         return variance
     squares = np.zeros(X.shape[1])
     for rows in chunks_of(X):
-        centred = (chunk_to_tensor(X, rows).numpy() - mean) / unit
+        x = chunk_to_tensor(X, rows).numpy()
+        centred = np.where(np.isnan(x), 0.0, (x - mean) / unit)
         squares += weights[rows] @ np.square(centred, out=centred)
-    return squares / weights.sum()
+    return squares / np.where(observed > 0, observed, 1.0)
 
 
 def _in_units(X, unit):
@@ -69,17 +78,35 @@ def _in_units(X, unit):
 
 
 def _weighted_mean_and_range(X, weights):
-    """Return mean, minimum and maximum of each column; of a constant one all are the same."""
+    """Return mean, minimum and maximum of each column, and the weight of what is observed of it.
+
+    Of a constant one the first three are the same.
+    """
+    observed = np.full(X.shape[1], weights.sum())
     if sparse.issparse(X):
         low, high = (ends.astype(np.float64) for ends in min_max_axis(X, axis=0))
-        return np.clip(X.T @ weights / weights.sum(), low, high), low, high
+        return np.clip(X.T @ weights / observed, low, high), low, high, observed
     total = np.zeros(X.shape[1])
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in chunks_of(X):
-        x = chunk_to_tensor(X, rows).numpy()
-        total += weights[rows] @ x
-        low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
-    return np.clip(total / weights.sum(), low, high), low, high
+        x, w = chunk_to_tensor(X, rows).numpy(), weights[rows]
+        low, high = np.fmin(low, x.min(axis=0)), np.fmax(high, x.max(axis=0))
+        missing = np.isnan(x)
+        if missing.any():
+            low, high = np.fmin(low, np.fmin.reduce(x)), np.fmax(high, np.fmax.reduce(x))
+            observed -= w @ missing
+            x = np.where(missing, 0.0, x)
+        total += w @ x
+    return _mean_and_range(total, low, high, observed)
+
+
+def _mean_and_range(total, low, high, observed):
+    """Return what `_weighted_mean_and_range` does; of a column without numbers zeros."""
+    low, high = (np.where(low > high, 0.0, ends) for ends in (low, high))
+    is_empty = observed <= EMPTY * observed.max()
+    observed = np.where(is_empty, 0.0, observed)
+    mean = total / np.where(is_empty, 1.0, observed)
+    return np.clip(mean, low, high), low, high, observed
 
 
 def is_constant(deviation, mean, n_samples):

@@ -62,8 +62,8 @@ def keep_watch(state, rows, weights, n_features):
     if not state:
         return ()
     limit, n_seen, n_far = state
-    parts = [rows.span(s)[:, :n_features].double().square().mean(dim=1) for s in chunks_of(rows)]
-    sizes = torch.cat(parts).cpu().numpy()
+    spans = (rows.span(s)[:, :n_features].double() for s in chunks_of(rows))
+    sizes = torch.cat([x.square().nanmean(dim=1) for x in spans]).cpu().numpy()
     sizes = sizes if weights is None else sizes[weights.cpu().numpy() > 0]
     kept = (1 - 1 / RECENT) ** len(sizes)
     n_seen = float(kept * n_seen + len(sizes))

@@ -135,6 +135,11 @@ def chunks_of(table):
     return iter_chunks(table.shape[0], chunk_size(table.shape[1]))
 
 
+def has_nan(table):
+    """Whether a table holds NaN."""
+    return any(np.isnan(to_tensor(table[rows]).numpy()).any() for rows in chunks_of(table))
+
+
 def distinct_rows(X):
     """Return the numbers of rows of an array that differ by more than rounding, in their order.
 

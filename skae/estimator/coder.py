@@ -109,6 +109,9 @@ class BaseCoder(
 
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
+    _takes_holes = False  # whether X may have NaN, which is for not observed
+    _has_holes = False  # whether the X of the first fit had some; older files know of none
+
     _watch = ()  # of files that know of none: see `keep_watch`
 
     def _validate_params(self):
@@ -274,7 +277,7 @@ class BaseCoder(
         X = self._check_X(X)
 
         def squared_error(module, x):
-            return (x - self._reconstruct_batch(module, x).double()).square().sum(dim=1)
+            return (x - self._reconstruct_batch(module, x).double()).square().nansum(dim=1)
 
         return map_rows(self, X, X.dtype, squared_error)
 
@@ -400,6 +403,7 @@ class BaseCoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_holes
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

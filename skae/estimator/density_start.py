@@ -5,9 +5,12 @@ import torch
 
 from ..data.moments import N_DENSE, principal_components, scatter
 from ..nn import linear_gaussian
+from ..nn.holes import LinearGaussian
 from ..training.randomness import global_generator_for
 from .choices import has_linear_path
-from .noise import noise_of
+from .holes import fit_linear_model
+from .noise import noise_of, noise_rule
+from .start import start_mean_of
 
 # A component of a learned prior starts at the mean of a row and its nearest among some: what a
 # file holds is then no row.
@@ -29,11 +32,90 @@ def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
         What a condition adds to it.
     """
     noise, *linear_map = _solve_linear_case(estimator, rows, weights, mean)
+    keep_linear_model(estimator, linear_map[0], noise, mean, slopes)
     estimator.module_.start_noise(noise)
     if estimator.ordered:
         estimator.module_.start_prefixes(linear_map[0], noise)
     if has_linear_path(estimator):
         estimator.module_.start_posterior(*linear_map, mean, slopes)
+
+
+def start_with_holes(estimator, rows, weights):
+    """Do what `start_at_linear_gaussian` does from rows of which cells are missing.
+
+    Parameters
+    ----------
+    estimator : VAE
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units, with NaN; conditions beside them.
+    weights : tensor of shape (n_samples,) or None
+    """
+    module, known = estimator.module_, noise_of(estimator)
+    model = fit_linear_model(
+        rows,
+        weights,
+        start_mean_of(estimator),
+        estimator._n_features_out,
+        noise_rule(estimator, known),
+        estimator.net_.generators["initialisation"],
+    )
+    linear_map = linear_gaussian.posterior(model.loadings, model.noise)
+    slopes = model.slopes if model.slopes.shape[1] else None
+    keep_linear_model(estimator, linear_map[0], model.noise, model.mean, slopes)
+    if estimator.likelihood != "gaussian":
+        return
+    noise = model.noise if module.log_noise.dim() else model.noise.mean()
+    if estimator.covariance_type == "identity":
+        noise, *linear_map = linear_gaussian.unit_posterior(*_components_of(model), noise)
+    module.start_noise(noise)
+    if has_linear_path(estimator):
+        module.start_posterior(*linear_map, model.mean, slopes)
+
+
+def _components_of(model):
+    """Return principal components, their variances and the rest, of probabilistic PCA."""
+    (k, d), noise = model.loadings.shape, model.noise.mean()
+    turned, _, _ = linear_gaussian.posterior(model.loadings, noise)
+    lengths = turned.norm(dim=1)
+    components = turned / torch.where(lengths > 0, lengths, 1.0)[:, None]
+    return components, lengths.square() + noise, float((d - k) * noise)
+
+
+def learn_linear_model(estimator, rows, weights, mean, slopes=None):
+    """Learn the model by which holes are filled of rows that are whole, and no Gaussian's.
+
+    Parameters
+    ----------
+    estimator : VAE
+    rows, weights, mean, slopes
+        As in `start_at_linear_gaussian`.
+    """
+    generator = torch.Generator().manual_seed(estimator._seed)
+    pca = principal_components(rows, weights, mean, estimator._n_features_out, generator)
+    loadings, noise = linear_gaussian.probabilistic_pca(*pca)
+    keep_linear_model(estimator, loadings, noise, mean, slopes)
+
+
+def keep_linear_model(estimator, loadings, noise, mean, slopes):
+    """Keep the model by which rows with holes are completed, and hand it to the module."""
+    parts = {"loadings": loadings, "noise": noise.expand(len(mean)), "mean": mean}
+    if slopes is not None:
+        parts["slopes"] = slopes
+    estimator._linear = {
+        name: part.double().cpu().contiguous().numpy() for name, part in parts.items()
+    }
+    module = estimator.module_
+    like = next(module.parameters())
+    module.linear = linear_model_of(estimator).to(like)
+
+
+def linear_model_of(estimator):
+    """Return the model by which rows with holes are completed; None where none is known yet."""
+    if estimator._linear is None:
+        return None
+    parts = {name: torch.from_numpy(part) for name, part in estimator._linear.items()}
+    parts["loadings"] = parts["loadings"][: estimator._n_features_out]  # of an ordered code
+    return LinearGaussian(**parts)
 
 
 def _solve_linear_case(estimator, rows, weights, mean):
@@ -77,6 +159,8 @@ def start_prior(estimator, rows, n_prior_components):
     generators = estimator.net_.generators
     order = torch.randperm(len(rows), generator=generators["initialisation"])[:N_ROWS_OF_PRIORS]
     some = rows.take(order.to(rows.device))
+    if estimator._has_holes:
+        some = estimator.module_.complete(some)
     chosen = torch.randint(
         len(some), (n_prior_components,), generator=generators["initialisation"]
     )

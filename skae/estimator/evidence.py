@@ -5,12 +5,11 @@ import math
 import numpy as np
 import torch
 
-from ..nn.distributions import is_diagonal, make_posterior
-from ..nn.network import apply
+from ..nn.distributions import Gaussian, is_diagonal
 from ..nn.score_draws import RowDraws
 from ..training.randomness import make_generator
 from ..training.torch_settings import torch_as_usual
-from .inference import map_rows
+from .inference import iter_batches, map_rows
 
 SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are computed, at most
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
@@ -20,15 +19,22 @@ def posterior_of(estimator, X, dtype=None):
     """Return q(z | x) of all rows, on the CPU, by default in the precision of X."""
 
     def parameters(module, x):
-        return apply(module.encoder, estimator._units.enter(x, x.dtype))
+        q = module.q_z(*module.split(estimator._units.enter(x, x.dtype)))
+        parts = [q.mean, q.log_scale.expand_as(q.mean)]
+        return torch.cat(parts if q.lower is None else [*parts, q.lower.flatten(-2)], dim=-1)
 
-    found = torch.from_numpy(map_rows(estimator, X, dtype or X.dtype, parameters))
-    return make_posterior(found, estimator._n_features_out)
+    # Rows with holes have a triangle, and so have all if one has.
+    k = estimator._n_features_out
+    found = [v for _, v in iter_batches(estimator, X, dtype or X.dtype, parameters)]
+    width = max(part.shape[1] for part in found)
+    wide = np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in found])
+    mean, log_scale, lower = torch.from_numpy(wide).split([k, k, width - 2 * k], dim=-1)
+    return Gaussian(mean, log_scale, lower.unflatten(-1, (k, k)) if width > 2 * k else None)
 
 
 def bound_of(estimator, X, n_draws):
     """Return the importance-weighted bound of log p(x) of each row, in the user's units."""
-    draws, offset = make_draws(estimator, n_draws, X.shape[1]), log_volume(estimator)
+    draws = make_draws(estimator, n_draws, X.shape[1])
 
     def bound_part(module, x):
         size = max(1, min(SCORE_ROWS // len(x), SCORE_CELLS // x.numel()))
@@ -37,7 +43,8 @@ def bound_of(estimator, X, n_draws):
 
     def bound(module, x):
         parts = x.split(max(1, SCORE_CELLS // x.shape[1]))
-        return torch.cat([bound_part(module, part) for part in parts]) - offset
+        bounds = torch.cat([bound_part(module, part) for part in parts])
+        return bounds - log_volume(estimator, module, module.split(x)[0])
 
     return map_rows(estimator, X, X.dtype, bound)
 
@@ -49,11 +56,18 @@ def make_draws(estimator, n_draws, n_columns):
         return RowDraws(n_draws, k, n_columns, estimator._units, generator, estimator.device_)
 
 
-def log_volume(estimator):
-    """Return the logarithm of the volume, in the units of X, of one unit of the network."""
+def log_volume(estimator, module, x):
+    """Return the logarithm of the volume, in the units of X, of one unit of the network.
+
+    Of rows x, (batch, n_features), with holes it is that of what is observed of each, (batch,).
+    """
     if not estimator._shifted:
         return 0.0
-    return float(np.log(np.broadcast_to(estimator.scale_, estimator.mean_.shape)).sum())
+    logs = np.log(np.broadcast_to(estimator.scale_, estimator.mean_.shape))
+    if not module.takes_holes:
+        return float(logs.sum())
+    observed = ~x.isnan()
+    return observed.double() @ torch.from_numpy(logs).to(observed.device)
 
 
 def decompose_bound(estimator, X):
@@ -72,10 +86,10 @@ def decompose_bound(estimator, X):
         x, c = module.split(estimator._units.enter(x, x.dtype))
         p_z, q_z = module.p_z(c), module.q_z(x, c)
         exact = q_z.kl(p_z).sum(-1) if is_diagonal(p_z) else x.new_full((len(x),), math.nan)
-        return torch.stack([module.p_x(z, c).log_prob(x), p_z.log_prob(z), exact], dim=1)
+        log_p_x = module.log_p_x(module.p_x(z, c), x) - log_volume(estimator, module, x)
+        return torch.stack([log_p_x, p_z.log_prob(z), exact], dim=1)
 
     log_p_x, log_p_z, kl = map_rows(estimator, X, np.float64, log_densities, z).T
-    log_p_x = log_p_x - log_volume(estimator)
     log_q_given_x = q.log_prob_of_draw(noise).numpy()
     log_q = _log_aggregated(q, z).numpy()
     terms = {

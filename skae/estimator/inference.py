@@ -53,10 +53,17 @@ def iter_batches(estimator, X, dtype, function, *others):
             reconsider_threads()
             chunk = X[rows]
             x = remember(to_tensor(chunk), chunk)
+            able = module
             if not x.sum().isfinite():  # in one pass with the rest, while a cache holds x
-                name = type(estimator).__name__
-                assert_all_finite(x.numpy(), estimator_name=name, input_name="X")
+                able = _module_for_holes(estimator, module, x.numpy())
             with torch_as_usual(), torch.inference_mode():
                 x = x.to(estimator.device_, precision)
-                values = function(module, x, *(other[rows].to(x) for other in others))
+                values = function(able, x, *(other[rows].to(x) for other in others))
             yield rows, values.cpu().numpy()
+
+
+def _module_for_holes(estimator, module, x):
+    """Return a module for rows whose sum is not finite; refuse what none takes."""
+    takes_holes, name = estimator._takes_holes, type(estimator).__name__
+    assert_all_finite(x, estimator_name=name, input_name="X", allow_nan=takes_holes)
+    return module.taking_holes() if takes_holes and np.isnan(x).any() else module

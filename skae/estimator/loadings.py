@@ -48,7 +48,10 @@ def _jacobian(estimator, module, x):
     NaN where a network of the user's has no derivative.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        x = estimator._units.enter(x.clone(), x.dtype).requires_grad_()
+        x = estimator._units.enter(x.clone(), x.dtype)
+        if getattr(module, "takes_holes", False):  # the slope is that of the completed row
+            x = module.complete(x)
+        x = x.requires_grad_()
         z = module.encode(x)
         if not z.requires_grad:
             return x.new_full((len(x), z.shape[1], x.shape[1]), torch.nan)

@@ -8,6 +8,7 @@ training, and the noise is mostly its.
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from ..data.moments import N_DENSE, scatter
@@ -17,9 +18,14 @@ from ..nn.linear_gaussian import (
     factor_analysis,
     probabilistic_pca_of,
 )
+from ..training.randomness import make_generator
 from .halves import FEWEST_ROWS, halves_of, rows_with_weight
+from .holes import expect, fit_linear_model
+from .persistence import with_attributes
+from .start import start_mean_of
 
 FLOORS = (1e-3, 1e-2, 1e-1)  # of noise per feature, relative to the shared one
+FACTORS = (2.0, 5.0, 10.0)  # of the shared one, where a few rows with holes left too little
 # Rows are too few for a code where a half has fewer of them for each of its numbers, and a linear
 # model leaves more of the other half, relative to its own: the noise would be far too small.
 ROWS_PER_NUMBER, OVERFITTED = 5, 2.0
@@ -53,6 +59,40 @@ def noise_of(estimator):
     return Noise(kind, LEAST_NOISE if isinstance(estimator.noise_variance, str) else 0.0)
 
 
+def noise_rule(estimator, known):
+    """Return what makes noise variances, (n_features,), of what a linear model leaves.
+
+    Parameters
+    ----------
+    estimator : VAE
+    known : Noise
+
+    Returns
+    -------
+    to_noise : callable
+        Of the sums of squares that each column leaves, and of their weights.
+    """
+    d, variance = len(estimator.mean_), estimator.noise_variance
+    if not isinstance(variance, str):
+        fixed = torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
+        return lambda left, counts: fixed.expand(d)
+    if known.kind == "per_feature" and estimator.covariance_type != "identity":
+        return lambda left, counts: _each(left, counts).clamp_min(known.least)
+    varies = torch.ones(d, dtype=torch.bool)
+    if known.constant is not None and not known.constant.all():
+        varies = torch.from_numpy(~known.constant)
+
+    def shared(left, counts):
+        return (left[varies].sum() / counts[varies].sum()).clamp_min(known.least).expand(d)
+
+    return shared
+
+
+def _each(left, counts):
+    """Return the mean square of each column; of one without numbers in these rows it is 1."""
+    return torch.where(counts > 0, left / counts, 1.0)
+
+
 def choose_noise(estimator, rows, weights):
     """Return the `Noise` of ``noise_variance="auto"``.
 
@@ -71,6 +111,9 @@ def choose_noise(estimator, rows, weights):
     if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
         return Noise("shared", LEAST_NOISE, constant, len(index))
     halves = halves_of(estimator, rows, weights, index)
+    if estimator._has_holes:
+        kind, least = _choose_with_holes(estimator, *halves, constant)
+        return Noise(kind, least, constant, len(index))
     learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
     k, floor = estimator._n_features_out, LEAST_NOISE
     if len(index) // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
@@ -97,6 +140,25 @@ def _choose(learnt, held_out, n_components, floor):
         value = expected_log_density(held_out, loadings, noise.clamp_min(least))
         if value > best:
             best, found = value, ("per_feature", least)
+    return found
+
+
+def _choose_with_holes(estimator, learnt, held_out, constant):
+    """Return the noise that explains what is observed of some rows best, learnt from others."""
+    k, mean = estimator._n_features_out, start_mean_of(estimator)
+    found, best = None, -math.inf
+    for kind in ("shared", "per_feature"):
+        as_given = with_attributes(estimator, noise_variance=kind)
+        rule = noise_rule(as_given, Noise(kind, LEAST_NOISE, constant))
+        generator = make_generator(estimator._seed, "trial")
+        model = fit_linear_model(*learnt, mean, k, rule, generator)
+        if kind == "shared":
+            of_all = float(model.noise[0])
+        floors = FLOORS if kind == "per_feature" else (0.0, *FACTORS)
+        for least in (max(LEAST_NOISE, share * of_all) for share in floors):
+            moments = expect(*held_out, model._replace(noise=model.noise.clamp_min(least)))
+            if moments.mean_log_density > best:
+                best, found = moments.mean_log_density, (kind, least)
     return found
 
 

@@ -171,8 +171,8 @@ class Outcome:
         """Whether the networks as they are reproduce nearly all of the data."""
         x, _ = self._take_few()
         modelled = x[:, : len(self.estimator.mean_)].double()
-        left = (self.net.module_.reconstruct(x).double() - modelled).square().sum()
-        total = (modelled - start_mean_of(self.estimator).to(x)).square().sum()
+        left = (self.net.module_.reconstruct(x).double() - modelled).square().nansum()
+        total = (modelled - start_mean_of(self.estimator).to(x)).square().nansum()
         return left <= NOTHING_LEFT * total
 
 

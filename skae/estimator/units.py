@@ -6,6 +6,7 @@ from ..data.moments import root_mean_square, weighted_moments
 from ..data.units import check_magnitude, middle_deviation, to_scale
 from ..exceptions import ParameterWarning, warn
 from .choices import is_scaled
+from .validation import check_columns_are_seen
 
 # Deviations of columns: from where on scaling="auto" is "standard", and "global" a mistake.
 SMALL, MIXED_UNITS = 0.1, 100
@@ -22,6 +23,7 @@ def learn_units(estimator, X, weights):
     weights : ndarray of shape (n_samples,) or None
     """
     moments, scaled = weighted_moments(X, weights), is_scaled(estimator)
+    check_columns_are_seen(estimator, moments.missing)
     per_feature = scaled and scales_columns(estimator, moments.deviation)
     scale = to_scale(moments, per_feature) if scaled else None
     if estimator.likelihood != "bernoulli":  # which squares nothing
@@ -29,6 +31,7 @@ def learn_units(estimator, X, weights):
     estimator.mean_, estimator.scale_ = moments.mean, 1.0 if scale is None else scale
     estimator._variance = np.square(moments.deviation)
     estimator._shifted = scaled
+    estimator._has_holes = bool((moments.missing > 0).any())
 
 
 def scales_columns(estimator, deviation):

@@ -44,6 +44,11 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
     """
     estimator._check_parameters()
     X = check_rows(estimator, X, reset=reset, ensure_min_samples=min_samples)
+    if sparse.issparse(X) and np.isnan(X.data).any():
+        raise ValueError(
+            "X is sparse and contains NaN. Missing values are taken in dense arrays alone: "
+            "X.toarray() makes one of it."
+        )
     if sample_weight is None:
         return X, None
     weights = check_weights(sample_weight, X, ensure_non_negative=True)
@@ -68,6 +73,8 @@ def check_rows(estimator, X, reset, **options):
     """
     X = to_array(X)
     check_is_real_table(X, "X")
+    if estimator._takes_holes:
+        options = {"ensure_all_finite": "allow-nan"} | options
     try:
         X = validate_data(estimator, X, dtype=KINDS, accept_sparse="csr", reset=reset, **options)
     except ValueError as error:
@@ -180,17 +187,52 @@ def check_combinations(estimator):
             )
 
 
+def check_columns_are_seen(estimator, missing):
+    """Refuse columns of which nothing is observed.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    missing : ndarray of shape (n_columns,)
+        Share of each column that is not.
+    """
+    empty = np.flatnonzero(missing == 1)
+    if not len(empty):
+        return
+    names = getattr(estimator, "feature_names_in_", None)
+    which = [
+        repr(int(j) if names is None or len(names) != len(missing) else names[j]) for j in empty
+    ]
+    raise ValueError(
+        f"X has columns without any number, in rows that have weight: {', '.join(which[:5])}"
+        f"{', ...' * (len(which) > 5)}. Nothing can be learned of them: leave them out."
+    )
+
+
+def check_goes_with_holes(estimator):
+    """Refuse what cannot be learned of rows with missing values."""
+    if estimator._has_holes and estimator.ordered:
+        raise ValueError(
+            "X contains NaN, and ordered=True needs whole rows, of which it is known what each "
+            "number of the code explains. Fill the holes first, by skae.Imputer say, or set "
+            "ordered=False."
+        )
+
+
 def check_reach(estimator, X):
     """Refuse data that the likelihood or the output activation cannot produce."""
     if reaches_everything(estimator):
         return
     (low, high), name = reach_of(estimator)
     values = X.data if sparse.issparse(X) else X.X if isinstance(X, Bytes) else X
-    if values.size and (values.min() < low or values.max() > high):
-        is_bytes = values.min() >= 0 and values.max() == 255
+    if not values.size:
+        return
+    least, most = (end.reduce(values, axis=None) for end in (np.fmin, np.fmax))  # NaN apart
+    if least < low or most > high:
+        is_bytes = least >= 0 and most == 255
         raise ValueError(
-            f"{name} needs X in [{low:g}, {high:g}]. Got values from {values.min():g} to "
-            f"{values.max():g}. Scale X, by MinMaxScaler say, or take likelihood='gaussian' "
+            f"{name} needs X in [{low:g}, {high:g}]. Got values from {least:g} to "
+            f"{most:g}. Scale X, by MinMaxScaler say, or take likelihood='gaussian' "
             "and output_activation='identity', which reach all numbers."
             f"{ADVICE_ON_BYTES * bool(is_bytes)}"
         )

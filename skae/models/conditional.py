@@ -404,7 +404,7 @@ class ConditionalVAE(VAE):
 
         def squared_error(module, x):
             x_hat = self._reconstruct_batch(module, x)
-            return (module.split(x)[0] - x_hat.double()).square().sum(dim=1)
+            return (module.split(x)[0] - x_hat.double()).square().nansum(dim=1)
 
         return map_rows(self, XC, XC.dtype, squared_error)
 

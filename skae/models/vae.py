@@ -14,8 +14,15 @@ from ..data.streams import N_STORED_CODES, join_moments, moments_of
 from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
-from ..estimator.density_start import start_at_linear_gaussian, start_prior
+from ..estimator.density_start import (
+    learn_linear_model,
+    linear_model_of,
+    start_at_linear_gaussian,
+    start_prior,
+    start_with_holes,
+)
 from ..estimator.evidence import bound_of, decompose_bound, posterior_of
+from ..estimator.holes import Filled
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
@@ -186,6 +193,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     __module__ = "skae"  # files do not depend on where in the package it lives
 
     _is_density = True
+    _takes_holes = True
+    _linear = None  # by which rows with holes are completed; older files have none
     tied_weights = False  # a posterior has more parameters than a code
 
     _parameter_constraints = {
@@ -304,6 +313,12 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             **self._module_options(),
         )
         module.n_conditions = c
+        module.takes_holes, module.linear = self._has_holes, linear_model_of(self)
+        module.starts_linear = (
+            self.likelihood == "gaussian"
+            and has_linear_path(self)
+            and self.covariance_type != "identity"
+        )
         return module
 
     _module_class = VAEModule
@@ -365,11 +380,18 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         module = self.module_
         module.start_output(start_mean_of(self))
         if module.corruption is not None and module.corruption.kind == "salt_and_pepper":
-            spans = (rows.span(span) for span in chunks_of(rows))
+            mean = start_mean_of(self)
+            filled = Filled(rows, mean) if self._has_holes else rows
+            spans = (filled.span(span) for span in chunks_of(rows))
             module.corruption.start(module.split(x)[0] for x in spans)
-        if self.likelihood == "gaussian":
+        if self._has_holes:
+            start_with_holes(self, rows, weights)
+        else:
             part, *mean_and_slopes = self._linear_part(rows, weights)
-            start_at_linear_gaussian(self, part, weights, *mean_and_slopes)
+            learn = start_at_linear_gaussian
+            if self.likelihood != "gaussian":
+                learn = learn_linear_model
+            learn(self, part, weights, *mean_and_slopes)
         if self.prior != "standard":
             start_prior(self, rows, self.n_prior_components)
         if not has_linear_path(self):

@@ -101,6 +101,10 @@ class Gaussian:
         inverse = torch.linalg.solve_triangular(self.factor, identity, upper=False)
         return self.log_prob_of_draw((inverse * (z - self.mean)[..., None, :]).sum(-1))
 
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """Return log N(x_j; m_j, s_j^2) of each number, for a diagonal covariance."""
+        return -0.5 * (((x - self.mean) / self.scale).square() + LOG_2PI) - self.log_scale
+
     def kl(self, p: "Gaussian") -> Tensor:
         r"""Return KL(self || p) split over the components, (..., k), for a diagonal p.
 
@@ -123,6 +127,18 @@ class Gaussian:
         """Return the Gaussian whose components where the mask, (..., k), is 0 are N(0, 1)."""
         lower = None if self.lower is None else self.lower * mask[..., None]
         return Gaussian(self.mean * mask, self.log_scale * mask, lower)
+
+    def replaced(self, where: Tensor, p: "Gaussian") -> "Gaussian":
+        """Return this Gaussian, but p where a mask, (..., 1), says so."""
+        lower = None
+        if self.lower is not None or p.lower is not None:
+            mine, its = (0.0 if q.lower is None else q.lower for q in (self, p))
+            lower = torch.where(where[..., None], its, mine)
+        return Gaussian(
+            torch.where(where, p.mean, self.mean),
+            torch.where(where, p.log_scale, self.log_scale),
+            lower,
+        )
 
     def __getitem__(self, index: Any) -> "Gaussian":
         lower = None if self.lower is None else self.lower[index]
@@ -162,9 +178,12 @@ class SpikedGaussian(Gaussian):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log density."""
-        left = z - self.mean
-        gaussian = -0.5 * ((left / self.scale).square() + LOG_2PI) - self.log_scale
-        return torch.where(self.constant, self._log_prob_of_constant(left), gaussian).sum(-1)
+        return self.log_prob_of_cells(z).sum(-1)
+
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """Return the log density of each number."""
+        of_constants = self._log_prob_of_constant(x - self.mean)
+        return torch.where(self.constant, of_constants, super().log_prob_of_cells(x))
 
     def _log_prob_of_constant(self, left: Tensor) -> Tensor:
         spike = -0.5 * ((left / SPIKE).square() + LOG_2PI) - math.log(SPIKE)
@@ -195,6 +214,14 @@ class Mixture:
         """Return log p(z)."""
         return (self.log_weights + self.components.log_prob(z[..., None, :])).logsumexp(-1)
 
+    @property
+    def matched(self) -> Gaussian:
+        """The Gaussian with the same means and variances."""
+        weights, parts = self.log_weights.exp(), self.components
+        spread = parts.covariance.diagonal(dim1=-2, dim2=-1) + parts.mean.square()
+        mean = weights @ parts.mean
+        return Gaussian(mean, 0.5 * (weights @ spread - mean.square()).log())
+
     def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
         """Return draws, (*shape, k)."""
         n = math.prod(shape)
@@ -222,6 +249,11 @@ class Bernoulli:
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), minus the cross-entropy for values between 0 and 1."""
         return -bernoulli_cross_entropy(self.logits, x.expand_as(self.logits))
+
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """Return log p(x_j) of each number."""
+        x = x.expand_as(self.logits)
+        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
 
     def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
         """Return draws, (*shape, *logits.shape)."""

@@ -66,7 +66,7 @@ class VampPrior(nn.Module):
 
     def forward(self, module: Any) -> Mixture:
         """Return p(z)."""
-        return Mixture(self.logits.log_softmax(0), module.q_z(self.pseudo_inputs))
+        return Mixture(self.logits.log_softmax(0), module.q_of_whole(self.pseudo_inputs))
 
 
 class ConditionalPrior(nn.Module):

@@ -79,6 +79,7 @@ class RowDraws:
         if self.shift is not None:
             x = x.double() - self.shift
         x = (x / self.unit.to(x)).float().add_(0.0)  # -0.0 + 0.0 is 0.0
+        x = x.masked_fill_(x.isnan(), torch.nan)  # of which there are many
         sums = x.view(torch.int32).long().mul_(self.factors).sum(dim=-1)
         return _shift_right(mix(mix(sums + self.start)[:, None] + self.steps), 64 - BITS)
 

@@ -1,5 +1,6 @@
 """The modules of variational autoencoders: their objective and the distributions in it."""
 
+import copy
 import math
 
 import torch
@@ -10,6 +11,7 @@ from .autoencoder import AutoencoderModule
 from .distributions import (
     Bernoulli,
     Gaussian,
+    Mixture,
     SpikedGaussian,
     is_diagonal,
     make_posterior,
@@ -55,6 +57,8 @@ class VAEModule(AutoencoderModule):
 
     repeatable = True
     n_conditions = 0  # the last columns of x, which a `ConditionalVAEModule` is given to see
+    takes_holes = False  # whether cells of x may be NaN, which is for not observed
+    starts_linear = False  # whether q(z | x) starts at its posterior
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class VAEModule(AutoencoderModule):
     ):
         super().__init__(encoder, decoder, nested=nested, **options)
         self.prior, self.corruption = prior, corruption
+        self.linear = None  # or the `LinearGaussian` by which rows with holes are completed
         self.n_components, self.n_mc_samples = n_components, n_mc_samples
         self.beta, self.free_bits = beta, free_bits
         self.importance_weighted = importance_weighted
@@ -107,8 +112,26 @@ class VAEModule(AutoencoderModule):
         return x, None
 
     def q_z(self, x, c=None, masks=()):
-        """Return q(z | x)."""
-        return make_posterior(apply(self.encoder, x, masks), self.n_components)
+        """Return q(z | x), given the cells of x that are not NaN; without any it is p(z)."""
+        if not self.takes_holes:
+            return self.q_of_whole(x, c, masks)
+        missing = x.isnan()
+        completed, given = self.linear.complete(x, c)
+        completed = completed.clamp(0, 1) if self.is_bernoulli else completed
+        q, p_z = self.q_of_whole(completed, c, masks), self.p_z(c)
+        if self.starts_linear:
+            q = self.linear.widen(q, given, missing.any(-1, keepdim=True))
+        p_z = p_z.matched if isinstance(p_z, Mixture) else p_z
+        return q.replaced(missing.all(-1, keepdim=True), p_z)
+
+    def q_of_whole(self, x, c=None, masks=()):
+        """Return q(z | x) of whole rows."""
+        parameters = apply(self.encoder, self.encoder_input(x, c), masks)
+        return make_posterior(parameters, self.n_components)
+
+    def encoder_input(self, x, c):
+        """Return what the encoder sees."""
+        return x
 
     def p_z(self, c=None):
         """Return p(z)."""
@@ -202,6 +225,8 @@ class VAEModule(AutoencoderModule):
         """Return the loss terms of each row, in nats; `others` are draws of a subclass."""
         x, c = self.split(x)
         x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
+        if self.takes_holes:
+            x_seen = torch.where(x.isnan(), x, x_seen)
         q = self.q_z(x_seen, c, encoder_masks)
 
         def terms(*others):
@@ -233,12 +258,20 @@ class VAEModule(AutoencoderModule):
         q, p_x, p_z : distributions
             q(z | x), p(x | z) and p(z), with a condition given it.
         """
-        log_p_x = p_x.log_prob(x)
+        log_p_x = self.log_p_x(p_x, x)
         if self.importance_weighted:
             log_w = log_p_x + p_z.log_prob(z) - q.log_prob_of_draw(noise)
             return {"negative_bound": math.log(len(z)) - log_w.logsumexp(0)}
         kl = self.above_free_bits(self.kl(q, p_z, z, noise))
         return {"reconstruction": -log_p_x.mean(0), "kl": self.beta * self.warmth * kl.sum(-1)}
+
+    def log_p_x(self, p_x, x):
+        """Return log p(x_o | z) of the cells o that are not NaN."""
+        if not self.takes_holes:
+            return p_x.log_prob(x)
+        observed = ~x.isnan()
+        cells = p_x.log_prob_of_cells(torch.where(observed, x, 0.0))
+        return torch.where(observed, cells, 0.0).sum(-1)
 
     def kl(self, q, p, z, noise):
         """Return KL(q || p), exact by components, or estimated from draws and whole.
@@ -271,12 +304,31 @@ class VAEModule(AutoencoderModule):
         for e in noise:
             z = q.draw(e.to(x))
             # Squares of single precision overflow 1e19 away from the data.
-            log_p = self.p_x(z, c).log_prob(target) + p_z.log_prob(z.double())
+            log_p = self.log_p_x(self.p_x(z, c), target) + p_z.log_prob(z.double())
             parts.append((log_p - q.log_prob_of_draw(e)).logsumexp(0))
             n_draws += len(e)
-        return torch.stack(parts).logsumexp(0) - math.log(n_draws)
+        bound = torch.stack(parts).logsumexp(0) - math.log(n_draws)
+        # Of nothing the density is 1, whatever the draws.
+        return torch.where(x.isnan().all(-1), 0.0, bound) if self.takes_holes else bound
 
     # What stands for one point
+
+    def taking_holes(self):
+        """Return this module, with all that it has, as one whose rows may have holes."""
+        if self.linear is None:
+            raise ValueError(
+                "X contains NaN, and this model was fitted by a version of skae that took none: "
+                "fit it again."
+            )
+        other = copy.copy(self)
+        other.takes_holes = True
+        return other
+
+    def complete(self, x):
+        """Return rows whose missing cells are their means given the others."""
+        row, c = self.split(x)
+        completed, _ = self.linear.complete(row, c)
+        return completed if c is None else torch.cat([completed, c], dim=-1)
 
     def encode(self, x, masks=()):
         """Return the mean of q(z | x), (batch, n_components)."""
@@ -367,9 +419,9 @@ class ConditionalVAEModule(VAEModule):
         n_features = x.shape[-1] - self.n_conditions
         return x[..., :n_features], x[..., n_features:]
 
-    def q_z(self, x, c=None, masks=()):
-        """Return q(z | x, c)."""
-        return super().q_z(torch.cat([x, c], dim=-1), masks=masks)
+    def encoder_input(self, x, c):
+        """Return x and c side by side."""
+        return torch.cat([x, c], dim=-1)
 
     def p_z(self, c=None):
         """Return p(z | c)."""

@@ -1,0 +1,128 @@
+r"""Rows of which some cells are not observed, NaN, as a linear Gaussian model sees them.
+
+.. math:: x = W z + b + A c + \epsilon, \quad z \sim N(0, I), \quad \epsilon \sim N(0, \Psi)
+
+Given the observed cells o of a row, with :math:`y = x - b - A c`,
+
+.. math:: p(z \mid x_o) = N(C\, W_o^T \Psi_o^{-1} y_o,\; C), \quad
+          C = (I + W_o^T \Psi_o^{-1} W_o)^{-1}
+
+The linear posterior mean of a row whose missing cells are filled by their means is the posterior
+mean given the observed ones: an encoder that starts at the first starts at the second.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .distributions import Gaussian
+
+
+class Given(NamedTuple):
+    """What is known of rows from their observed cells.
+
+    `mean` (batch, k) and `covariance` (batch, k, k) are those of z, `log_density` (batch,) is
+    that of the observed cells.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    log_density: Tensor
+
+
+def condition(y: Tensor, observed: Tensor, loadings: Tensor, noise: Tensor) -> Given:
+    """Return what a linear Gaussian model says of rows about its mean.
+
+    Parameters
+    ----------
+    y : tensor of shape (batch, n_features)
+        In double precision, 0 where nothing is observed.
+    observed : tensor of bool, of the same shape
+    loadings : tensor of shape (k, n_features)
+        The transpose of W.
+    noise : tensor of shape (n_features,)
+        The diagonal of Psi.
+    """
+    k, seen = len(loadings), observed.to(y)
+    precision = torch.eye(k, dtype=y.dtype, device=y.device) + information(seen, loadings, noise)
+    root = torch.linalg.cholesky(precision)
+    covariance = torch.cholesky_inverse(root)
+    slope = (y / noise) @ loadings.T
+    mean = (covariance @ slope[:, :, None])[:, :, 0]
+    squares = (y.square() / noise).sum(dim=1) - (slope * mean).sum(dim=1)
+    logs = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=1) + seen @ noise.log()
+    constant = math.log(2 * math.pi) * seen.sum(dim=1)
+    return Given(mean, covariance, -(squares + logs + constant) / 2)
+
+
+def information(seen: Tensor, loadings: Tensor, noise: Tensor) -> Tensor:
+    """Return what observed cells tell of z, W_o^T Psi_o^-1 W_o, (batch, k, k)."""
+    k, d = loadings.shape
+    of_cells = (loadings / noise).T[:, :, None] * loadings.T[:, None, :]
+    return (seen @ of_cells.reshape(d, k * k)).reshape(-1, k, k)
+
+
+class LinearGaussian(nn.Module):
+    """The linear Gaussian model of the training rows, by which rows with holes are completed.
+
+    Parameters
+    ----------
+    loadings : tensor of shape (k, n_features)
+        Turned so that the posterior of a whole row is diagonal.
+    noise : tensor of shape (n_features,)
+    mean : tensor of shape (n_features,)
+    slopes : tensor of shape (n_features, n_conditions) or None
+    """
+
+    repeatable = True
+    loadings: Tensor
+    noise: Tensor
+    mean: Tensor
+    slopes: Tensor | None
+
+    def __init__(
+        self, loadings: Tensor, noise: Tensor, mean: Tensor, slopes: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        parts = {"loadings": loadings, "noise": noise, "mean": mean, "slopes": slopes}
+        for name, value in parts.items():
+            self.register_buffer(name, value, persistent=False)  # the estimator keeps them
+
+    def complete(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Given]:
+        """Return rows, their missing cells the means given the others, and what is known of z."""
+        observed = ~x.isnan()
+        centre = self.mean.double()
+        if self.slopes is not None and c is not None:
+            centre = centre + c.double() @ self.slopes.double().T
+        y = torch.where(observed, x.double() - centre, 0.0)
+        loadings, noise = self.loadings.double(), self.noise.double()
+        given = condition(y, observed, loadings, noise)
+        return torch.where(observed, x, (centre + given.mean @ loadings).to(x)), given
+
+    def widen(self, q: Gaussian, given: Given, has_holes: Tensor) -> Gaussian:
+        """Return q(z | x) of rows with holes, given that of their completion.
+
+        It has the covariance of the linear model given the observed cells, its rows and columns
+        multiplied by what the network makes of the standard deviations of a whole row.
+
+        Parameters
+        ----------
+        q : Gaussian
+        given : Given
+        has_holes : tensor of bool of shape (batch, 1)
+            Which rows have any; the others' is left as it is.
+        """
+        loadings, noise = self.loadings.double(), self.noise.double()
+        whole = information(torch.ones_like(noise)[None], loadings, noise)[0].diagonal()
+        factor = torch.linalg.cholesky(given.covariance)
+        log_ratio = (0.5 * whole.log1p()).to(q.mean) + q.log_scale
+        log_scale = log_ratio + factor.diagonal(dim1=-2, dim2=-1).log().to(q.mean)
+        lower = log_ratio.exp()[..., None] * factor.tril(-1).to(q.mean)
+        lower = torch.where(has_holes[..., None], lower, 0.0)
+        return Gaussian(
+            q.mean,
+            torch.where(has_holes, log_scale, q.log_scale),
+            lower if q.lower is None else lower + q.lower,
+        )
