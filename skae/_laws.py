@@ -448,10 +448,14 @@ def check_wide_codes(estimator: Any) -> None:
 
 
 def check_bad_data(estimator: Any) -> None:
-    """NaN, infinity, no rows, and what is no table of numbers are a ValueError, and no fit."""
+    """NaN, infinity, no rows, and what is no table of numbers are a ValueError, and no fit.
+
+    NaN is none where the tag ``allow_nan`` says so.
+    """
     ae = clone(estimator)
+    if not takes_holes(ae):
+        demand_error("contains NaN", ae.fit, np.where(X[0, 0] == X, np.nan, X))
     for bad, words in [
-        (np.where(X[0, 0] == X, np.nan, X), "contains NaN"),
         (np.where(X[0, 0] == X, np.inf, X), "infinity"),
         (X[:1], "minimum of 2 is required"),
         (X[:0], "0 sample"),
@@ -502,6 +506,31 @@ def check_refused_refit(estimator: Any) -> None:
     ]:
         demand_error(words, ae.fit, bad, sample_weight=weights)
         demand_same_outputs(_outputs(ae), before, "after a refused fit = that of before")
+
+
+# Laws: missing values, for estimators with the tag ``allow_nan``
+
+
+def takes_holes(estimator: Any) -> bool:
+    """Whether NaN in X stands for what is not observed."""
+    return bool(estimator.__sklearn_tags__().input_tags.allow_nan)
+
+
+def check_holes(estimator: Any) -> None:
+    """Of rows with NaN all that a model gives is finite, the same for a row alone, or refused."""
+    holes = np.where(np.random.RandomState(0).uniform(size=X.shape) < 0.2, np.nan, X)
+    holes[0] = np.nan
+    for ae in (_fit(estimator), _fit(estimator, holes)):
+        found = _outputs(ae, holes)
+        for name, values in found.items():
+            demand_finite(values, f"{name} of rows with NaN")
+        for name in ("transform", "reconstruct", "score_samples"):
+            alone = np.concatenate([dense(getattr(ae, name)(row[None])) for row in holes[:9]])
+            demand_near(alone, found[name][:9], f"{name} of a row alone = in a batch", 1e-4)
+        demand_error("infinity", ae.transform, np.where(np.isnan(holes), np.inf, X))
+    demand_near(ae.mean_, np.nanmean(holes, axis=0), "mean_ = that of observed cells", 1e-6)
+    holes[:, 1] = np.nan
+    demand_error("nothing but NaN", clone(estimator).fit, holes)
 
 
 # Laws: what becomes of a fitted model

@@ -29,6 +29,7 @@ from ._laws import (
     check_few_and_constant_rows,
     check_forget_rows,
     check_history,
+    check_holes,
     check_interpolation,
     check_likelihood_is_in_units_of_X,
     check_methods_agree,
@@ -54,6 +55,7 @@ from ._laws import (
     check_wrong_columns,
     has_parameter,
     make_quick,
+    takes_holes,
 )
 
 __all__ = ["autoencoder_checks_generator", "check_autoencoder"]
@@ -204,6 +206,8 @@ def _yield_checks_of_data(estimator: Any) -> Iterator[Check]:
     if has_parameter(estimator, "n_components") and not _brings_a_network(estimator):
         yield check_wide_codes
     yield check_bad_data
+    if takes_holes(estimator):
+        yield check_holes
     yield check_bad_weights
     yield check_wrong_columns
     yield check_refused_refit

@@ -53,7 +53,7 @@ from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_ca
 from .start import start_at_pca
 from .tasks import epochs_as_tasks
 from .units import learn_units
-from .validation import check_combinations, check_goes_with_holes, check_reach
+from .validation import check_combinations, check_reach
 from .values import is_same
 
 
@@ -236,13 +236,11 @@ class BaseAutoencoder(BaseCoder):
             self._split_seed = self._seed
             self._code_mean = self._code_units = None
             self._learn_units(X, weights)
-            check_goes_with_holes(self)
             self._n_features_out = n_candidates(self, X, weights)
             self._learn_likelihood(X, weights)
             self._watch = start_watch(X.shape[0], weights)
         elif self._takes_holes and not self._has_holes:
             self._has_holes = has_nan(X)
-            check_goes_with_holes(self)
         self.net_ = self._build_engine(one_pass)
         if state is not None:
             self.net_.load_state(state)

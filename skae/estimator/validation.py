@@ -78,7 +78,10 @@ def check_rows(estimator, X, reset, **options):
     try:
         X = validate_data(estimator, X, dtype=KINDS, accept_sparse="csr", reset=reset, **options)
     except ValueError as error:
-        if advice := _advise(estimator, X, reset, is_fit="ensure_min_samples" in options):
+        advice = _advise(estimator, X, reset, is_fit="ensure_min_samples" in options)
+        if "NaN" in str(error) and getattr(estimator, "ordered", False):
+            advice = "With ordered=True rows must be whole: skae.Imputer fills them."
+        if advice:
             raise ValueError(f"{str(error).rstrip('.')}. {advice}") from error
         raise
     if X.dtype == np.uint8:
@@ -204,19 +207,9 @@ def check_columns_are_seen(estimator, missing):
         repr(int(j) if names is None or len(names) != len(missing) else names[j]) for j in empty
     ]
     raise ValueError(
-        f"X has columns without any number, in rows that have weight: {', '.join(which[:5])}"
+        f"X has columns of nothing but NaN, in rows that have weight: {', '.join(which[:5])}"
         f"{', ...' * (len(which) > 5)}. Nothing can be learned of them: leave them out."
     )
-
-
-def check_goes_with_holes(estimator):
-    """Refuse what cannot be learned of rows with missing values."""
-    if estimator._has_holes and estimator.ordered:
-        raise ValueError(
-            "X contains NaN, and ordered=True needs whole rows, of which it is known what each "
-            "number of the code explains. Fill the holes first, by skae.Imputer say, or set "
-            "ordered=False."
-        )
 
 
 def check_reach(estimator, X):

@@ -193,7 +193,6 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     __module__ = "skae"  # files do not depend on where in the package it lives
 
     _is_density = True
-    _takes_holes = True
     _linear = None  # by which rows with holes are completed; older files have none
     tied_weights = False  # a posterior has more parameters than a code
 
@@ -257,6 +256,11 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         verbose=0,
     ):
         self._store(locals())
+
+    @property
+    def _takes_holes(self):
+        """Whether X may have NaN: of whole rows alone it is known what a prefix explains."""
+        return not self.ordered
 
     def _get_code_activation(self):
         return "identity"
