@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
-from scipy.stats import multivariate_normal
+from scipy.stats import kstest, multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -17,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import VAE, Autoencoder, ConditionalVAE
+from skae.metrics import score_percentiles
 from skae.networks import Conv
 from skae.nn.holes import condition
 
@@ -337,6 +339,29 @@ def test_tags():
     assert VAE().__sklearn_tags__().input_tags.allow_nan
     assert ConditionalVAE().__sklearn_tags__().input_tags.allow_nan
     assert not Autoencoder().__sklearn_tags__().input_tags.allow_nan
+
+
+# Rows with different cells
+
+
+def test_percentiles_of_rows_that_follow_the_model_are_uniform():
+    """With cells hidden at random too; an odd number is odd whatever else is known."""
+    model = VAE(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(X)
+    rows = model.sample(150, codes="prior", random_state=7)
+    rows[:, :2][np.random.default_rng(0).random((150, 2)) < 0.5] = np.nan
+    shares = score_percentiles(model, rows, n_draws=300, random_state=1)
+    assert kstest(shares, "uniform").pvalue > 1e-3
+    rows[:, 3] += 8
+    assert score_percentiles(model, rows).max() < 0.02
+    assert score_percentiles(model, np.full((1, 4), np.nan)) == 0.5
+    np.testing.assert_array_equal(score_percentiles(model, rows), score_percentiles(model, rows))
+
+
+def test_percentiles_are_refused_of_what_is_no_density():
+    with pytest.raises(TypeError, match="sample"):
+        score_percentiles(PCA().fit(X), X)
+    with pytest.raises(ValueError, match="n_draws"):
+        score_percentiles(VAE(**QUICK).fit(X), X, n_draws=0)
 
 
 # What is refused

@@ -170,8 +170,8 @@ class BaseCoder(
         Raises
         ------
         ValueError
-            If X holds NaN or infinity, fewer than two rows, values that the model cannot produce,
-            or if parameters contradict each other.
+            If X holds infinity, NaN where the class takes none, fewer than two rows, values that
+            the model cannot produce, or if parameters contradict each other.
         """
         warn_of_targets(X, y)
         return self._fit(X, sample_weight, y=y)

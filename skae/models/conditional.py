@@ -109,6 +109,9 @@ class ConditionalVAE(VAE):
 
     Notes
     -----
+    NaN in the columns that are modelled is what was not observed, as in `VAE`; a condition must
+    be known.
+
     The fitted model keeps the codes of at most 10000 training rows, for `sample`, with their
     labels where the condition is one. `forget_rows` drops them, and `sample` draws from the prior
     then.

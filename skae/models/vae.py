@@ -165,6 +165,13 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     Notes
     -----
+    NaN in X is what was not observed [5]_: the objective, `score_samples` and
+    `reconstruction_error` are those of the other cells, `transform` is the mean of z given them,
+    the prior's for an empty row, and `sample`, `inverse_transform` and `reconstruct` give whole
+    rows. Training starts at the linear model of the observed cells, learned by expectation
+    maximisation from at most 20000 rows, and networks see a row completed by it. With
+    ``ordered=True`` NaN is an error.
+
     The fitted model keeps the codes of at most 10000 training rows, for `sample`. `forget_rows`
     leaves mean, covariance and a mixture of Gaussians of them. The components of a learned prior
     start at means of five neighbouring rows; they are weights, which it leaves as they are.
@@ -176,6 +183,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
        inference in deep generative models", ICML 2014.
     .. [3] J. M. Tomczak, M. Welling, "VAE with a VampPrior", AISTATS 2018.
     .. [4] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance weighted autoencoders", ICLR 2016.
+    .. [5] P.-A. Mattei, J. Frellsen, "MIWAE: deep generative modelling and imputation of
+       incomplete data sets", ICML 2019.
 
     Examples
     --------
