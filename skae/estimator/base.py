@@ -14,7 +14,7 @@ from ..data.tables import chunk_size, has_nan
 from ..data.units import Units
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
-from ..metrics import explained_share
+from ..metrics.reconstructions import explained_share
 from ..nn.autoencoder import AutoencoderModule
 from ..nn.module import BaseModule
 from ..nn.nested_dropout import NestedDropout

@@ -4,17 +4,44 @@ import numpy as np
 import torch
 
 from ..data.moments import N_DENSE, principal_components, scatter
+from ..data.tables import chunks_of
 from ..nn import linear_gaussian
 from ..nn.holes import LinearGaussian
 from ..training.randomness import global_generator_for
 from .choices import has_linear_path
-from .holes import fit_linear_model
+from .holes import Filled, fit_linear_model
 from .noise import noise_of, noise_rule
 from .start import start_mean_of
 
 # A component of a learned prior starts at the mean of a row and its nearest among some: what a
 # file holds is then no row.
 N_ROWS_OF_PRIORS, N_NEAR = 1000, 5
+
+
+def start_corruption(estimator, rows):
+    """Let salt and pepper know the range of each column."""
+    filled = Filled(rows, start_mean_of(estimator)) if estimator._has_holes else rows
+    module, spans = estimator.module_, (filled.span(span) for span in chunks_of(rows))
+    module.corruption.start(module.split(x)[0] for x in spans)
+
+
+def start_linear_model(estimator, rows, weights):
+    """Learn the linear Gaussian model of the rows, and start the networks there if they may.
+
+    Parameters
+    ----------
+    estimator : VAE
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units; conditions beside them.
+    weights : tensor of shape (n_samples,) or None
+    """
+    if estimator._has_holes:
+        start_with_holes(estimator, rows, weights)
+        return
+    part, mean, slopes = estimator._linear_part(rows, weights)
+    is_gaussian = estimator.likelihood == "gaussian"
+    learn = start_at_linear_gaussian if is_gaussian else learn_linear_model
+    learn(estimator, part, weights, mean, slopes)
 
 
 def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):

@@ -49,6 +49,20 @@ def bound_of(estimator, X, n_draws):
     return map_rows(estimator, X, X.dtype, bound)
 
 
+def predictive_of(estimator, X, n_draws):
+    """Return logarithms of weights, (n, K), and means, (n, K, d), of x given what is observed."""
+    draws = make_draws(estimator, n_draws, X.shape[1])
+
+    def weighted_means(module, x):
+        entered, noise = estimator._units.enter(x, x.dtype), draws.split(draws.hash(x), n_draws)
+        ((log_w, p_x),) = module.weighted_draws(entered, noise)
+        means = estimator._units.leave(p_x.mean).double()
+        return torch.cat([log_w[..., None], means], dim=-1).transpose(0, 1)
+
+    found = map_rows(estimator, X, X.dtype, weighted_means)
+    return found[..., 0], found[..., 1:]
+
+
 def make_draws(estimator, n_draws, n_columns):
     """Return the draws of rows, which follow from the row and the seed alone."""
     generator, k = make_generator(estimator._seed, "score"), estimator._n_features_out

@@ -59,6 +59,23 @@ def noise_of(estimator):
     return Noise(kind, LEAST_NOISE if isinstance(estimator.noise_variance, str) else 0.0)
 
 
+def noise_options(estimator, n_features):
+    """Return what a module's constructor is given of the noise of p(x | z), by name."""
+    known, is_learned = noise_of(estimator), isinstance(estimator.noise_variance, str)
+    varies = known.kind == "per_feature" or (not is_learned and np.ndim(estimator.scale_) > 0)
+    constants = None
+    if known.constant is not None:
+        mean = start_mean_of(estimator)
+        constants = mean.where(torch.from_numpy(known.constant), math.nan)
+    return {
+        "noise_shape": (n_features,) if varies else (),
+        "learn_noise": is_learned,
+        "least_noise": known.least,
+        "constants": constants,
+        "n_rows": known.n_rows,
+    }
+
+
 def noise_rule(estimator, known):
     """Return what makes noise variances, (n_features,), of what a linear model leaves.
 

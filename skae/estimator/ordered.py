@@ -42,7 +42,7 @@ class OrderedCodes:
         a loading near 0, and a magnitude that is not.
     """
 
-    _has_loadings = True
+    _has_loadings, _takes_condition = True, False
 
     @property
     def n_components_(self):

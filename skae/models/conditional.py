@@ -109,12 +109,9 @@ class ConditionalVAE(VAE):
 
     Notes
     -----
-    NaN in the columns that are modelled is what was not observed, as in `VAE`; a condition must
-    be known.
-
-    The fitted model keeps the codes of at most 10000 training rows, for `sample`, with their
-    labels where the condition is one. `forget_rows` drops them, and `sample` draws from the prior
-    then.
+    NaN is what was not observed, as in `VAE`; the condition must be known. The fitted model keeps
+    the codes of at most 10000 training rows, for `sample`, with their labels where the condition
+    is one. `forget_rows` drops them, and `sample` draws from the prior then.
 
     References
     ----------
@@ -128,8 +125,7 @@ class ConditionalVAE(VAE):
     >>> X, y = load_digits(return_X_y=True)
     >>> cvae = ConditionalVAE(n_components=8, max_iter=20, random_state=0)
     >>> Z = cvae.fit(X, condition=y).transform(X, condition=y)
-    >>> threes = cvae.sample(5, condition=3)
-    >>> threes.shape
+    >>> cvae.sample(5, condition=3).shape
     (5, 64)
     """
 
@@ -143,7 +139,7 @@ class ConditionalVAE(VAE):
     __metadata_request__score = {"condition": True}
 
     prior = "standard"  # where there is no condition
-    _has_loadings = False  # what a number says of a feature depends on the condition
+    _has_loadings, _takes_condition = False, True  # on which what a number says depends
 
     _module_class = ConditionalVAEModule
 

@@ -5,28 +5,26 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.utils import check_scalar
-from skorch.callbacks import Callback
+from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions
 from ..data.inputs import check_bool
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
-from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.density_start import (
-    learn_linear_model,
     linear_model_of,
-    start_at_linear_gaussian,
+    start_corruption,
+    start_linear_model,
     start_prior,
-    start_with_holes,
 )
-from ..estimator.evidence import bound_of, decompose_bound, posterior_of
-from ..estimator.holes import Filled
+from ..estimator.evidence import bound_of, decompose_bound, posterior_of, predictive_of
 from ..estimator.inference import map_rows
 from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
-from ..estimator.noise import Noise, choose_noise, noise_of
+from ..estimator.noise import Noise, choose_noise, noise_of, noise_options
 from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.preparation import to_rows
@@ -39,22 +37,17 @@ from ..nn.distributions import N_POSTERIOR_PARAMETERS, SPIKE
 from ..nn.linear_gaussian import LEAST_NOISE
 from ..nn.priors import MixturePrior, StandardPrior, VampPrior
 from ..nn.variational import VAEModule
+from ..training.callbacks import WarmUp
 from ..training.randomness import make_generator
 
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
 
-class WarmUp(Callback):
-    """Let the weight of the KL rise along a line over the first epochs of the history."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-
-    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        net.module_.warmth.fill_(min(1.0, len(net.history) / self.n_epochs))
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        net.module_.warmth.fill_(1.0)
+def predicts_cells(estimator):
+    """Whether there are Gaussians of cells, of rows alone."""
+    if estimator.likelihood != "gaussian" or estimator._takes_condition:
+        raise AttributeError("posterior_predictive is that of VAE with likelihood='gaussian'.")
+    return True
 
 
 class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
@@ -316,7 +309,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             make_network(self, "decoder", k + c, sizes[::-1], n_features, generator),
             self._make_prior(n_features, generator),
             n_components=k,
-            **self._noise_options(n_features),
+            **noise_options(self, n_features),
             beta=self.beta,
             free_bits=self.free_bits,
             n_mc_samples=self.n_mc_samples,
@@ -342,21 +335,6 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         if self.prior == "mixture":
             return MixturePrior(self.n_prior_components, self._n_features_out)
         return VampPrior(self.n_prior_components, n_features)
-
-    def _noise_options(self, n_features):
-        """Return what the module's constructor is given of the noise of p(x | z)."""
-        known, is_learned = noise_of(self), isinstance(self.noise_variance, str)
-        varies = known.kind == "per_feature" or (not is_learned and np.ndim(self.scale_) > 0)
-        constants = None
-        if known.constant is not None:
-            constants = start_mean_of(self).where(torch.from_numpy(known.constant), math.nan)
-        return {
-            "noise_shape": (n_features,) if varies else (),
-            "learn_noise": is_learned,
-            "least_noise": known.least,
-            "constants": constants,
-            "n_rows": known.n_rows,
-        }
 
     def _make_callbacks(self):
         n = self._n_unjudged_epochs()
@@ -393,18 +371,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         module = self.module_
         module.start_output(start_mean_of(self))
         if module.corruption is not None and module.corruption.kind == "salt_and_pepper":
-            mean = start_mean_of(self)
-            filled = Filled(rows, mean) if self._has_holes else rows
-            spans = (filled.span(span) for span in chunks_of(rows))
-            module.corruption.start(module.split(x)[0] for x in spans)
-        if self._has_holes:
-            start_with_holes(self, rows, weights)
-        else:
-            part, *mean_and_slopes = self._linear_part(rows, weights)
-            learn = start_at_linear_gaussian
-            if self.likelihood != "gaussian":
-                learn = learn_linear_model
-            learn(self, part, weights, *mean_and_slopes)
+            start_corruption(self, rows)
+        start_linear_model(self, rows, weights)
         if self.prior != "standard":
             start_prior(self, rows, self.n_prior_components)
         if not has_linear_path(self):
@@ -494,6 +462,38 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     def _score_rows(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         return bound_of(self, X, n_importance_samples)
+
+    @available_if(predicts_cells)
+    def posterior_predictive(self, X, n_draws=100):
+        r"""Return the distribution of each row given its observed cells, as a mixture.
+
+        .. math:: p(x \mid x_o) \approx \sum_{k=1}^K w_k\, N(x; m_k, \mathrm{diag}\, v), \quad
+                  w_k \propto \frac{p(x_o, z_k)}{q(z_k \mid x_o)}, \quad z_k \sim q(z \mid x_o)
+
+        Its mean fills what is missing, `Imputer` with this model as its estimator does so where
+        that is better than a Gaussian. Draws are those of `score_samples`.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+
+        n_draws : int, default=100
+            K.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_draws)
+            They add up to 1 in each row.
+        means : ndarray of shape (n_samples, n_draws, n_features)
+            In the units of X.
+        variances : ndarray of shape (n_features,)
+            In the squared units of X.
+        """
+        X = self._check_X(X)
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        log_weights, means = predictive_of(self, X, n_draws)
+        variances = np.broadcast_to(self.noise_variance_, means.shape[-1:]).copy()
+        return softmax(log_weights, axis=1), means, variances
 
     def elbo_decomposition(self, X):
         r"""Return what the evidence lower bound consists of, averaged over rows.

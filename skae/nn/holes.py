@@ -11,13 +11,14 @@ The linear posterior mean of a row whose missing cells are filled by their means
 mean given the observed ones: an encoder that starts at the first starts at the second.
 """
 
+import copy
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .distributions import Gaussian
+from .distributions import Gaussian, Mixture
 
 
 class Given(NamedTuple):
@@ -126,3 +127,50 @@ class LinearGaussian(nn.Module):
             torch.where(has_holes, log_scale, q.log_scale),
             lower if q.lower is None else lower + q.lower,
         )
+
+
+class TakesHoles:
+    """Part of a density's module whose rows may have NaN, for what is not observed.
+
+    The module has `q_of_whole`, `p_z` and `split`, and sets `linear`, the `LinearGaussian` by
+    which rows are completed.
+    """
+
+    takes_holes = False  # while it is, NaN is looked for
+    starts_linear = False  # whether q(z | x) starts at the posterior of `linear`
+
+    def taking_holes(self):
+        """Return this module, with all that it has, as one whose rows may have holes."""
+        if self.linear is None:
+            raise ValueError(
+                "X contains NaN, and this model was fitted by a version of skae that took none: "
+                "fit it again."
+            )
+        other = copy.copy(self)
+        other.takes_holes = True
+        return other
+
+    def complete(self, x):
+        """Return rows whose missing cells are their means given the others."""
+        row, c = self.split(x)
+        completed, _ = self.linear.complete(row, c)
+        return completed if c is None else torch.cat([completed, c], dim=-1)
+
+    def q_of_observed(self, x, c=None, masks=()):
+        """Return q(z | x_o, c) of the cells o that are not NaN; without any it is p(z | c)."""
+        missing = x.isnan()
+        completed, given = self.linear.complete(x, c)
+        completed = completed.clamp(0, 1) if self.is_bernoulli else completed
+        q, p_z = self.q_of_whole(completed, c, masks), self.p_z(c)
+        if self.starts_linear:
+            q = self.linear.widen(q, given, missing.any(-1, keepdim=True))
+        p_z = p_z.matched if isinstance(p_z, Mixture) else p_z
+        return q.replaced(missing.all(-1, keepdim=True), p_z)
+
+    def log_p_x(self, p_x, x):
+        """Return log p(x_o | z) of the cells o that are not NaN."""
+        if not self.takes_holes:
+            return p_x.log_prob(x)
+        observed = ~x.isnan()
+        cells = p_x.log_prob_of_cells(torch.where(observed, x, 0.0))
+        return torch.where(observed, cells, 0.0).sum(-1)

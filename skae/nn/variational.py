@@ -1,6 +1,5 @@
 """The modules of variational autoencoders: their objective and the distributions in it."""
 
-import copy
 import math
 
 import torch
@@ -11,19 +10,20 @@ from .autoencoder import AutoencoderModule
 from .distributions import (
     Bernoulli,
     Gaussian,
-    Mixture,
     SpikedGaussian,
     is_diagonal,
     make_posterior,
     unbound_log_scale,
 )
+from .holes import TakesHoles
+from .nested_vae import NestedVAE
 from .network import apply, draw_masks, is_ours
 from .priors import FittedPrior, MixturePrior, VampPrior
 
 TINY = 1e-12  # of noise above its least
 
 
-class VAEModule(AutoencoderModule):
+class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
     r"""An inference network q(z | x) and a generative model p(z) p(x | z).
 
     .. math:: -E_{q(z \mid x)} \log p(x \mid z) + \beta\, KL(q(z \mid x) \,\|\, p(z))
@@ -57,8 +57,6 @@ class VAEModule(AutoencoderModule):
 
     repeatable = True
     n_conditions = 0  # the last columns of x, which a `ConditionalVAEModule` is given to see
-    takes_holes = False  # whether cells of x may be NaN, which is for not observed
-    starts_linear = False  # whether q(z | x) starts at its posterior
 
     def __init__(
         self,
@@ -115,23 +113,12 @@ class VAEModule(AutoencoderModule):
         """Return q(z | x), given the cells of x that are not NaN; without any it is p(z)."""
         if not self.takes_holes:
             return self.q_of_whole(x, c, masks)
-        missing = x.isnan()
-        completed, given = self.linear.complete(x, c)
-        completed = completed.clamp(0, 1) if self.is_bernoulli else completed
-        q, p_z = self.q_of_whole(completed, c, masks), self.p_z(c)
-        if self.starts_linear:
-            q = self.linear.widen(q, given, missing.any(-1, keepdim=True))
-        p_z = p_z.matched if isinstance(p_z, Mixture) else p_z
-        return q.replaced(missing.all(-1, keepdim=True), p_z)
+        return self.q_of_observed(x, c, masks)
 
     def q_of_whole(self, x, c=None, masks=()):
         """Return q(z | x) of whole rows."""
-        parameters = apply(self.encoder, self.encoder_input(x, c), masks)
+        parameters = apply(self.encoder, x, masks)
         return make_posterior(parameters, self.n_components)
-
-    def encoder_input(self, x, c):
-        """Return what the encoder sees."""
-        return x
 
     def p_z(self, c=None):
         """Return p(z)."""
@@ -165,34 +152,6 @@ class VAEModule(AutoencoderModule):
     def to_log_noise(self, variance):
         """Return the parameter of which `noise_variance` makes this one."""
         return (variance - self.least_noise).clamp_min(TINY).log()
-
-    def log_noise_ratio(self, prefix):
-        """Return by what noise grows where only a prefix is known, (batch, 1) or (1,), or None."""
-        if self.is_bernoulli:
-            return None
-        return (self.log_noise_ratios - self.log_noise_ratios[-1])[prefix][..., None]
-
-    def losses_of_prefixes(self, x, generators, *moments):
-        """Return minus the bound of log p(x) of each row with each prefix, under equal noise."""
-        *draws, _ = self.draw(len(x), generators)
-        prefixes = torch.arange(self.n_components, device=x.device)[:, None].expand(-1, len(x))
-        terms = [self(x, *draws, prefix) for prefix in prefixes]
-        return torch.stack([sum(parts.values()) for parts in terms], dim=1)
-
-    def weights_of_prefix(self, size):
-        """Return what a module with the first `size` numbers of an ordered code has learnt."""
-        weights = super().weights_of_prefix(size)
-        if not self.is_bernoulli:
-            noise = self.noise_variance() * self.log_noise_ratio(size - 1)[0].exp()
-            weights["log_noise"] = self.to_log_noise(noise)
-            weights["log_noise_ratios"] = weights["log_noise_ratios"][:size]
-        return weights
-
-    def outputs_of_prefix(self, size):
-        """Return which outputs of the encoder belong to the first `size` numbers of the code."""
-        n_outputs, k = self.encoder.n_out, self.n_components
-        entries = range(2 * k, min(n_outputs, 2 * k + size * (size - 1) // 2))
-        return [*range(size), *range(k, min(n_outputs, k + size)), *entries]
 
     def undecayed_parameters(self):
         """Return the parameters that weight decay leaves alone: those of a mixture prior too."""
@@ -265,14 +224,6 @@ class VAEModule(AutoencoderModule):
         kl = self.above_free_bits(self.kl(q, p_z, z, noise))
         return {"reconstruction": -log_p_x.mean(0), "kl": self.beta * self.warmth * kl.sum(-1)}
 
-    def log_p_x(self, p_x, x):
-        """Return log p(x_o | z) of the cells o that are not NaN."""
-        if not self.takes_holes:
-            return p_x.log_prob(x)
-        observed = ~x.isnan()
-        cells = p_x.log_prob_of_cells(torch.where(observed, x, 0.0))
-        return torch.where(observed, cells, 0.0).sum(-1)
-
     def kl(self, q, p, z, noise):
         """Return KL(q || p), exact by components, or estimated from draws and whole.
 
@@ -298,37 +249,40 @@ class VAEModule(AutoencoderModule):
         noise : iterable of tensors of shape (n_draws, batch, n_components), in double precision
             Standard normal draws, a few at a time.
         """
-        x, c = self.split(x)
-        q, p_z, target = self.q_z(x, c), self.p_z(c), x.double()
         n_draws, parts = 0, []
-        for e in noise:
-            z = q.draw(e.to(x))
-            # Squares of single precision overflow 1e19 away from the data.
-            log_p = self.log_p_x(self.p_x(z, c), target) + p_z.log_prob(z.double())
-            parts.append((log_p - q.log_prob_of_draw(e)).logsumexp(0))
-            n_draws += len(e)
+        for log_w, _ in self.weighted_draws(x, noise):
+            parts.append(log_w.logsumexp(0))
+            n_draws += len(log_w)
         bound = torch.stack(parts).logsumexp(0) - math.log(n_draws)
         # Of nothing the density is 1, whatever the draws.
-        return torch.where(x.isnan().all(-1), 0.0, bound) if self.takes_holes else bound
+        is_empty = self.split(x)[0].isnan().all(-1) if self.takes_holes else None
+        return bound if is_empty is None else torch.where(is_empty, 0.0, bound)
+
+    def weighted_draws(self, x, noise):
+        """Yield log w_k, (n_draws, batch), and p(x | z_k), of draws from q(z | x).
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_columns)
+        noise : iterable of tensors of shape (n_draws, batch, n_components), in double precision
+            As in `importance_bound`.
+
+        Yields
+        ------
+        log_w : tensor of shape (n_draws, batch)
+        p_x : distribution
+            p(x | z) at the draws.
+        """
+        x, c = self.split(x)
+        q, p_z, target = self.q_z(x, c), self.p_z(c), x.double()
+        for e in noise:
+            z = q.draw(e.to(x))
+            p_x = self.p_x(z, c)
+            # Squares of single precision overflow 1e19 away from the data.
+            log_p = self.log_p_x(p_x, target) + p_z.log_prob(z.double())
+            yield log_p - q.log_prob_of_draw(e), p_x
 
     # What stands for one point
-
-    def taking_holes(self):
-        """Return this module, with all that it has, as one whose rows may have holes."""
-        if self.linear is None:
-            raise ValueError(
-                "X contains NaN, and this model was fitted by a version of skae that took none: "
-                "fit it again."
-            )
-        other = copy.copy(self)
-        other.takes_holes = True
-        return other
-
-    def complete(self, x):
-        """Return rows whose missing cells are their means given the others."""
-        row, c = self.split(x)
-        completed, _ = self.linear.complete(row, c)
-        return completed if c is None else torch.cat([completed, c], dim=-1)
 
     def encode(self, x, masks=()):
         """Return the mean of q(z | x), (batch, n_components)."""
@@ -370,18 +324,6 @@ class VAEModule(AutoencoderModule):
         self.log_noise.copy_(self.to_log_noise(variance))
 
     @torch.no_grad()
-    def start_prefixes(self, loadings, noise):
-        """Start at the noise that the first numbers of a linear Gaussian model's code leave.
-
-        Parameters
-        ----------
-        loadings : tensor of shape (n_components, n_features)
-        noise : tensor of shape () or (n_features,)
-        """
-        explained = loadings.square().mean(dim=1).cumsum(0)
-        self.log_noise_ratios.copy_((1 + (explained[-1] - explained) / noise.mean()).log())
-
-    @torch.no_grad()
     def start_posterior(self, loadings, gain, variances, mean, slopes=None):
         """Start at q(z | x) = N(gain (x - mean), variances) and E[x | z] = mean + W z.
 
@@ -419,9 +361,9 @@ class ConditionalVAEModule(VAEModule):
         n_features = x.shape[-1] - self.n_conditions
         return x[..., :n_features], x[..., n_features:]
 
-    def encoder_input(self, x, c):
-        """Return x and c side by side."""
-        return torch.cat([x, c], dim=-1)
+    def q_of_whole(self, x, c=None, masks=()):
+        """Return q(z | x, c) of whole rows."""
+        return super().q_of_whole(torch.cat([x, c], dim=-1), masks=masks)
 
     def p_z(self, c=None):
         """Return p(z | c)."""

@@ -135,3 +135,16 @@ def has_batch_hook(callback):
     if getattr(callback, "step_every", None) == "epoch":
         idle.append(LRScheduler.on_batch_end)  # does nothing then
     return any(getattr(type(callback), hook, None) not in idle for hook in PER_BATCH_HOOKS)
+
+
+class WarmUp(Callback):
+    """Let the weight of the KL rise along a line over the first epochs of the history."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        net.module_.warmth.fill_(min(1.0, len(net.history) / self.n_epochs))
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        net.module_.warmth.fill_(1.0)
