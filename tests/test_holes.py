@@ -335,6 +335,18 @@ def test_columns_that_are_constant():
     assert np.isfinite(model.score_samples(table)).all()
 
 
+@pytest.mark.parametrize("scale", [1, 1e9])
+def test_data_of_few_dimensions_leave_no_noise(scale):
+    """Rows on a plane: the noise is at its floor, and what is hidden is known to its size."""
+    rng = np.random.default_rng(0)
+    data = scale * rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6))
+    model = VAE(2, hidden_layer_sizes=(), max_iter=20, random_state=0).fit(with_holes(data, 0.2))
+    holes = with_holes(data, 0.2, seed=1)[1:]
+    known = np.isnan(holes).sum(axis=1) < 4  # two numbers tell where on the plane it is
+    left = np.abs(model.reconstruct(holes) - data[1:])[known]
+    assert np.median(left) < 0.01 * scale
+
+
 def test_tags():
     assert VAE().__sklearn_tags__().input_tags.allow_nan
     assert ConditionalVAE().__sklearn_tags__().input_tags.allow_nan

@@ -1,5 +1,6 @@
 """The imputer: known answers of the Gaussian and of mixtures, laws of holes, scikit-learn."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -20,9 +22,10 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skae import Imputer, metrics
+from skae import VAE, ConditionalVAE, Imputer, metrics
 from skae.exceptions import ParameterWarning
 from skae.imputation import choice, em, holes, inverses
+from skae.imputation.answers import Member
 
 rng = np.random.default_rng(0)
 X, y = load_iris(return_X_y=True)
@@ -652,3 +655,89 @@ def test_clusters_far_apart():
     filled = Imputer(3, ridge=0.001, random_state=0).fit_transform(rows)
     means = np.array([X[labels == k].mean(axis=0) for k in range(3)])
     assert np.abs(filled[::5, 1] - means[labels[::5], 1]).max() < 0.5
+
+
+# A density with a code in the place of the mixture
+
+
+def make_waves(n_samples=400, seed=0):
+    """Return sines of a number: a curve that no Gaussian fills."""
+    rng = np.random.default_rng(seed)
+    t = rng.uniform(-3, 3, size=(n_samples, 1))
+    return np.sin(t * [0.5, 1, 1, 2, 2, 3] + [0, 0, 1, 0, 1, 0]) + 0.05 * rng.normal(size=(400, 6))
+
+
+@pytest.fixture(scope="module")
+def waves():
+    """Return rows, rows with holes, and an imputer by a VAE fitted to these."""
+    rows = make_waves()
+    holes = hide(rows, 0.2)
+    vae = VAE(2, hidden_layer_sizes=(32,), max_iter=60, alpha=0.1)
+    return rows, holes, Imputer(estimator=vae, random_state=0).fit(holes)
+
+
+def test_an_estimator_is_used_where_it_is_better_than_the_gaussian(waves):
+    rows, holes, imputer = waves
+    hidden = np.isnan(holes)
+    assert isinstance(imputer.estimator_, VAE)
+    assert imputer.estimator.random_state is None  # a clone was fitted
+    assert imputer.n_components_ == 1
+    assert imputer.z_ > 2
+    gaussian = Imputer(1, random_state=0).fit(holes)
+    errors = [np.square(i.transform(holes) - rows)[hidden].mean() for i in (imputer, gaussian)]
+    assert errors[0] < 0.9 * errors[1]
+    assert imputer.score(holes) > gaussian.score(holes)
+
+
+def test_what_an_estimator_fills_in_is_its_posterior_predictive(waves):
+    """By hand, in standard deviations of the columns, where its share is one."""
+    _, holes, imputer = waves
+    blend = copy.copy(imputer)
+    blend._members = [Member(1.0, imputer._members[-1].mixture)]
+    mean, scale = np.nanmean(holes, axis=0), np.nanstd(holes, axis=0)
+    weights, means, variances = imputer.estimator_.posterior_predictive((holes - mean) / scale)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    expected = mean + scale * np.einsum("nk,nkd->nd", weights, means)
+    hidden = np.isnan(holes)
+    np.testing.assert_allclose(blend.transform(holes)[hidden], expected[hidden])
+    spread = np.einsum("nk,nkd->nd", weights, np.square(means)) - np.square(
+        np.einsum("nk,nkd->nd", weights, means)
+    )
+    deviations = scale * np.sqrt(spread + variances)
+    np.testing.assert_allclose(blend.standard_deviations(holes)[hidden], deviations[hidden])
+
+
+def test_draws_and_intervals_of_an_estimator(waves):
+    rows, holes, imputer = waves
+    hidden = np.isnan(holes)
+    draws = imputer.impute(holes, 50, random_state=0)
+    np.testing.assert_array_equal(draws[:, ~hidden], np.tile(holes[~hidden], (50, 1)))
+    filled, deviations = imputer.transform(holes), imputer.standard_deviations(holes)
+    off = (draws.mean(axis=0) - filled)[hidden] / (deviations[hidden] / np.sqrt(50))
+    assert np.abs(off).mean() < 1.5
+    low, high = imputer.intervals(holes)
+    inside = (low <= rows) & (rows <= high)
+    assert 0.8 < inside[hidden].mean() < 0.99
+    assert imputer.score_samples(np.full((1, 6), np.nan)) == 0
+    again = pickle.loads(pickle.dumps(imputer))
+    np.testing.assert_array_equal(again.transform(holes), filled)
+
+
+def test_an_estimator_that_is_no_better_is_not_used_and_a_warning_says_so():
+    rng = np.random.default_rng(0)
+    holes = hide(rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6)), 0.2)
+    vae = VAE(2, hidden_layer_sizes=(), max_iter=1)
+    with pytest.warns(ParameterWarning, match="not better than the Gaussian by two standard"):
+        imputer = Imputer(estimator=vae, random_state=0).fit(holes)
+    assert imputer.estimator_ is None
+    assert imputer.alpha_ == 0
+    gaussian = Imputer(1, ridge=imputer.ridge_, random_state=0).fit(holes)
+    np.testing.assert_allclose(imputer.transform(holes), gaussian.transform(holes), rtol=1e-2, atol=1e-4)
+
+
+def test_estimators_that_do_not_go():
+    with pytest.raises(ValueError, match="leave one of them out"):
+        Imputer(3, estimator=VAE()).fit(HOLES)
+    for other in (ConditionalVAE(), VAE(likelihood="bernoulli"), PCA()):
+        with pytest.raises(ValueError, match="'estimator' parameter of Imputer must be"):
+            Imputer(estimator=other).fit(HOLES)

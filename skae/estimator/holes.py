@@ -15,7 +15,7 @@ from ..data.moments import principal_components
 from ..data.regression import Residuals, regress
 from ..data.sources import ChosenRows
 from ..data.tables import CELLS, iter_chunks
-from ..nn.holes import condition
+from ..nn.holes import cholesky, condition
 from ..nn.linear_gaussian import probabilistic_pca
 
 MOST_ROWS = 20000  # that the model is learnt from
@@ -209,7 +209,7 @@ def _maximise(moments, k, to_noise):
     ridge = RIDGE * scale[:, None, None] * torch.eye(moments.square.shape[1]).double()
     beta = torch.linalg.solve(moments.square + ridge, moments.cross)
     left = (moments.squares - (beta * moments.cross).sum(dim=1)).clamp_min(0)
-    root = torch.linalg.cholesky(moments.of_codes / moments.total)
+    root = cholesky(moments.of_codes / moments.total)
     return LinearModel(
         root.T @ beta[:, :k].T, to_noise(left, moments.counts), beta[:, k], beta[:, k + 1 :]
     )

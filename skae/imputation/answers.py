@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
 
+from .densities import Density
 from .holes import Holes
 from .mixtures import Conditioner, Mixture
 
@@ -17,10 +18,10 @@ N_HALVINGS = 50  # of the interval that holds a quantile
 
 
 class Member(NamedTuple):
-    """A mixture and its share in the answer."""
+    """A mixture, or a density with a code, and its share in the answer."""
 
     share: float
-    mixture: Mixture
+    mixture: Mixture | Density
 
 
 class Table(NamedTuple):
@@ -125,11 +126,13 @@ def _draw_cells(answer, roots, random):
 
 def _ask(members, table):
     """Yield the indices of the missing cells of a block of rows, and the `Answer` to them."""
-    conditioners = [(member.share, Conditioner(member.mixture)) for member in members]
+    asked = [(member.share, _to_ask(member.mixture)) for member in members]
     n_components = sum(member.mixture.n_components for member in members)
     for block in Holes(table.observed).blocks(n_components):
-        parts = [_part(share, c, table, block) for share, c in conditioners]
+        parts = [who.answer(table, block) for _, who in asked]
         weights, means, covariances, logs = zip(*parts, strict=True)
+        weights = [share * w for (share, _), w in zip(asked, weights, strict=True)]
+        logs = [np.log(share) + log for (share, _), log in zip(asked, logs, strict=True)]
         yield (
             (block.rows[:, None], block.columns[block.pattern]),
             Answer(
@@ -140,17 +143,9 @@ def _ask(members, table):
         )
 
 
-def _part(share, conditioner, table, block):
-    """Return weights, means and covariances of one member, and the log of its share of p(x_o)."""
-    given = conditioner.given(table.X, table.observed, block)
-    cells = np.broadcast_to(
-        block.columns[block.pattern], (*given.log_joint.shape, block.columns.shape[1])
-    )
-    means = np.take_along_axis(
-        given.deviations + conditioner.mixture.means[:, None], cells, axis=2
-    )
-    weights = share * given.responsibilities
-    return weights, means, given.covariances, np.log(share) + given.log_density
+def _to_ask(mixture):
+    """Return what answers for a mixture; a density with a code does so itself."""
+    return Conditioner(mixture) if isinstance(mixture, Mixture) else mixture
 
 
 def _quantile(answer, level):

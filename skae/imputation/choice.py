@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from .answers import Member, Table, fill
+from .densities import fit_density
 from .em import Fitted, Pull, Rows, expect, run
 from .holes import Holes
 from .mixtures import Mixture
@@ -18,9 +19,10 @@ from .mixtures import Mixture
 RIDGES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # tried from the largest until the error rises
 LEAST_RIDGE = 1e-6  # precisions of more digits than this leaves are lost to rounding
 RIDGE = 0.1  # where too few cells can be hidden for a choice
-N_COMPONENTS = (4, 16, 32)  # tried from the fewest until the error rises
+N_COMPONENTS = (4, 16, 32, 64)  # tried from the fewest until the error rises
 ROWS_PER_COMPONENT = 8  # at least
-MANY_COLUMNS = 40  # from which on the last number of components and of steps take too long
+MANY_COLUMNS = 40  # from which on more components or steps than these take too long
+MOST_COMPONENTS, MOST_STEPS = 16, 10
 MOST_COLUMNS = 150  # with which mixtures are tried
 N_STEPS = (2, 5, 10, 20)  # of a mixture, tried until the error rises
 DECIMALS = 6  # of standard deviations, to which rows are told apart by clusters
@@ -153,7 +155,8 @@ def choose_mixture(trial, gaussian, ridge, random):
     """
     n, d = trial.rows.X.shape
     best, filled = Verdict(), trial.fill(gaussian)
-    for n_components in _within_reach(N_COMPONENTS, d) if d <= MOST_COLUMNS else ():
+    tried = _within_reach(N_COMPONENTS, MOST_COMPONENTS, d) if d <= MOST_COLUMNS else ()
+    for n_components in tried:
         if n_components * ROWS_PER_COMPONENT > n:
             break
         begin = start(trial.rows, gaussian, filled, ridge, n_components, random)
@@ -164,21 +167,38 @@ def choose_mixture(trial, gaussian, ridge, random):
     return best
 
 
-def _within_reach(numbers, d):
+def _within_reach(numbers, most, d):
     """Return what is tried with so many columns."""
-    return numbers if d <= MANY_COLUMNS else numbers[:-1]
+    return [n for n in numbers if d <= MANY_COLUMNS or n <= most]
 
 
 def _try(trial, filled, mixture, pull):
     """Return the `Verdict` on a mixture, after the best number of steps."""
     best, d = Verdict(), trial.truth.shape[1]
-    for before, n_steps in itertools.pairwise((0, *_within_reach(N_STEPS, d))):
+    for before, n_steps in itertools.pairwise([0, *_within_reach(N_STEPS, MOST_STEPS, d)]):
         mixture = run(trial.rows, mixture, pull, n_steps - before, -np.inf).mixture
         verdict = _compare(trial, filled, trial.fill(mixture))
         if verdict.gain <= best.gain:
             break
         best = verdict._replace(n_components=mixture.n_components, n_steps=n_steps)
     return best
+
+
+def try_density(trial, gaussian, estimator, random):
+    """Return the `Verdict` on a density with a code in the place of the mixture.
+
+    Parameters
+    ----------
+    trial : Trial
+    gaussian : Mixture
+        Fitted to the rows of the trial.
+    estimator : estimator
+        Not fitted.
+    random : RandomState
+    """
+    density = fit_density(estimator, trial.rows, random)
+    verdict = _compare(trial, trial.fill(gaussian), trial.fill(density))
+    return verdict._replace(n_components=density.n_components)
 
 
 def _compare(trial, filled, by_mixture):
@@ -207,6 +227,7 @@ class Settings(NamedTuple):
     max_iter: int
     tol: float
     validation_fraction: float
+    estimator: object = None
 
     def run(self, rows, mixture, pull):
         """Return what at most `max_iter` steps make of a mixture."""
@@ -253,6 +274,8 @@ def _choose(trial, settings, random):
         ridge, gaussian = choose_ridge(trial, settings)
     else:
         gaussian = settings.run(trial.rows, first_gaussian(trial.rows), Pull(ridge)).mixture
+    if settings.estimator is not None:
+        return ridge, gaussian, try_density(trial, gaussian, settings.estimator, random)
     if settings.n_components is None:
         return ridge, gaussian, choose_mixture(trial, gaussian, ridge, random)
     return ridge, gaussian, Verdict()
@@ -263,6 +286,8 @@ def _fit_mixtures(rows, gaussian, ridge, settings, verdict, random):
     n_components = settings.n_components or (verdict.n_components if verdict.is_clear else 1)
     if n_components == 1:
         return []
+    if settings.estimator is not None:
+        return [Fitted(fit_density(settings.estimator, rows, random), [], True)]
     fitted, filled = [], fill_rows(rows, gaussian)
     for _ in range(settings.n_init):
         mixture, pull = start(rows, gaussian, filled, ridge, n_components, random)

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn import Interval, StrOptions, fit_context
+from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..data.weights import check_weights, weighted_mean
-from ..exceptions import ParameterWarning, warn
 from . import answers
-from .choice import FEWEST_CELLS, LEAST_RIDGE, Settings
+from .advice import tell_of_empty_columns, tell_of_what_is_given_up
+from .choice import LEAST_RIDGE, Settings
 from .choice import fit as fit_model
+from .densities import Density
 from .em import Rows
 from .holes import Holes
 from .inputs import FLOATS, check_rows
@@ -54,10 +54,10 @@ class Imputer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Number of Gaussians. "auto" tries 4, 16 and 32, as long as hidden cells are filled better
-        for it and there are eight rows for each; 4 and 16 with more than 40 columns, and none
-        with more than 150. A number is taken as it is, and the mixture of so many is used whether
-        or not it is better; 1 is the Gaussian.
+        Number of Gaussians. "auto" tries 4, 16, 32 and 64, as long as hidden cells are filled
+        better for it and there are eight rows for each; 4 and 16 with more than 40 columns, and
+        none with more than 150. A number is taken as it is, and the mixture of so many is used
+        whether or not it is better; 1 is the Gaussian.
 
     ridge : float or "auto", default="auto"
         What is added to the variances of the Gaussian, as a share of the variance of the column:
@@ -77,6 +77,12 @@ class Imputer(TransformerMixin, BaseEstimator):
     validation_fraction : float, default=0.1
         Share of the observed cells that is hidden for the choices. There are none to make if
         `n_components` and `ridge` are numbers.
+
+    estimator : VAE or None, default=None
+        A :class:`~skae.VAE` with a Gaussian likelihood in the place of the mixture, under the
+        same condition: it has to fill hidden cells better than the Gaussian by two standard
+        errors, and has the share in the answer that fills them best. It is fitted twice. None is
+        the mixture, which was the better one on nearly all tables that were tried.
 
     add_indicator : bool, default=False
         Whether `transform` appends a column of zeros and ones for each feature that had missing
@@ -99,10 +105,14 @@ class Imputer(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_components_ : int
-        Number of Gaussians of the mixture; 1 if the Gaussian alone is used.
+        Number of Gaussians of the mixture; 1 if the Gaussian alone is used, or with `estimator`.
 
     ridge_ : float
         The ridge of the Gaussian.
+
+    estimator_ : VAE or None
+        `estimator` fitted to all observed cells, in standard deviations of the columns; None if
+        it is not used.
 
     alpha_ : float
         Share of the mixture in the answer, between 0 and 1; what is left is the Gaussian's. With
@@ -191,6 +201,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "estimator": [HasMethods(["fit", "posterior_predictive", "score_samples"]), None],
         "add_indicator": ["boolean"],
         "sample_posterior": ["boolean"],
         "keep_empty_features": ["boolean"],
@@ -207,6 +218,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         max_iter=100,
         tol=1e-4,
         validation_fraction=0.1,
+        estimator=None,
         add_indicator=False,
         sample_posterior=False,
         keep_empty_features=False,
@@ -219,6 +231,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         self.max_iter = max_iter
         self.tol = tol
         self.validation_fraction = validation_fraction
+        self.estimator = estimator
         self.add_indicator = add_indicator
         self.sample_posterior = sample_posterior
         self.keep_empty_features = keep_empty_features
@@ -250,7 +263,8 @@ class Imputer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X holds infinity, or more components are asked for than there are rows.
+            If X holds infinity, more components are asked for than there are rows, or components
+            and an estimator.
         """
         X, observed = self._check(X, reset=True, ensure_min_samples=2)
         weights = check_weights(sample_weight, X, ensure_non_negative=True)
@@ -261,13 +275,13 @@ class Imputer(TransformerMixin, BaseEstimator):
         self._fit_indicator(X)
         self._check_n_components(len(X))
         self._columns = learn_columns(X, observed, weights)
-        self._tell_of_empty_columns()
+        tell_of_empty_columns(self)
         self.random_state_ = check_random_state(self.random_state)
         table = self._table(X, observed)
         rows = Rows(table.X, Holes(table.observed), weights / weights.mean())
         model = fit_model(rows, self._settings(), self.random_state_)
         self._keep(model)
-        self._tell_of_what_is_given_up(model)
+        tell_of_what_is_given_up(self, model)
         return self
 
     def _settings(self):
@@ -278,12 +292,17 @@ class Imputer(TransformerMixin, BaseEstimator):
             self.max_iter,
             self.tol,
             self.validation_fraction,
+            self.estimator,
         )
 
     def _keep(self, model):
         """Keep what was fitted and chosen."""
         self._members, verdict = model.members, model.verdict
+        densities = [m.mixture for m in model.members if isinstance(m.mixture, Density)]
+        self.estimator_ = densities[0].estimator if densities else None
         self.n_components_ = max(m.mixture.n_components for m in model.members)
+        if densities:
+            self.n_components_ = 1
         self.ridge_, self.n_iter_ = float(model.ridge), len(model.gaussian.objectives)
         shares = [m.share for m in model.members if m.mixture.n_components > 1]
         self.alpha_ = float(sum(shares))
@@ -310,37 +329,14 @@ class Imputer(TransformerMixin, BaseEstimator):
             ).fit(X)
 
     def _check_n_components(self, n_rows):
+        if self.estimator is not None and self.n_components != "auto":
+            raise ValueError(
+                f"n_components={self.n_components} is for the mixture, in whose place estimator "
+                "stands: leave one of them out."
+            )
         if self.n_components != "auto" and self.n_components > n_rows:
             raise ValueError(
                 f"n_components={self.n_components} needs as many rows. Got n_samples={n_rows}."
-            )
-
-    def _tell_of_empty_columns(self):
-        empty = np.flatnonzero(self._columns.empty)
-        if not len(empty):
-            return
-        names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))[empty]
-        done = "their missing cells become 0" if self.keep_empty_features else "left out"
-        warn(
-            f"Columns without any observed value: {', '.join(map(str, names))}. They are {done}; "
-            f"keep_empty_features={not self.keep_empty_features} is the other choice.",
-            ParameterWarning,
-        )
-
-    def _tell_of_what_is_given_up(self, model):
-        if model.is_cut_short:
-            warn(
-                f"Expectation maximisation has not converged in max_iter={self.max_iter} steps. "
-                "Raise max_iter or tol, or take a larger ridge.",
-                ConvergenceWarning,
-            )
-        if not model.could_choose:
-            warn(
-                f"Fewer than {FEWEST_CELLS} observed cells could be hidden to choose by, so what "
-                f"is 'auto' was not chosen: n_components={self.n_components_}, "
-                f"ridge={self.ridge_:g} are taken. Give them as numbers, or a larger "
-                "validation_fraction.",
-                ParameterWarning,
             )
 
     # What came in

@@ -90,6 +90,22 @@ class Conditioner:
         log_joint = self._log_scales[:, None] - (constant + logs[:, block.pattern] + squares) / 2
         return Given(log_joint, deviations, covariances)
 
+    def answer(self, table, block):
+        """Return shares, means and covariances of the missing cells, and log p of the others.
+
+        Of shapes (K, n), (K, n, m), (K, p, m, m) and (n,).
+        """
+        given = self.given(table.X, table.observed, block)
+        shape = *given.log_joint.shape, block.columns.shape[1]
+        cells = np.broadcast_to(block.columns[block.pattern], shape)
+        means = given.deviations + self.mixture.means[:, None]
+        return (
+            given.responsibilities,
+            np.take_along_axis(means, cells, axis=2),
+            given.covariances,
+            given.log_density,
+        )
+
     def _blocks_of_precision(self, block):
         rows, columns = block.columns[:, :, None], block.columns[:, None, :]
         return self._precisions[:, rows, columns]

@@ -48,7 +48,7 @@ def condition(y: Tensor, observed: Tensor, loadings: Tensor, noise: Tensor) -> G
     """
     k, seen = len(loadings), observed.to(y)
     precision = torch.eye(k, dtype=y.dtype, device=y.device) + information(seen, loadings, noise)
-    root = torch.linalg.cholesky(precision)
+    root = cholesky(precision)
     covariance = torch.cholesky_inverse(root)
     slope = (y / noise) @ loadings.T
     mean = (covariance @ slope[:, :, None])[:, :, 0]
@@ -56,6 +56,12 @@ def condition(y: Tensor, observed: Tensor, loadings: Tensor, noise: Tensor) -> G
     logs = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=1) + seen @ noise.log()
     constant = math.log(2 * math.pi) * seen.sum(dim=1)
     return Given(mean, covariance, -(squares + logs + constant) / 2)
+
+
+def cholesky(matrices: Tensor) -> Tensor:
+    """Return the Cholesky factors, NaN where there is none: models on the way may be absurd."""
+    roots, info = torch.linalg.cholesky_ex(matrices)
+    return torch.where(info[..., None, None] == 0, roots, torch.nan)
 
 
 def information(seen: Tensor, loadings: Tensor, noise: Tensor) -> Tensor:
@@ -117,7 +123,7 @@ class LinearGaussian(nn.Module):
         """
         loadings, noise = self.loadings.double(), self.noise.double()
         whole = information(torch.ones_like(noise)[None], loadings, noise)[0].diagonal()
-        factor = torch.linalg.cholesky(given.covariance)
+        factor = cholesky(given.covariance)
         log_ratio = (0.5 * whole.log1p()).to(q.mean) + q.log_scale
         log_scale = log_ratio + factor.diagonal(dim1=-2, dim2=-1).log().to(q.mean)
         lower = log_ratio.exp()[..., None] * factor.tril(-1).to(q.mean)
