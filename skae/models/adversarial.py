@@ -261,9 +261,9 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     with z_i = f(x_i). The paper takes three steps on each batch, one for the reconstruction, one
     for the discriminator and one for the encoder. Here all are taken at once: one backward pass
-    over the sum of the terms, in which either player is hidden from the other's term. A small
-    penalty on the slope of D, not in the paper, keeps the game from circling [2]_. Weight decay
-    spares the discriminator.
+    over the sum of the terms, in which either player is hidden from the other's term, and one
+    step of one optimizer: D has the learning rate of f and g. A small penalty on the slope of D,
+    not in the paper, keeps the game from circling [2]_. Weight decay spares the discriminator.
 
     Parameters
     ----------
