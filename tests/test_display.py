@@ -640,6 +640,23 @@ def test_loadings_are_drawn_of_the_strongest_features_by_name():
         LoadingsDisplay.from_estimator(StandardScaler().fit(X))
 
 
+def test_loadings_as_bars():
+    """A bar up for each positive loading, down for each negative, as long as it is strong."""
+    frame = load_iris(as_frame=True).data
+    pca = PCA(2).fit(frame)
+    display = LoadingsDisplay.from_estimator(pca, kind="bars", width=0.5)
+    relative = pca.components_ / np.abs(pca.components_).max(axis=1, keepdims=True)
+    low, high = display.ax_.get_ylim()
+    for i, bars in enumerate(display.bars_):
+        ends = np.array([bar.get_y() + bar.get_height() for bar in bars])
+        upward = (i - ends) * np.sign(low - high)
+        np.testing.assert_allclose(upward, 0.45 * relative[i], atol=1e-12)
+        assert {bar.get_width() for bar in bars} == {0.5}
+    assert display.image_ is None
+    with pytest.raises(ValueError, match="'heatmap' or 'bars'. Got 'pie'"):
+        LoadingsDisplay.from_estimator(pca, kind="pie")
+
+
 def test_a_scree_plot_of_rows_needs_a_mean():
     from sklearn.decomposition import TruncatedSVD
 

@@ -732,7 +732,9 @@ def test_an_estimator_that_is_no_better_is_not_used_and_a_warning_says_so():
     assert imputer.estimator_ is None
     assert imputer.alpha_ == 0
     gaussian = Imputer(1, ridge=imputer.ridge_, random_state=0).fit(holes)
-    np.testing.assert_allclose(imputer.transform(holes), gaussian.transform(holes), rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(
+        imputer.transform(holes), gaussian.transform(holes), rtol=1e-2, atol=1e-4
+    )
 
 
 def test_estimators_that_do_not_go():

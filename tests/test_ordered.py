@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae.estimator.split import validation_rows
 from skae.metrics import explained_variance
 from skae.nn.nested_dropout import WHOLE, NestedDropout, shares_of_prefixes
 
@@ -351,3 +352,23 @@ def test_codes_are_the_same_next_time(ordered):
             )
         ]
     assert np.median(np.concatenate(found)) > 0.9
+
+
+@pytest.mark.parametrize("options", [{"early_stopping": True}, {"n_components": "auto"}])
+def test_shares_of_rows_that_training_has_not_seen(options):
+    """By hand, of the rows that are set aside."""
+    model = Autoencoder(**{"n_components": 3, "max_iter": 5, "random_state": 0, **options})
+    model.set_params(ordered=True).fit(DIGITS)
+    unseen = validation_rows(model, len(DIGITS), None)
+    assert len(unseen) == round(0.1 * len(DIGITS))
+    rows = DIGITS[unseen]
+    Z = model.transform(rows)
+    total = np.square(rows - model.mean_).sum()
+    prefixes = [
+        1 - np.square(rows - model.inverse_transform(Z[:, : j + 1])).sum() / total
+        for j in range(model.n_components_)
+    ]
+    found = model.validation_explained_variance_ratio_
+    np.testing.assert_allclose(np.cumsum(found), prefixes, atol=1e-4)
+    again = Autoencoder(3, ordered=True, max_iter=2).fit(DIGITS)
+    assert again.validation_explained_variance_ratio_ is None

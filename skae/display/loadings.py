@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class LoadingsDisplay:
-    """Loadings as a heat map, a row for each component, of the features that matter most.
+    """Loadings as a heat map or bars, a row for each component, of the features that matter most.
 
     Create it with :meth:`from_estimator`; the parameters are stored as attributes. Each component
-    is drawn on its own scale around zero, which is white.
+    is drawn on its own scale around zero, which is white, or a line.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ class LoadingsDisplay:
     n_top : int, default=20
         How many features are drawn, at most: those with the largest loadings, relative to the
         largest of the component, in the order of X.
+    kind : {"heatmap", "bars"}, default="heatmap"
+        Colours, or bars, which show sizes better and take more room.
     estimator_name : str, default=None
         Title of the picture.
 
@@ -40,7 +42,10 @@ class LoadingsDisplay:
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
-    image_ : matplotlib AxesImage
+    image_ : matplotlib AxesImage or None
+        None for bars.
+    bars_ : list of matplotlib BarContainer
+        Of each component; empty for a heat map.
     features_ : ndarray of int
         The columns that are drawn.
 
@@ -69,11 +74,13 @@ class LoadingsDisplay:
         feature_names: Sequence[str],
         *,
         n_top: int = 20,
+        kind: str = "heatmap",
         estimator_name: str | None = None,
     ) -> None:
         self.loadings = loadings
         self.feature_names = feature_names
         self.n_top = n_top
+        self.kind = kind
         self.estimator_name = estimator_name
 
     @classmethod
@@ -83,6 +90,7 @@ class LoadingsDisplay:
         *,
         feature_names: Sequence[str] | None = None,
         n_top: int = 20,
+        kind: str = "heatmap",
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> LoadingsDisplay:
@@ -96,10 +104,12 @@ class LoadingsDisplay:
             None for those that the model has seen, or x0, x1, ...
         n_top : int, default=20
             How many features are drawn, at most.
+        kind : {"heatmap", "bars"}, default="heatmap"
+            Colours, or bars, which show sizes better and take more room.
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
-            Passed to ``ax.imshow``.
+            Passed to ``ax.imshow`` or ``ax.bar``.
 
         Returns
         -------
@@ -110,7 +120,7 @@ class LoadingsDisplay:
         TypeError
             If the estimator has neither ``loadings_`` nor ``components_``.
         ValueError
-            If there is not a name for each feature.
+            If there is not a name for each feature, or of another kind.
         """
         loadings = _get_loadings(estimator)
         n_features = loadings.shape[1]
@@ -123,18 +133,18 @@ class LoadingsDisplay:
                 f"Got {len(feature_names)} instead."
             )
         name = type(estimator).__name__
-        display = cls(loadings, feature_names, n_top=n_top, estimator_name=name)
+        display = cls(loadings, feature_names, n_top=n_top, kind=kind, estimator_name=name)
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> LoadingsDisplay:
-        """Draw the heat map.
+        """Draw the heat map, or the bars.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             None draws on new axes.
         **kwargs : dict
-            Passed to ``ax.imshow``.
+            Passed to ``ax.imshow`` or ``ax.bar``.
 
         Returns
         -------
@@ -142,13 +152,16 @@ class LoadingsDisplay:
             This one, with `ax_` and `figure_`.
         """
         check_scalar(self.n_top, "n_top", Integral, min_val=1)
+        if self.kind not in ("heatmap", "bars"):
+            raise ValueError(f"kind must be 'heatmap' or 'bars'. Got {self.kind!r} instead.")
         relative = relative_to_largest(self.loadings)
         strongest = np.argsort(-np.abs(relative).max(axis=0), kind="stable")
         self.features_ = np.sort(strongest[: self.n_top])
         n_components, n_features = len(relative), len(self.features_)
-        self.ax_, self.figure_ = new_axes(ax, (0.35 * n_features, 0.35 * n_components))
-        style = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "aspect": "auto"}
-        self.image_ = self.ax_.imshow(relative[:, self.features_], **{**style, **kwargs})
+        height = 0.35 if self.kind == "heatmap" else 0.7
+        self.ax_, self.figure_ = new_axes(ax, (0.35 * n_features, height * n_components))
+        draw = self._draw_heatmap if self.kind == "heatmap" else self._draw_bars
+        self.image_, self.bars_ = draw(relative[:, self.features_], kwargs)
         names = [str(self.feature_names[i]) for i in self.features_]
         self.ax_.set_xticks(range(n_features), names, rotation=90)
         self.ax_.set_yticks(range(n_components), [str(i + 1) for i in range(n_components)])
@@ -158,6 +171,24 @@ class LoadingsDisplay:
         if ax is None:
             make_room(self.figure_)
         return self
+
+    def _draw_heatmap(
+        self, relative: np.ndarray, options: dict[str, Any]
+    ) -> tuple[Any, list[Any]]:
+        style = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1, "aspect": "auto"}
+        return self.ax_.imshow(relative, **{**style, **options}), []
+
+    def _draw_bars(self, relative: np.ndarray, options: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """Draw each component around a line of its own, the first one at the top."""
+        places, bars = np.arange(relative.shape[1]), []
+        for i, row in enumerate(relative):
+            colours = np.where(row > 0, "#b2182b", "#2166ac")  # the ends of the heat map
+            style = {"bottom": i, "color": colours, **options}
+            bars.append(self.ax_.bar(places, -0.45 * row, **style))
+            self.ax_.axhline(i, color="0.7", linewidth=0.8, zorder=0)
+        self.ax_.set_ylim(len(relative) - 0.5, -0.5)
+        self.ax_.set_xlim(-0.6, len(places) - 0.4)
+        return None, bars
 
 
 def _has_loadings(step):

@@ -21,7 +21,7 @@ from ..nn.nested_dropout import NestedDropout
 from ..nn.networks import TiedMLP
 from ..training.convergence import Convergence
 from ..training.engine import Engine
-from ..training.randomness import make_generator, make_generators
+from ..training.randomness import make_generators
 from ..training.threads import threads_for
 from .choices import (
     STRONG,
@@ -49,7 +49,8 @@ from .persistence import (
 from .preparation import take_seed, to_rows
 from .sampling import SamplesFromCodes
 from .scale import code_units_of, learn_code_units
-from .size import check_size, has_unseen_rows, is_chosen, keep_chosen_size, n_candidates
+from .size import check_size, is_chosen, keep_chosen_size, n_candidates
+from .split import sets_rows_aside, split, validation_rows
 from .start import start_at_pca
 from .tasks import epochs_as_tasks
 from .units import learn_units
@@ -179,7 +180,8 @@ class BaseAutoencoder(BaseCoder):
         self._X_dtype = table.dtype.name
         self._train(table, weights, resume=resume, one_pass=one_pass)
         if self.ordered:
-            learn_shares(self, table, weights)
+            unseen = None if one_pass else validation_rows(self, table.shape[0], weights)
+            learn_shares(self, table, weights, unseen)
         if self._has_loadings:
             learn_loadings(self, table, weights)
         self._learn_from_codes(table, streaming=one_pass and resume)
@@ -455,22 +457,9 @@ def make_convergence(estimator):
 def split_rows(estimator, rows, weights, batch_size):
     """Return the batches of the training, and those of the validation or None."""
     shuffling = estimator.net_.generators["shuffling"]
-    if not (estimator.early_stopping or has_unseen_rows(estimator)):
+    if not sets_rows_aside(estimator):
         return Batches(rows, weights, batch_size, generator=shuffling), None
-    # Rows without weight have no say in either part.
-    order = torch.randperm(len(rows), generator=make_generator(estimator._split_seed, "split"))
-    order = order if weights is None else order[weights.cpu()[order] > 0]
-    n, n_valid = len(order), max(1, round(estimator.validation_fraction * len(order)))
-    if n - n_valid < 2:
-        asks, instead = "early_stopping=True", "early_stopping=False"
-        if not estimator.early_stopping:
-            asks, instead = "n_components='auto' with ordered=True", "a number for n_components"
-        raise ValueError(
-            f"validation_fraction={estimator.validation_fraction} leaves {n - n_valid} of "
-            f"{n} samples for training, where {asks} sets one aside at least; 2 are needed. Take "
-            f"more rows, a smaller fraction, or {instead}."
-        )
-    valid, train = (part.sort()[0].to(rows.device) for part in order.tensor_split([n_valid]))
+    valid, train = (part.to(rows.device) for part in split(estimator, len(rows), weights))
     return (
         Batches(rows, weights, batch_size, train, shuffling),
         Batches(rows, weights, chunk_size(rows.shape[1]), valid),

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
+from ..data.tables import SomeRows
 from .inference import iter_batches
 
 
-def learn_shares(estimator, X, weights):
+def learn_shares(estimator, X, weights, unseen=None):
     """Set what each number of the code adds to the explained variance of rows.
 
     Parameters
@@ -15,6 +16,8 @@ def learn_shares(estimator, X, weights):
         Fitted.
     X : table of shape (n_samples, n_features)
     weights : ndarray of shape (n_samples,) or None
+    unseen : ndarray of int or None
+        The numbers of the validation rows, which have shares of their own.
     """
     adds, total = _explained(estimator, X, weights)
     whole = total.sum()
@@ -22,6 +25,11 @@ def learn_shares(estimator, X, weights):
         ratios, by_feature = adds.sum(axis=1) / whole, adds / total
     estimator.explained_variance_ratio_ = np.where(whole > 0, ratios, 0.0)
     estimator.feature_explained_variance_ratio_ = np.where(total > 0, by_feature, 0.0)
+    estimator.validation_explained_variance_ratio_ = None
+    if unseen is not None:
+        of_unseen = None if weights is None else weights[unseen]
+        prefixes = explained_by_prefixes(estimator, SomeRows(X, unseen), of_unseen)
+        estimator.validation_explained_variance_ratio_ = np.diff(prefixes, prepend=0)
 
 
 def explained_by_prefixes(estimator, X, weights=None):

@@ -28,6 +28,10 @@ class OrderedCodes:
         explained, over the rows of the last call of `fit` or `partial_fit`; the sum is
         ``skae.metrics.explained_variance`` of these rows.
 
+    validation_explained_variance_ratio_ : ndarray of shape (`n_components_`,) or None
+        The same over the validation rows of ``early_stopping=True`` or ``n_components="auto"``,
+        which training has not seen; None where there are none, and after `partial_fit`.
+
     feature_explained_variance_ratio_ : ndarray of shape (`n_components_`, n_features)
         What each further number of an ordered code adds to the explained share of each feature's
         variance.
