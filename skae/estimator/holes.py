@@ -125,7 +125,7 @@ def climb(step, model, n_steps):
         gain, value, model, first = found - value, found, longer, after
         if gain < TOLERANCE:
             break
-    return model
+    return first
 
 
 def _prolong(*models):
