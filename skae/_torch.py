@@ -19,6 +19,7 @@ __all__ = [
     "DispatchMode",
     "arguments_of",
     "aten",
+    "default_store",
     "foreach_copy_",
     "fused_adam_",
     "has_legacy_norm",
@@ -32,6 +33,7 @@ __all__ = [
     "step_hooks",
     "storage_of",
     "tensors_of",
+    "timeout_of",
     "trace",
 ]
 
@@ -191,3 +193,23 @@ def place_of(tensor):
 def arguments_of(func):
     """Return the declared arguments of an operator."""
     return func._schema.arguments
+
+
+# Of torch.distributed: without them a fit of several processes waits as long as torch does by
+# default, and hears that another one has failed, but not why.
+
+
+def default_store():
+    """Return what the processes of a group keep words for each other in; None where unknown."""
+    get = _find("torch.distributed.distributed_c10d:_get_default_store")
+    return None if get is None else get()
+
+
+def timeout_of(group):
+    """Return how long the processes of a group wait for each other; None where unknown."""
+    for device in ("cpu", "cuda"):
+        try:
+            return group._get_backend(torch.device(device)).options._timeout
+        except (AttributeError, RuntimeError):  # of a backend for the other
+            continue
+    return None

@@ -1,7 +1,8 @@
 """What skae warns of: a class for each cause, under the classes of scikit-learn and Python.
 
 ``warnings.simplefilter("ignore", DeadUnitsWarning)`` silences one of them; ``"error"`` in place of
-``"ignore"`` makes it stop the program. One class is an error, of files.
+``"ignore"`` makes it stop the program. Two classes are errors: of files, and of fits on several
+processes.
 """
 
 import sys
@@ -17,6 +18,7 @@ __all__ = [
     "InterruptionWarning",
     "ModelFileError",
     "ParameterWarning",
+    "RankError",
     "StartKeptWarning",
     "StreamWarning",
     "VersionWarning",
@@ -61,6 +63,10 @@ class VersionWarning(UserWarning):
 
 class ModelFileError(ValueError):
     """A file is damaged or foreign, or does not go with what is handed in beside it."""
+
+
+class RankError(RuntimeError):
+    """Another process of a fit with ``distributed=True`` has failed, or does not answer."""
 
 
 # Frames that stand between a line of the user's and ours.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+from .. import _ranks
 from ..exceptions import ParameterWarning, warn
 from .inputs import (
     check_is_real_table,
@@ -173,7 +174,7 @@ def learn_condition(given, features, names, n_features):
         )
         return Condition()
     if len(shape_of(given)) == 1:
-        classes = np.unique(check_labels(given))
+        classes = np.unique(np.concatenate(_ranks.gather(np.unique(check_labels(given)))))
         return Condition("labels", len(classes), classes=classes)
     return Condition("numbers", check_numbers(given).shape[1])
 

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
+from .. import _ranks
 from .tables import chunk_to_tensor, chunks_of
 
 EMPTY = 1e-12  # share of the weight that rounding leaves of a column without numbers
@@ -44,7 +45,7 @@ def weighted_moments(X, weights=None):
         # In units near the data no square leaves the range; powers of two round nothing.
         unit = np.ldexp(1.0, np.frexp(farthest)[1] - 1)
         deviation = unit * np.sqrt(_weighted_variance(X, weights, mean, unit, observed))
-    constant = is_constant(deviation, mean, np.count_nonzero(weights))
+    constant = is_constant(deviation, mean, _ranks.total(np.count_nonzero(weights)))
     return Moments(
         mean,
         deviation=np.where(constant, 0.0, deviation),
@@ -61,14 +62,23 @@ def _weighted_variance(X, weights, mean, unit, observed):
     `observed` is the weight of what is observed of it.
     """
     if sparse.issparse(X):
-        _, variance = mean_variance_axis(_in_units(X, unit), axis=0, weights=weights)
-        return variance
+        parts = mean_variance_axis(_in_units(X, unit), axis=0, weights=weights)
+        return _joined_variance(*parts, weights.sum(), mean / unit)
     squares = np.zeros(X.shape[1])
     for rows in chunks_of(X):
         x = chunk_to_tensor(X, rows).numpy()
         centred = np.where(np.isnan(x), 0.0, (x - mean) / unit)
         squares += weights[rows] @ np.square(centred, out=centred)
-    return squares / np.where(observed > 0, observed, 1.0)
+    return _ranks.total(squares) / np.where(observed > 0, observed, 1.0)
+
+
+def _joined_variance(mean, variance, sum_of_weights, mean_of_all):
+    """Return the variance of the rows of all ranks, from mean and variance on this one."""
+    if not _ranks.is_shared():
+        return variance
+    squares = sum_of_weights * (variance + np.square(mean - mean_of_all))
+    squares, sum_of_weights = _ranks.total(squares, sum_of_weights)
+    return squares / sum_of_weights
 
 
 def _in_units(X, unit):
@@ -85,7 +95,7 @@ def _weighted_mean_and_range(X, weights):
     observed = np.full(X.shape[1], weights.sum())
     if sparse.issparse(X):
         low, high = (ends.astype(np.float64) for ends in min_max_axis(X, axis=0))
-        return np.clip(X.T @ weights / observed, low, high), low, high, observed
+        return _mean_and_range(X.T @ weights, low, high, observed)
     total = np.zeros(X.shape[1])
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows in chunks_of(X):
@@ -102,6 +112,8 @@ def _weighted_mean_and_range(X, weights):
 
 def _mean_and_range(total, low, high, observed):
     """Return what `_weighted_mean_and_range` does; of a column without numbers zeros."""
+    total, observed = _ranks.total(total, observed)
+    low, high = _ranks.smallest(low), _ranks.largest(high)
     low, high = (np.where(low > high, 0.0, ends) for ends in (low, high))
     is_empty = observed <= EMPTY * observed.max()
     observed = np.where(is_empty, 0.0, observed)
@@ -160,7 +172,7 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
         The variance that the components leave, summed over features.
     """
     d = rows.shape[1]
-    k = min(n_components, d, len(rows))
+    k = min(n_components, d, _ranks.total(len(rows)))
 
     if d <= n_dense:
         covariance, total = scatter(rows, weights, mean, None)
@@ -202,6 +214,7 @@ def scatter(rows, weights, mean, Q):
         image += moment.cpu()
         trace += (wx * x).sum(dtype=torch.float64).cpu()
         sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
+    image, trace, sum_of_weights = _ranks.total(image, trace, sum_of_weights)
     return image / sum_of_weights, trace / sum_of_weights
 
 
@@ -215,4 +228,5 @@ def _scatter_of_sparse(rows, weights, mean, Q):
     projected = A @ Q - centre @ Q
     image = A.T @ (w[:, None] * projected) - np.outer(centre, w @ projected)
     squares = A.multiply(A).sum(axis=1).A1 - 2 * (A @ centre) + centre @ centre
-    return torch.from_numpy(image) / w.sum(), torch.tensor(w @ squares / w.sum())
+    image, trace, sum_of_weights = _ranks.total(image, w @ squares, w.sum())
+    return torch.from_numpy(image) / sum_of_weights, torch.tensor(trace / sum_of_weights)

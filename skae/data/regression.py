@@ -2,6 +2,7 @@
 
 import torch
 
+from .. import _ranks
 from .moments import N_DENSE
 from .tables import chunks_of
 
@@ -59,6 +60,7 @@ def regress(rows, weights, mean):
         w = xc.new_ones(len(xc)) if weights is None else weights[span].double()
         moments = moments + (w[:, None] * xc1[:, n_features:]).T @ xc1
         total = total + w.sum()
+    moments, total = _ranks.total(moments, total)
     moments = (moments / total).cpu()
     cross, square = moments[:, :n_features], moments[:, n_features:]
     # One-hot labels add up to the constant: the least-norm solution, by a little ridge.

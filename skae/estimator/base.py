@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
+from .. import _ranks
 from .._sklearn import fit_context
 from ..data.batches import Batches
 from ..data.moments import row_norms
@@ -280,7 +281,7 @@ class BaseAutoencoder(BaseCoder):
             callbacks=self._make_callbacks(),
             make_repeater=make_repeater,
             max_epochs=self._n_epochs,
-            verbose=int(self.verbose),
+            verbose=int(self.verbose) if _ranks.rank() == 0 else 0,
             device=self.device_,
         ).initialize()
 

@@ -3,6 +3,7 @@
 import math
 from numbers import Integral
 
+from .. import _ranks
 from ..nn.activations import RANGES
 from .recipes import BaseRecipe, recipe_of
 
@@ -51,9 +52,10 @@ def has_linear_path(estimator):
 
 
 def batch_size_for(estimator, n_samples):
-    """Return the number of rows of a training step."""
+    """Return the number of rows of a training step, `n_samples` and it those of one rank."""
     if estimator.batch_size == "auto":
-        return min(256, max(16, n_samples // 16))
+        of_all = min(256, max(16, _ranks.total(n_samples) // 16))
+        return math.ceil(of_all / _ranks.n_ranks())
     return estimator.batch_size
 
 
@@ -61,7 +63,7 @@ def n_epochs_for(estimator, n_samples):
     """Return the number of epochs of a fit, at most; `n_samples` counts validation rows too."""
     if estimator.max_iter != "auto":
         return estimator.max_iter
-    n_batches = math.ceil(n_samples / batch_size_for(estimator, n_samples))
+    n_batches = _ranks.largest(math.ceil(n_samples / batch_size_for(estimator, n_samples)))
     n_epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / n_batches)))
     factor = ORDERED_FACTOR if estimator.ordered else 1
     return math.ceil(factor * estimator._epochs_factor * n_epochs)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .. import __version__
+from .. import __version__, _ranks
 from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
 from ..data.inputs import check_bool, describe_columns, how_to_encode
 from ..training.devices import is_available
@@ -28,6 +28,7 @@ from .persistence import (
 )
 from .prefixes import fill_up
 from .preparation import choose_device
+from .ranks import check_is_alike, end_alike
 from .shared_arguments import SHARED_ARGUMENTS
 from .shared_parameters import SHARED_PARAMETERS
 from .subclassing import (
@@ -188,16 +189,19 @@ class BaseCoder(
         told = {"X": X, "y": y, "metadata": metadata_of(others)}
         with (
             as_it_was_on_failure(self),
+            _ranks.together(getattr(self, "distributed", False)),
             tasks_of_fit(self, one_pass, **told) as tasks,
             torch_as_usual(),
         ):
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = check_training_data(self, X, sample_weight, not resume, least)
+            check_is_alike(self, X, resume)
             if not one_pass:  # which has no use for some of the parameters
                 warn_of_ignored(self)
             choose_device(self, resume)
             self._learn(X, weights, resume=resume, one_pass=one_pass, **others)
+            end_alike(self)
             self._is_fitted = True
             if tasks is not None:
                 tasks.end()

@@ -1,5 +1,6 @@
 """How much the network beside a linear path may learn: as much as unseen rows gain by."""
 
+from .. import _ranks
 from ..data.batches import Batches
 from ..data.tables import chunk_size
 from .choices import (
@@ -54,11 +55,12 @@ def choose_alpha(estimator, batches):
     """
     rows, weights = batches.rows, batches.weights
     index = rows_with_weight(rows, weights, batches.index)
-    given = _without_trial(estimator, len(index))
+    n_rows = _ranks.total(len(index))
+    given = _without_trial(estimator, n_rows, _ranks.smallest(len(index)))
     if given is not None:
         return given
     halves = halves_of(estimator, rows, weights, index)
-    folds = [halves, halves[::-1]] if len(index) <= ENOUGH_ROWS else [halves]
+    folds = [halves, halves[::-1]] if n_rows <= ENOUGH_ROWS else [halves]
     gains = {STRONG: 0.0}
     for alpha in (MEDIUM, WEAK):
         found = [_gain(estimator, *fold, alpha) for fold in folds]
@@ -68,13 +70,13 @@ def choose_alpha(estimator, batches):
     return max(gains, key=gains.get)
 
 
-def _without_trial(estimator, n_rows):
-    """Return the decay where there is no trial, else None."""
+def _without_trial(estimator, n_rows, n_least):
+    """Return the decay where there is no trial, else None; `n_least` of the rows are on a rank."""
     if not (has_linear_path(estimator) and has_hidden_layers(estimator)):
         return 0.0
     if not estimator._tries_decays:
         return MEDIUM if n_rows <= MOST_ROWS else WEAK * MOST_ROWS / n_rows
-    if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS:
+    if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS or n_least < 2:
         return WEAK
     return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None
 

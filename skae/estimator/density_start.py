@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.moments import N_DENSE, principal_components, scatter
 from ..data.tables import chunks_of
 from ..nn import linear_gaussian
@@ -191,7 +192,7 @@ def start_prior(estimator, rows, n_prior_components):
     chosen = torch.randint(
         len(some), (n_prior_components,), generator=generators["initialisation"]
     )
-    means = _means_of_neighbours(some[chosen.to(some.device)], some)
+    means = _ranks.from_rank(_means_of_neighbours(some[chosen.to(some.device)], some))
     module = estimator.module_.eval()
     with global_generator_for(module, generators["noise"]):
         module.prior.start(module, means)

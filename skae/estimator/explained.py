@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.tables import SomeRows
 from .inference import iter_batches
 
@@ -46,8 +47,8 @@ def _explained(estimator, X, weights):
 
     Both are weighted means over the rows, in the squared units of X.
     """
-    n = X.shape[0]
-    shares = np.full(n, 1 / n) if weights is None else weights / weights.sum()
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    shares = weights / _ranks.total(weights.sum())
     mean = torch.from_numpy(estimator.mean_).to(estimator.device_)
 
     def squares(module, x, w):
@@ -61,5 +62,5 @@ def _explained(estimator, X, weights):
         return torch.stack(found)
 
     parts = iter_batches(estimator, X, X.dtype, squares, torch.from_numpy(shares))
-    total, *left = sum(values for _, values in parts)
+    total, *left = _ranks.total(sum(values for _, values in parts))
     return -np.diff([total, *left], axis=0), total

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.tables import SomeRows
 from ..training.randomness import make_random_state
 from .inference import iter_batches, map_rows
@@ -27,7 +28,7 @@ def learn_loadings(estimator, X, weights):
     weights : ndarray of shape (n_samples,) or None
     """
     size = estimator._n_features_out * X.shape[1]
-    most = max(1, min(MOST_ROWS, MOST_CELLS // size))
+    most = max(1, min(MOST_ROWS, MOST_CELLS // size) // _ranks.n_ranks())
     counts = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
     order = make_random_state(estimator._seed, "sample").permutation(counts)
     chosen = np.sort(order[:most])
@@ -37,9 +38,11 @@ def learn_loadings(estimator, X, weights):
         J, w = _jacobian(estimator, module, x).double(), w.double()
         return torch.stack([torch.einsum("i,ijk->jk", w, part) for part in (J, J.abs())])
 
-    shares = torch.from_numpy(w / w.sum())
+    shares = torch.from_numpy(w / _ranks.total(w.sum()))
     parts = iter_batches(estimator, SomeRows(X, chosen), X.dtype, means, shares)
-    estimator.loadings_, estimator.loading_magnitudes_ = sum(values for _, values in parts)
+    estimator.loadings_, estimator.loading_magnitudes_ = _ranks.total(
+        sum(values for _, values in parts)
+    )
 
 
 def _jacobian(estimator, module, x):

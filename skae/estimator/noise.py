@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.moments import N_DENSE, scatter
 from ..nn.linear_gaussian import (
     LEAST_NOISE,
@@ -124,19 +125,20 @@ def choose_noise(estimator, rows, weights):
     index = rows_with_weight(rows, weights)
     varies = torch.from_numpy(estimator._variance > 0)
     constant = None if bool(varies.all()) else (~varies).numpy()
-    too_little = len(index) < FEWEST_ROWS or not bool(varies.any())
-    if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
-        return Noise("shared", LEAST_NOISE, constant, len(index))
+    n_rows = _ranks.total(len(index))
+    too_little = n_rows < FEWEST_ROWS or _ranks.smallest(len(index)) < 2
+    if too_little or not bool(varies.any()) or len(varies) > N_DENSE or estimator.covariance_type == "identity":
+        return Noise("shared", LEAST_NOISE, constant, n_rows)
     halves = halves_of(estimator, rows, weights, index)
     if estimator._has_holes:
         kind, least = _choose_with_holes(estimator, *halves, constant)
         return Noise(kind, least, constant, len(index))
     learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
     k, floor = estimator._n_features_out, LEAST_NOISE
-    if len(index) // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
+    if n_rows // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
         floor = _floor_of_few_rows(learnt, held_out, k)
     kind, least = _choose(learnt, held_out, k, floor)
-    return Noise(kind, least, constant, len(index))
+    return Noise(kind, least, constant, n_rows)
 
 
 def _covariance_of(estimator, rows, weights, varies):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.batches import Batches
 from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
@@ -173,6 +174,7 @@ class Outcome:
         modelled = x[:, : len(self.estimator.mean_)].double()
         left = (self.net.module_.reconstruct(x).double() - modelled).square().nansum()
         total = (modelled - start_mean_of(self.estimator).to(x)).square().nansum()
+        left, total = _ranks.total(left, total)
         return left <= NOTHING_LEFT * total
 
 

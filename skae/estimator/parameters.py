@@ -51,7 +51,7 @@ TRAINING = frozenset(
 )
 
 # They say how a call goes about it, or what it returns.
-NEITHER = frozenset({"warm_start", "verbose", "sparse_output"})
+NEITHER = frozenset({"warm_start", "verbose", "sparse_output", "distributed"})
 
 
 def explain_parameters(estimator):

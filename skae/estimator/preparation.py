@@ -2,6 +2,7 @@
 
 import torch
 
+from .. import _ranks
 from ..data.sources import make_source
 from ..training.devices import check_device
 from ..training.randomness import draw_seed
@@ -16,7 +17,7 @@ def choose_device(estimator, resume):
 def take_seed(estimator):
     """Draw the seed of all that is random."""
     estimator._is_seeded = estimator.random_state is not None
-    estimator._seed = draw_seed(estimator.random_state)
+    estimator._seed = _ranks.from_rank(draw_seed(estimator.random_state))
 
 
 def to_rows(estimator, X, weights):

@@ -1,5 +1,6 @@
 """New rows: from a prior, or from codes like those of training rows."""
 
+import math
 from numbers import Integral
 
 import numpy as np
@@ -7,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _ranks
 from ..data.streams import N_STORED_CODES, join_stream
 from ..data.tables import SomeRows
 from ..training.randomness import draw_seed, make_random_state
@@ -27,7 +29,9 @@ class KeepsCodes:
 
     def _learn_from_codes(self, X, streaming=False):
         """Keep codes of some training rows."""
-        codes = self._codes_of(choose_rows(X, self._n_stored_codes, self._seed))
+        n_chosen = n_of_rank(X, self._n_stored_codes)
+        codes = self._codes_of(choose_rows(X, n_chosen, self._seed))
+        codes = np.concatenate(_ranks.gather(codes))
         self._codes = add_to_stream(self, codes, X.shape[0]) if streaming else codes
         self._code_distribution = None
 
@@ -177,6 +181,11 @@ for part in (SamplesFromPrior, SamplesFromCodes):
     complete_method_docstrings(part, SHARED_ARGUMENTS)
 
 
+def n_of_rank(X, n_chosen):
+    """Return how many of `n_chosen` rows are to be of X: its share of the rows of all ranks."""
+    return max(1, math.floor(n_chosen * X.shape[0] / _ranks.total(X.shape[0])))
+
+
 def choose_rows(X, n_chosen, seed):
     """Return at most `n_chosen` rows of a table, at random, in their order."""
     order = make_random_state(seed, "sample").permutation(X.shape[0])
@@ -198,6 +207,7 @@ def add_to_stream(estimator, codes, n_rows):
         return codes
     random_state = make_random_state(estimator._seed, "sample", estimator.n_iter_)
     most = estimator._n_stored_codes
+    n_rows = _ranks.total(n_rows)
     return join_stream(estimator._codes, codes, n_rows, most, random_state)[0]
 
 

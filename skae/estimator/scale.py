@@ -2,6 +2,7 @@
 
 import torch
 
+from .. import _ranks
 from ..data.tables import chunks_of
 from ..data.units import Units
 
@@ -48,5 +49,6 @@ def _moments_of_codes(module, rows, weights):
         z, w = z[w > 0], w[w > 0]
         count, total = count + w.sum(), total + w @ z
         squares = squares + w @ z.square()
+    count, total, squares = _ranks.total(count, total, squares)
     mean = total / count
     return mean, (squares / count - mean.square()).clamp_min(0).sqrt()

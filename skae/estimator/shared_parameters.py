@@ -242,6 +242,17 @@ SHARED_PARAMETERS = {
         Precision of the training. The fitted model computes in the precision of the X it is given.
         """,
     ),
+    "distributed": _shared(
+        ["boolean"],
+        "bool",
+        """
+        Whether `fit` trains one model together with the other processes, or ranks, of
+        :mod:`torch.distributed`'s process group, which must be there. Each is given rows of its
+        own; `batch_size` is that of one of them, "auto" its share of what one process would take,
+        and `max_iter` goes by all rows. All must be called in the same order, with the same
+        parameters, and end with the same model.
+        """,
+    ),
     "warm_start": _shared(
         ["boolean"],
         "bool",

@@ -50,6 +50,11 @@ def check_size(estimator):
     if not is_chosen(estimator):
         return
     asked = f"n_components={estimator.n_components!r}"
+    if getattr(estimator, "distributed", False):
+        raise ValueError(
+            f"{asked} needs distributed=False: it looks at rows one by one, and each rank has but "
+            "its own. Find the size on some of the rows, and give it as an int."
+        )
     if not has_own_networks(estimator):
         raise ValueError(
             f"{asked} needs built-in networks, whose layers can be cut to the size that is found. "

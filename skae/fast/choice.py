@@ -5,6 +5,7 @@ import functools
 
 import torch
 
+from .. import _ranks
 from .._torch import BATCH_NORMS, missing
 from ..exceptions import FallbackWarning, warn
 from ..nn.repeatable import has_foreign_code
@@ -39,6 +40,8 @@ def make_repeater(step, sizes, n_epochs):
     if missing():
         if frequent and device in ("cpu", "cuda"):
             _tell_of(missing())
+        return None
+    if device == "cuda" and _ranks.is_shared():  # a graph has the optimizer in it
         return None
     kind = {"cpu": Replay, "cuda": Graphs}.get(device)
     return None if kind is None else kind(step, frequent)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
+from .. import _ranks
 from .._torch import is_torchscript_enabled, script, storage_of, trace
 from ..training.optimizers import fused_adam, move
 from ..training.threads import others_inside
@@ -188,7 +189,7 @@ class Replay(Repeater):
         if n_rows not in self.proven:
             return self.eager(batches[0], self._prove)
         adam = fused_adam(self.step.optimizer)
-        if adam is None:
+        if adam is None or _ranks.is_shared():  # between gradient and move is that of the others
             return self.eager(batches[0], self._gradient)
         return self._run(batches, adam)
 

@@ -408,6 +408,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,

@@ -95,6 +95,7 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,

@@ -186,6 +186,7 @@ class ConditionalVAE(VAE):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.streams import N_STORED_CODES
 from ..data.tables import chunk_to_tensor, chunks_of
 from ..estimator.choices import hidden_layer_sizes_of
@@ -46,7 +47,9 @@ def fit_prior(estimator, X, streaming):
         Whether the rows go on a stream.
     """
     q = posterior_of(estimator, choose_rows(X, N_STORED_CODES, estimator._seed))
-    within, moments = q.covariance.double().mean(0).numpy(), estimator._code_moments
+    covariances, moments = q.covariance.double(), estimator._code_moments
+    within, n_rows = _ranks.total(covariances.sum(0), len(covariances))
+    within = (within / n_rows).numpy()
     if streaming:
         within = moments["share"] * estimator._within + (1 - moments["share"]) * within
     estimator._within = within

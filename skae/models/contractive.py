@@ -229,6 +229,7 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,

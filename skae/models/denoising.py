@@ -279,6 +279,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 
+from .. import _ranks
 from ..data.moments import N_DENSE, scatter, weighted_moments
 from ..data.sources import RowsOnHost
 from ..data.tables import SomeColumns, SomeRows, chunk_size
@@ -73,7 +74,7 @@ def estimate_level(estimator, X, weights):
     n, d = table.shape
     with threads_for(min(n, chunk_size(d)) * d * d):
         covariance = _covariance_of(table, np.broadcast_to(unit, X.shape[1])[features])
-        level = _level_of(covariance, n)
+        level = _level_of(covariance, _ranks.total(n))
     return float(level if is_scaled else level * unit)
 
 
@@ -104,16 +105,16 @@ def _choose(X, weights, random_state):
     Rows are drawn by their weights, as many as these are worth: noise in rows that are weighted
     has other eigenvalues.
     """
-    n_rows, n_features = X.shape
+    n_rows, n_features, most = *X.shape, N_ROWS // _ranks.n_ranks()
     rows, n_worth, p = np.arange(n_rows), n_rows, None
     if weights is not None:
         rows = np.flatnonzero(weights)
         p = weights[rows] / weights.sum()
         n_worth = min(len(rows), round(1 / np.square(p).sum()))
-    if min(n_worth, N_ROWS) < n_rows:
-        rows = random_state.choice(rows, min(n_worth, N_ROWS), replace=False, p=p)
+    if min(n_worth, most) < n_rows:
+        rows = random_state.choice(rows, min(n_worth, most), replace=False, p=p)
         X = SomeRows(X, np.sort(rows))
-    features = np.sort(random_state.permutation(n_features)[:N_DENSE])
+    features = np.sort(_ranks.from_rank(random_state.permutation(n_features))[:N_DENSE])
     return X if len(features) == n_features else SomeColumns(X, features), features
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _ranks
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool
 from ..data.moments import weighted_moments
@@ -255,6 +256,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         max_encode_iter=15,
         device="auto",
         dtype="float32",
+        distributed=False,
         random_state=None,
         verbose=0,
     ):
@@ -300,6 +302,12 @@ class GLGAE(ScoresLikelihood, BaseCoder):
 
     def _learn(self, X, weights, *, resume, one_pass):
         """Move the nodes, from their first places or from where they are."""
+        if self.distributed and (one_pass or self.solver == "online"):
+            asked = "partial_fit" if one_pass else "solver='online'"
+            raise ValueError(
+                f"{asked} needs distributed=False: nodes follow one batch after the other, of one "
+                "rank's rows. fit with solver='batch' adds up the statistics of all ranks."
+            )
         # Places of nodes may be an array of the user's.
         self._fitted_params = copy.deepcopy(parameters_to_go_by(self))
         if not resume:
@@ -353,9 +361,11 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         solver = BatchSolver(nodes, rows, weights, self.n_encode_iter, learns)
         self._repeat(nodes, solver.move_all, max_iter, solver.objective)
         # per row, as those of the online solver are, for `partial_fit` to go on from
-        self._statistics = {name: v / len(rows) for name, v in solver.statistics.items()}
+        n_rows = _ranks.total(len(rows))
+        self._statistics = {name: v / n_rows for name, v in solver.statistics.items()}
         self._n_steps = self.n_iter_
-        self._keep_fitted(nodes, solver.codes, weights)
+        codes, weights = (torch.cat(_ranks.gather(part.cpu())) for part in (solver.codes, weights))
+        self._keep_fitted(nodes, codes, weights)
 
     def _fit_online(self, rows, weights, n_epochs, streaming=False):
         """Let the nodes follow a running average of the statistics of small batches."""
@@ -390,7 +400,8 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         line = Line(n_passes, is_one=self.verbose == 1)
         for F in passes(make_pass, n_passes, objective, self.tol, self.n_iter_):
             self._report(F, n_passes if shows_last else None, line)
-            if tasks is not None and tasks.end_epoch(lambda: self._as_fitted(nodes)):
+            stops = tasks is not None and tasks.end_epoch(lambda: self._as_fitted(nodes))
+            if _ranks.any_rank(stops):
                 break
         line.end()
 
@@ -407,7 +418,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
     def _report(self, F, last, line):
         self.n_iter_ += 1
         self.objective_history_ = [*self.objective_history_, F - self._log_volume()]
-        if self.verbose:
+        if self.verbose and _ranks.rank() == 0:
             step = step_of(self.n_iter_, last)
             line.show(f"iteration {step:>9}   objective {self.objective_history_[-1]:.6f}")
 

@@ -7,8 +7,10 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
+from .. import _ranks
 from ..data.moments import principal_components, weighted_moments
 from ..data.tables import chunk_to_tensor, distinct_rows
+from ..estimator.sampling import n_of_rank
 from ..training.randomness import make_generator, make_random_state
 
 SPACINGS = {"reconstruction": 1.0, "bound": 2.0, "likelihood": 2.0}
@@ -87,10 +89,13 @@ def _cluster(estimator, X, weights):
     """Return the centres of k-means, and their principal coordinates."""
     n_components, scale = estimator.n_components, estimator.scale_
     random_state = make_random_state(estimator._seed, "initialisation")
-    chosen = np.sort(random_state.permutation(X.shape[0])[:N_CLUSTERED_ROWS])
+    n_chosen = n_of_rank(X, N_CLUSTERED_ROWS)
+    chosen = np.sort(random_state.permutation(X.shape[0])[:n_chosen])
     some = estimator._units.enter(chunk_to_tensor(X, chosen), torch.float64).numpy()
     weights = weights.double().cpu().numpy()[chosen]
+    some, weights = (np.concatenate(_ranks.gather(part)) for part in (some, weights))
     A = _cluster_centres(some, weights, estimator.n_nodes, random_state)
+    A = _ranks.from_rank(A)
     B = _principal_coordinates(A, n_components)
     wanted = _spacing_of(estimator) * len(A) ** (1 / n_components) / math.sqrt(12)
     # Centres of rows that are all one differ by rounding, which is not to be spread out.

@@ -2,6 +2,7 @@
 
 import torch
 
+from .. import _ranks
 from ..data.tables import chunks_of
 from ..training.threads import reconsider_threads
 
@@ -85,6 +86,8 @@ class BatchSolver:
             total += float((w * phi).sum(dtype=torch.float64))
             _add(self.statistics, nodes.statistics(x, codes[span], w))
         self.codes = codes
+        *sums, total = _ranks.total(*self.statistics.values(), total)
+        self.statistics = dict(zip(self.statistics, sums, strict=True))
         self.objective = total / float(self.statistics["total"]) + nodes.constant()
 
 

@@ -8,6 +8,7 @@ import torch
 from scipy import sparse
 from torch.nn import functional as F
 
+from .. import _ranks
 from .._sklearn import Interval, StrOptions
 from ..data.streams import N_STORED_CODES
 from ..data.tables import CHUNK, iter_chunks
@@ -15,7 +16,12 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
 from ..estimator.needs import needs_value
-from ..estimator.sampling import SamplesFromCodes, add_to_stream, check_codes_are_kept
+from ..estimator.sampling import (
+    SamplesFromCodes,
+    add_to_stream,
+    check_codes_are_kept,
+    n_of_rank,
+)
 from ..exceptions import DeadUnitsWarning, ParameterWarning, warn
 from ..nn.activations import ACTIVATIONS
 from ..nn.autoencoder import AutoencoderModule
@@ -32,6 +38,7 @@ CODE_ACTIVATIONS = {
     "jumprelu": "relu",
 }
 N_COEFS_KINDS = ("topk", "batch_topk")
+OF_A_BATCH = ("batch_topk", "kl")
 
 # From this ratio of units to active units on, only what is active is multiplied
 # (tests/benchmarks/wide_codes.py).
@@ -376,6 +383,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,
@@ -398,6 +406,12 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
             raise ValueError(
                 "sparsity='kl' needs code_activation='sigmoid': activations in (0, 1). "
                 f"Got {self.code_activation!r} instead."
+            )
+        if self.distributed and self.sparsity in OF_A_BATCH:
+            raise ValueError(
+                f"sparsity={self.sparsity!r} needs distributed=False: it looks at a batch as a "
+                "whole, and each rank has one of its own. 'topk', 'l1' and 'jumprelu' look at "
+                "rows one by one."
             )
 
     def _get_n_active(self, n_features):
@@ -441,12 +455,13 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
         """Count dead units, and keep codes of some training rows for `sample`."""
         active = np.zeros(self._n_features_out, dtype=bool)
         order = make_random_state(self._seed, "sample").permutation(X.shape[0])
-        chosen = order < N_STORED_CODES  # a random subset, as a mask
+        chosen = order < n_of_rank(X, N_STORED_CODES)  # a random subset, as a mask
         kept = []
         for rows, h in self._iter_codes(X):
             active |= self._find_active(h)
             kept.append(sparse.csr_matrix(h[chosen[rows]]))
-        codes = sparse.vstack(kept, format="csr")
+        codes = sparse.vstack(_ranks.gather(sparse.vstack(kept)), format="csr")
+        active = _ranks.largest(active.astype(float)) > 0
         if streaming:
             n_new, codes = codes.shape[0], add_to_stream(self, codes, X.shape[0])
             for rows in iter_chunks(codes.shape[0] - n_new, CHUNK):

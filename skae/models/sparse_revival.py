@@ -4,6 +4,7 @@ import torch
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
+from .. import _ranks
 from ..nn.networks import own_layers
 
 REVIVED_AT_ONCE = 0.05  # share of the units: more of them would disturb the ones at work
@@ -33,7 +34,7 @@ class Revival(Callback):
         net.module_.n_firings.zero_()
 
     def on_epoch_end(self, net, dataset_train=None, **kwargs):
-        silent = (net.module_.n_firings == 0).nonzero()[:, 0]
+        silent = (_ranks.total(net.module_.n_firings) == 0).nonzero()[:, 0]
         net.history.record("n_dead_units", len(silent))
         epoch = len(net.history) - self.n_before
         built_in = own_layers(net.module_.encoder)
@@ -46,6 +47,8 @@ class Revival(Callback):
     def _revive(self, net, silent, batches):
         module, generator = net.module_, net.generators["noise"]
         residual = self._badly_reconstructed(module, batches, len(silent), generator)
+        turn = len(net.history) % _ranks.n_ranks()  # rows of each rank come in turn
+        residual = _ranks.from_rank(residual.cpu(), turn).to(residual)
         encoder, units = module.encoder.layers[-1], [module.encoder.layers[-1].weight]
         if own_layers(module.decoder):
             units.append(module.decoder.layers[0].weight.T)
@@ -53,7 +56,8 @@ class Revival(Callback):
             direction = residual
             if weight.shape[1] != residual.shape[1]:  # behind hidden layers: anywhere
                 shape = (len(silent), weight.shape[1])
-                direction = torch.randn(shape, generator=generator, device=weight.device)
+                drawn = torch.randn(shape, generator=generator, device=weight.device)
+                direction = _ranks.from_rank(drawn.cpu(), turn)
             weight[silent] = F.normalize(direction.to(weight), dim=1)
         encoder.bias[silent] = 0.0  # an offset would make it fire where it does not belong
         net.forget(encoder.weight, silent)

@@ -9,6 +9,7 @@ from scipy.special import softmax
 from sklearn.utils import check_scalar
 from sklearn.utils.metaestimators import available_if
 
+from .. import _ranks
 from .._sklearn import Interval, StrOptions
 from ..data.inputs import check_bool
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
@@ -253,6 +254,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         callbacks=None,
         device="auto",
         dtype="float32",
+        distributed=False,
         warm_start=False,
         random_state=None,
         verbose=0,
@@ -272,6 +274,12 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         check_level(self.corruption, self.corruption_level)
         if self.ordered:
             self._check_ordered()
+        if self.distributed and self.free_bits:
+            raise ValueError(
+                f"free_bits={self.free_bits!r} needs distributed=False: bits are free in the mean "
+                "of a batch as a whole, and each rank has one of its own. warm_up works too "
+                "against codes that collapse."
+            )
         if not self.importance_weighted:
             return
         for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
@@ -406,9 +414,10 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     def _learn_moments(self, X, streaming):
         """Learn mean and covariance of the codes of some rows, beside those of before."""
-        moments = moments_of(self._codes[-X.shape[0] :, : self._n_features_out])
+        n_rows = _ranks.total(X.shape[0])
+        moments = moments_of(self._codes[-n_rows:, : self._n_features_out])
         if streaming:
-            moments = join_moments(self._code_moments, moments, X.shape[0], N_STORED_CODES)
+            moments = join_moments(self._code_moments, moments, n_rows, N_STORED_CODES)
         self._code_moments = moments
 
     # Distributions

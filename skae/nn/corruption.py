@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from .. import _ranks
+
 CORRUPTIONS = ("gaussian", "masking", "salt_and_pepper", "swap")
 Kind = str | Callable[[Tensor], Tensor]
 PROBABILITIES = ("masking", "salt_and_pepper", "swap")  # those whose level is one
@@ -90,8 +92,9 @@ class Corruption(nn.Module):
     def start(self, spans: Iterable[Tensor]) -> None:
         """Learn each feature's range from batches of rows."""
         ranges = [(x.amin(dim=0), x.amax(dim=0)) for x in spans]
-        self.low.copy_(torch.stack([low for low, _ in ranges]).amin(dim=0))
-        self.high.copy_(torch.stack([high for _, high in ranges]).amax(dim=0))
+        low, high = (torch.stack(ends) for ends in zip(*ranges, strict=True))
+        self.low.copy_(_ranks.smallest(low.amin(dim=0)))
+        self.high.copy_(_ranks.largest(high.amax(dim=0)))
 
     def draw(self, n_rows: int, generator: Generator) -> tuple[Tensor, ...]:
         """Return the random inputs of one step, a tuple of tensors (n_rows, n_features)."""

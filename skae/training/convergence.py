@@ -4,6 +4,8 @@ import math
 
 from skorch.callbacks import Callback
 
+from .. import _ranks
+
 MOST_RESCUES = 3  # times that training goes on after a loss that is not finite
 
 
@@ -71,7 +73,7 @@ class Convergence(Callback):
     def _rescue(self, net):
         """Go back to good weights, with a smaller rate; give up after a few times."""
         again = len(net.history) > 1 and net.history[-2].get("rescued", False)
-        if again or not is_finite(self.begun_with_):
+        if again or _ranks.any_rank(not is_finite(self.begun_with_)):
             self.begun_with_ = self.proven_
         self.n_rescues_ += 1
         net.history.record("rescued", True)

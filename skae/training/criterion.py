@@ -37,6 +37,17 @@ def check_terms(terms, n_rows):
             )
 
 
+def check_is_sum_over_rows(terms):
+    """Refuse, where several ranks have rows, terms that say nothing of single ones."""
+    for name, term in terms.items():
+        if term.dim() == 0:
+            raise ValueError(
+                f"The term {name!r} is one number for a batch as a whole, which the batches of "
+                "several ranks together are not. Make it a number for each row, of shape "
+                "(batch,), or set distributed=False."
+            )
+
+
 def weighted_mean(term, weights):
     """Return sum(w l) / sum(w); a scalar term is returned as it is."""
     if term.dim() == 0:

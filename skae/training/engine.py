@@ -12,6 +12,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, LRScheduler
 
+from .. import _ranks
 from ..nn.repeatable import has_foreign_code
 from .callbacks import (
     EpochLine,
@@ -23,10 +24,11 @@ from .callbacks import (
 )
 from .convergence import Converged
 from .criterion import WeightedMeans
-from .interrupts import is_on_purpose, is_second
+from .interrupts import Agreed, agreed_interrupts, is_on_purpose, is_second
 from .optimizers import ELEMENTWISE, FUSED, OPTIMIZERS, make_optimizer
 from .progress import is_terminal
-from .step import STEPS_OF_WARM_UP, Step, factor_of
+from .randomness import part_ways
+from .step import STEPS_OF_WARM_UP, Step, factor_of, weight_of
 from .threads import reconsider_threads
 
 
@@ -235,11 +237,15 @@ class Engine(NeuralNet):
         check_validation_is_there(callbacks, valid_batches is not None)
         self.batch_size = batches.batch_size
         valid_sizes = [] if valid_batches is None else valid_batches.sizes
-        tell_number_of_batches(callbacks, len(batches.sizes) + len(valid_sizes))
+        # A rank that has run out of rows takes part without any until the others have.
+        n_steps = _ranks.largest(len(batches.sizes))
+        self._n_idle, self._stops = n_steps - len(batches.sizes), None
+        tell_number_of_batches(callbacks, n_steps + len(valid_sizes))
         self._per_batch_callbacks = any(has_batch_hook(callback) for callback in callbacks)
         # A scheduler that the user brings takes the place of ours.
         own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
-        self.step_.begin(epochs * len(batches.sizes) if own_schedule else 0)
+        self.step_.begin(epochs * n_steps if own_schedule else 0)
+        part_ways(self.generators, _ranks.rank())
         self._repeater = None
         if self.make_repeater is not None and not self._per_batch_callbacks:
             self._update_step()
@@ -248,8 +254,11 @@ class Engine(NeuralNet):
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
-            self.fit_loop((batches, valid_batches), epochs=epochs)
+            with agreed_interrupts():
+                self.fit_loop((batches, valid_batches), epochs=epochs)
         except KeyboardInterrupt as interrupt:
+            if _ranks.is_shared() and not isinstance(interrupt, (Converged, Agreed)):
+                raise  # of this rank alone
             self._drop_unfinished_epoch(valid_batches is not None)
             if not isinstance(interrupt, Converged):
                 if is_second():
@@ -265,8 +274,19 @@ class Engine(NeuralNet):
     def notify(self, method_name, **arguments):
         """Call the callbacks in turn, each at the end of an epoch only with what it goes by.
 
-        One that raises KeyboardInterrupt ends the training.
+        One that raises KeyboardInterrupt ends the training; where there are other ranks, at the
+        end of the epoch.
         """
+        stops = self._call_callbacks(method_name, arguments)
+        if _ranks.is_shared():
+            self._stops = self._stops or stops
+            may_stop = method_name == "on_epoch_end" and _ranks.any_rank(bool(self._stops))
+            stops = may_stop and (self._stops or Agreed())
+        if stops:
+            raise Converged from stops
+
+    def _call_callbacks(self, method_name, arguments):
+        """Call the callbacks; return the KeyboardInterrupt that one has raised, or None."""
         try:
             getattr(self, method_name)(self, **arguments)
             for _, callback in self.callbacks_:
@@ -274,9 +294,10 @@ class Engine(NeuralNet):
                     check_is_recorded(callback, self.history[-1])
                 getattr(callback, method_name)(self, **arguments)
         except KeyboardInterrupt as interrupt:
-            if is_on_purpose(interrupt):
-                raise Converged from interrupt
-            raise
+            if not is_on_purpose(interrupt):
+                raise
+            return interrupt
+        return None
 
     def get_split_datasets(self, X, y=None, **fit_params):
         return X
@@ -307,12 +328,13 @@ class Engine(NeuralNet):
 
     def _one_by_one(self, batches, training, prefix, step_fn):
         """Yield names and values of the terms, (1, n_terms), and size of each batch in a list."""
-        for batch in batches:
+        idle = batches.without_weight(self._n_idle) if training else ()
+        for batch in itertools.chain(batches, idle):
             reconsider_threads()
             if self._per_batch_callbacks:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            yield step["names"], step["values"][None], [_size(batch)]
+            yield step["names"], step["values"][None], [weight_of(batch)]
             if self._per_batch_callbacks:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
@@ -327,14 +349,26 @@ class Engine(NeuralNet):
             while run:
                 names, values = self._repeater.take(run)
                 taken, run = run[: len(values)], run[len(values) :]
-                yield names, values, [_size(batch) for batch in taken]
+                yield names, values, [weight_of(batch) for batch in taken]
+        for batch in batches.without_weight(self._n_idle):
+            self._repeater.eager(batch, self._no_gradient(names, values[0]))
+
+    def _no_gradient(self, names, values):
+        """Return what takes the place of the gradient of a batch without weight."""
+
+        def gradient(batch, draws):
+            self.step_.flat_gradient.zero_()
+            return {"names": names, "values": torch.zeros_like(values)}
+
+        return gradient
 
     def _record_epoch(self, prefix, names, values, sizes):
-        if torch.is_tensor(sizes[0]):
-            sizes = torch.stack(sizes).double()
+        if torch.is_tensor(sizes[-1]):
+            sizes = torch.stack([torch.as_tensor(size).to(values) for size in sizes]).double()
         else:
             sizes = torch.tensor(sizes, dtype=torch.float64, device=values.device)
-        means = ((sizes @ values.double()) / sizes.sum()).tolist()
+        sums, size = _ranks.total(sizes @ values.double(), sizes.sum())
+        means = (sums / size).tolist()
         for name, mean in zip(names, means, strict=True):
             self.history.record(f"{prefix}_{name}", mean)
         loss = sum(means)
@@ -371,15 +405,13 @@ class Engine(NeuralNet):
         """Return the loss terms over all rows, with the module in evaluation mode."""
         self._set_training(False)
         self._evaluation_generator = self._fresh_evaluation_generator()
-        total, size = {}, 0.0
+        sums, size = 0.0, 0.0
         for batch in batches:
-            x, weights = batch
-            n = len(x) if weights is None else float(weights.sum())
-            step = self.validation_step(batch)
-            for name, value in zip(step["names"], step["values"], strict=True):
-                total[name] = total.get(name, 0.0) + n * float(value)
+            n, step = float(weight_of(batch)), self.validation_step(batch)
+            sums = sums + n * step["values"].double().cpu()
             size += n
-        terms = {name: value / size for name, value in total.items()}
+        sums, size = _ranks.total(sums, size)
+        terms = dict(zip(step["names"], (sums / size).tolist(), strict=True))
         return {**terms, "loss": sum(terms.values())}
 
     def _fresh_evaluation_generator(self):
@@ -403,9 +435,3 @@ def _empty_tables(module):
     """
     tables = [table for part in module.modules() for table in vars(part).values()]
     return {id(t): type(t)() for t in tables if type(t) in (dict, OrderedDict) and not t}
-
-
-def _size(batch):
-    """Return what a batch counts in the mean of an epoch."""
-    x, weights = batch
-    return len(x) if weights is None else weights.sum()

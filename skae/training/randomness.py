@@ -1,5 +1,6 @@
 """Random numbers of our own: one generator per purpose, the user's generators untouched."""
 
+import hashlib
 import os
 import secrets
 import threading
@@ -108,6 +109,18 @@ def make_random_state(seed, purpose, *times):
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *times))
     return np.random.RandomState(sequence.generate_state(4))
+
+
+def part_ways(generators, rank):
+    """Give the generators of a rank streams of their own, but for what all have to draw alike.
+
+    They follow from where the generators stand, which is the same on all ranks; the first goes on
+    as it is.
+    """
+    for purpose in (*DRAWN, "shuffling") if rank else ():
+        state = generators[purpose].get_state().numpy().tobytes()
+        digest = hashlib.blake2b(state, digest_size=8, salt=str(rank).encode()).digest()
+        generators[purpose].manual_seed(int.from_bytes(digest, "little") >> 1)
 
 
 @contextmanager

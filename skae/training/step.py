@@ -8,8 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .. import _ranks
 from .._torch import BATCH_NORMS
-from .criterion import WeightedMeans, check_terms
+from .criterion import WeightedMeans, check_is_sum_over_rows, check_terms
+from .interrupts import Agreed, is_wanted
 from .randomness import Generators, global_generator_for
 
 # Learning rate at a share t of the training, relative to its initial value.
@@ -24,6 +26,10 @@ SCHEDULES = {
 # at a constant rate, over which the rate rises to what the schedule says. The first steps of Adam
 # have full length whatever the gradient, and would throw a start away.
 WARM_UP, STEPS_OF_WARM_UP = 0.05, 100
+
+
+# What ranks tell each other beside the gradient: weights of rows, their loss, who was interrupted.
+N_TOLD = 3
 
 
 class Block(NamedTuple):
@@ -96,7 +102,8 @@ class Step:
         parameters = sorted(trainable, key=place)
         self.n_decayed = sum(p.numel() for p in parameters if decays[id(p)])
         self.flat = torch.cat([p.detach().reshape(-1) for p in parameters])
-        self.flat_gradient = torch.zeros_like(self.flat)
+        self._told = self.flat.new_zeros(len(self.flat) + N_TOLD)
+        self.flat_gradient = self._told[:-N_TOLD]
         self.decayed, offset, self.blocks = self.flat[: self.n_decayed], 0, []
         by_factor = itertools.groupby(parameters, lambda p: factors.get(id(p), 1.0))
         for factor, some in by_factor:
@@ -209,6 +216,7 @@ class Step:
             if results is None:
                 results = self._take_eagerly(batch, draws, on_gradient)
             else:
+                self.combine(batch, results["values"].sum())
                 self.optimizer.step()
             if self.alpha:
                 self.decayed.mul_(*self.shrinkage(rates))
@@ -224,6 +232,8 @@ class Step:
         torch.clear_autocast_cache()  # of weights as they were in the last step
         y_pred = self.module(x, *draws)
         check_terms(y_pred, len(x))
+        if _ranks.is_shared():
+            check_is_sum_over_rows(y_pred)
         terms = self.criterion(y_pred, weights)
         return {
             "loss": sum(terms),
@@ -239,10 +249,11 @@ class Step:
             self.flat_gradient.zero_()
             results = self.loss_terms(batch, draws)
             results["loss"].backward()
+            loss = self.combine(batch, results["loss"])
             if on_gradient is not None:
                 on_gradient(batch)
             computed.append(results)
-            return results["loss"]
+            return loss
 
         if isinstance(self.optimizer, torch.optim.LBFGS):
             self.optimizer.step(closure)
@@ -251,11 +262,34 @@ class Step:
             self.optimizer.step()
         return computed[0]
 
+    def combine(self, batch, loss):
+        """Make the gradient that of the batches of all ranks together; return their loss.
+
+        All ranks come here in each step, or none: so they stop at the same one.
+        """
+        if not _ranks.is_shared():
+            return loss
+        told, weight = self._told[-N_TOLD:], weight_of(batch)
+        self.flat_gradient.mul_(weight)
+        told[0], told[1], told[2] = weight, weight * loss.detach(), is_wanted()
+        _ranks.sum_in_place(self._told)
+        if told[2] > 0:
+            raise Agreed
+        total = told[0].clamp_min(torch.finfo(told.dtype).tiny)
+        self.flat_gradient.div_(total)
+        return told[1] / total
+
     def evaluate(self, batch, generator):
         """Return the loss terms of a batch, under noise from one generator, and take no step."""
         generators = Generators.fromkeys(self.generators, generator)
         with torch.no_grad(), global_generator_for(self.module, generator):
             return self.loss_terms(batch, self.draw(len(batch[0]), generators))
+
+
+def weight_of(batch):
+    """Return what a batch counts in the mean of several."""
+    x, weights = batch
+    return len(x) if weights is None else weights.sum()
 
 
 def factor_of(group):
