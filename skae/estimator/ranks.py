@@ -1,5 +1,6 @@
 """A fit of several ranks: what all must have in common, and that all end with one model."""
 
+import pickle
 from numbers import Number
 
 from .. import _ranks
@@ -35,18 +36,20 @@ def end_alike(estimator):
     """Give each rank what the first has learnt, bit for bit, in place of its own.
 
     Weights are the same already; streams of random numbers, times in the history and running
-    statistics of layers are not.
+    statistics of layers are not. The first takes a copy like the others: pickles tell apart what
+    is one object and what is two equal ones.
     """
     if not _ranks.is_shared():
         return
     is_first, net = _ranks.rank() == 0, getattr(estimator, "net_", None)
-    learnt, trained = _ranks.from_rank(is_first and (_learnt(estimator), _trained(net)))
-    if is_first:
-        return
+    pickled = is_first and pickle.dumps((_learnt(estimator), _trained(net)))
+    learnt, trained = pickle.loads(_ranks.from_rank(pickled))
     vars(estimator).update(learnt)
     if net is not None:
         net.history.clear()
-        net.load_state(to_tensors(trained))
+        trained = to_tensors(trained)
+        net.load_state(trained)
+        net.optimizer_.load_state_dict(trained["optimizer"])  # with the rates of the last step
 
 
 def _learnt(estimator):
