@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import display, exceptions, extending, metrics, networks, testing
+    from . import display, distributed, exceptions, extending, metrics, networks, testing
     from . import onnx as onnx
     from .comparison import compare
     from .files import load
@@ -36,7 +36,10 @@ _HOMES = {
 }
 _BESIDE = {"Imputer": ".imputation.estimator"}  # no autoencoder: neither code nor network
 _FUNCTIONS = {"compare": ".comparison", "load": ".files"}
-_ROOMS = ("display", "exceptions", "extending", "metrics", "networks", "onnx", "testing")
+_ROOMS = (
+    *("display", "distributed", "exceptions", "extending", "metrics", "networks", "onnx"),
+    "testing",
+)
 
 # `onnx` is none of them: without its extra, ``from skae import *`` must work.
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "SparseAutoencoder",
     "compare",
     "display",
+    "distributed",
     "exceptions",
     "extending",
     "load",

@@ -126,8 +126,9 @@ def choose_noise(estimator, rows, weights):
     varies = torch.from_numpy(estimator._variance > 0)
     constant = None if bool(varies.all()) else (~varies).numpy()
     n_rows = _ranks.total(len(index))
-    too_little = n_rows < FEWEST_ROWS or _ranks.smallest(len(index)) < 2
-    if too_little or not bool(varies.any()) or len(varies) > N_DENSE or estimator.covariance_type == "identity":
+    too_few = n_rows < FEWEST_ROWS or _ranks.smallest(len(index)) < 2
+    too_little = too_few or not bool(varies.any())
+    if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
         return Noise("shared", LEAST_NOISE, constant, n_rows)
     halves = halves_of(estimator, rows, weights, index)
     if estimator._has_holes:

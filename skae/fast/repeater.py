@@ -79,6 +79,15 @@ class Repeater(ABC):
         results = self.step.take(batch, gradient=gradient)
         return results["names"], results["values"][None]
 
+    def idle(self, batch, names, values):
+        """Take a step for a batch without weight, whose gradient nobody needs."""
+
+        def gradient(batch, draws):
+            self.step.flat_gradient.zero_()
+            return {"names": names, "values": torch.zeros_like(values)}
+
+        self.step.take(batch, gradient=gradient)
+
 
 def gradient_of(loss, parameters):
     """Return the gradient for each parameter, zeros where the loss does not reach it."""

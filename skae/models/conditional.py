@@ -288,10 +288,8 @@ class ConditionalVAE(VAE):
     def _to_table(self, X, reset, condition=None):
         """Return rows and conditions side by side."""
         if reset:
-            names = list(getattr(self, "feature_names_in_", []))
-            self._condition = learn_condition(
-                condition, self.condition_features, names, self.n_features_in_
-            )
+            names, n = list(getattr(self, "feature_names_in_", [])), self.n_features_in_
+            self._condition = learn_condition(condition, self.condition_features, names, n)
             self._n_conditions = self._condition.n_numbers
             vars(self).pop("condition_classes_", None)
             if self._condition.kind == "labels":

@@ -105,7 +105,8 @@ def _choose(X, weights, random_state):
     Rows are drawn by their weights, as many as these are worth: noise in rows that are weighted
     has other eigenvalues.
     """
-    n_rows, n_features, most = *X.shape, N_ROWS // _ranks.n_ranks()
+    n_rows, n_features = X.shape
+    most = N_ROWS // _ranks.n_ranks()
     rows, n_worth, p = np.arange(n_rows), n_rows, None
     if weights is not None:
         rows = np.flatnonzero(weights)

@@ -277,16 +277,7 @@ class Engine(NeuralNet):
         One that raises KeyboardInterrupt ends the training; where there are other ranks, at the
         end of the epoch.
         """
-        stops = self._call_callbacks(method_name, arguments)
-        if _ranks.is_shared():
-            self._stops = self._stops or stops
-            may_stop = method_name == "on_epoch_end" and _ranks.any_rank(bool(self._stops))
-            stops = may_stop and (self._stops or Agreed())
-        if stops:
-            raise Converged from stops
-
-    def _call_callbacks(self, method_name, arguments):
-        """Call the callbacks; return the KeyboardInterrupt that one has raised, or None."""
+        stops = None
         try:
             getattr(self, method_name)(self, **arguments)
             for _, callback in self.callbacks_:
@@ -296,8 +287,13 @@ class Engine(NeuralNet):
         except KeyboardInterrupt as interrupt:
             if not is_on_purpose(interrupt):
                 raise
-            return interrupt
-        return None
+            stops = interrupt
+        if _ranks.is_shared():
+            self._stops = self._stops or stops
+            may_stop = method_name == "on_epoch_end" and _ranks.any_rank(bool(self._stops))
+            stops = may_stop and (self._stops or Agreed())
+        if stops:
+            raise Converged from stops
 
     def get_split_datasets(self, X, y=None, **fit_params):
         return X
@@ -351,16 +347,7 @@ class Engine(NeuralNet):
                 taken, run = run[: len(values)], run[len(values) :]
                 yield names, values, [weight_of(batch) for batch in taken]
         for batch in batches.without_weight(self._n_idle):
-            self._repeater.eager(batch, self._no_gradient(names, values[0]))
-
-    def _no_gradient(self, names, values):
-        """Return what takes the place of the gradient of a batch without weight."""
-
-        def gradient(batch, draws):
-            self.step_.flat_gradient.zero_()
-            return {"names": names, "values": torch.zeros_like(values)}
-
-        return gradient
+            self._repeater.idle(batch, names, values[0])
 
     def _record_epoch(self, prefix, names, values, sizes):
         if torch.is_tensor(sizes[-1]):
