@@ -1,0 +1,305 @@
+"""What the processes of `test_distributed` do, two of them at a time; each writes what it found.
+
+``python tests/on_ranks.py scenario folder rank n_ranks seconds``: ranks meet in a folder.
+"""
+
+import hashlib
+import os
+import pickle
+import signal
+import sys
+import time
+import warnings
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+from estimators import DEFAULTS, SmallDecoder, SmallEncoder
+from keyboard import ctrl_c_as_usual
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+from torch import distributed
+
+from skae import (
+    GLGAE,
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    SparseAutoencoder,
+)
+from skae.nn.autoencoder import AutoencoderModule
+from skae.training import interrupts
+
+X = load_digits().data[:400] / 16
+W = np.random.default_rng(0).uniform(0.2, 2.0, len(X))
+LABELS = np.arange(len(X)) % 5
+PARTS = (slice(0, 150), slice(150, 400))  # no shards of one size
+
+# One batch, no noise and double precision: two ranks do what one process does.
+EXACT = {
+    "batch_size": 400,
+    "max_iter": 5,
+    "linear_path": False,
+    "dtype": "float64",
+    "alpha": 0.0,
+    "random_state": 0,
+}
+SAME = {
+    "Autoencoder": Autoencoder(3, **EXACT),
+    "weight decay, SGD": Autoencoder(3, optimizer="sgd", **{**EXACT, "alpha": 0.1}),
+    "LBFGS": Autoencoder(
+        3, optimizer=torch.optim.LBFGS, learning_rate="constant", learning_rate_init=0.1, **EXACT
+    ),
+    "ContractiveAutoencoder": ContractiveAutoencoder(80, **EXACT),
+    "l1": SparseAutoencoder(20, sparsity="l1", penalty=0.1, revive=False, **EXACT),
+}
+# A start alone: what it is made of comes from all rows.
+START = {**EXACT, "max_iter": 1, "learning_rate_init": 1e-13, "linear_path": "auto"}
+STARTS = {
+    "PCA": Autoencoder(3, **START),
+    "PCA, many features": Autoencoder(3, **START),  # as if there were: see `few_are_many`
+    "standard": Autoencoder(3, **{**START, "scaling": "standard"}),
+    "shared noise": VAE(3, noise_variance="shared", **START),
+    "noise per feature": VAE(3, noise_variance="per_feature", **START),
+}
+QUICK = {name: clone(e).set_params(max_iter=4) for name, e in DEFAULTS.items()}
+QUICK |= {
+    "stopped early": Autoencoder(2, early_stopping=True, n_iter_no_change=1, tol=0.5),
+    "ordered": Autoencoder(3, ordered=True, max_iter=4),
+    "vamp": VAE(2, prior="vamp", n_prior_components=3, dropout=0.1, max_iter=4),
+    "own networks": Autoencoder(2, encoder=SmallEncoder, decoder=SmallDecoder, max_iter=4),
+    "k-means": GLGAE(4, n_nodes=9, max_iter=3),
+    "mixed": VAE(2, noise_variance="auto", alpha="auto", max_iter=30, hidden_layer_sizes=(8,)),
+}
+QUICK = {name: e.set_params(random_state=0) for name, e in QUICK.items()}
+
+
+def of_rank(rank, *arrays):
+    return [None if array is None else array[PARTS[rank]] for array in arrays]
+
+
+def fit(estimator, rank=None, weighted=True):
+    """Fit to all rows, or together with other ranks to those of one."""
+    name = type(estimator).__name__
+    x, w, labels = (X, W, LABELS) if rank is None else of_rank(rank, X, W, LABELS)
+    given = {"condition": labels} if name == "ConditionalVAE" else {}
+    estimator = clone(estimator)
+    if rank is not None:
+        estimator.set_params(distributed=True)
+    return estimator.fit(x, sample_weight=w if weighted else None, **given)
+
+
+def describe(model, path):
+    """Return all that is to be compared of a model: its files and what it has learnt."""
+    model.save(path)
+    found = {"file": hashlib.md5(Path(path).read_bytes()).hexdigest(), "scale": model.scale_}
+    found |= {"pickle": hashlib.md5(pickle.dumps(model)).hexdigest(), "mean": model.mean_}
+    found["noise"] = getattr(model, "noise_variance_", None)
+    if hasattr(model, "net_"):
+        found |= {"losses": model.loss_curve_, "epochs": model.n_iter_}
+        found["weights"] = [p.detach().numpy() for p in model.module_.parameters()]
+    return found
+
+
+class few_are_many:  # noqa: N801
+    """Let a covariance be too large already for a few features."""
+
+    def __enter__(self):
+        from skae.data import moments
+
+        self.moments, self.defaults = moments, moments.principal_components.__defaults__
+        moments.principal_components.__defaults__ = (7, 4)
+
+    def __exit__(self, *error):
+        self.moments.principal_components.__defaults__ = self.defaults
+
+
+# Scenarios: what they yield is (name, what was found)
+
+
+def models(rank, folder):
+    path = folder / f"model{rank}"
+    for name, estimator in {**SAME, **STARTS, **QUICK}.items():
+        if name == "PCA, many features":
+            with few_are_many():
+                yield name, describe(fit(estimator, rank), path)
+        else:
+            yield name, describe(fit(estimator, rank), path)
+    yield "CSR", describe(fit_sparse(rank), path)
+    yield "replayed", describe(fit(REPLAYED, rank), path)
+    yield "ordinary", describe(fit(clone(REPLAYED).set_params(callbacks=[Watch()]), rank), path)
+    yield "again", describe(refit(rank), path)
+    yield "stream", describe(stream(rank), path)
+    ae = Autoencoder(2, max_iter=2, random_state=0, distributed=True)
+    ae.set_params(callbacks=[Look()]).fit(X[PARTS[rank]])
+    yield "draws", SEEN
+    yield "alone meanwhile", describe(fit(Autoencoder(2, max_iter=2, random_state=0)), path)
+
+
+REPLAYED = Autoencoder(2, max_iter=12, batch_size=16, dropout=0.2, alpha=0.1, random_state=0)
+
+
+class Watch(Callback):
+    """Has a hook for each batch, so that all steps are ordinary ones."""
+
+    def on_batch_end(self, net, **kwargs):
+        pass
+
+
+SEEN = {}
+
+
+class Look(Callback):
+    def on_train_begin(self, net, **kwargs):
+        for purpose, generator in net.generators.items():
+            SEEN[purpose] = hashlib.md5(generator.get_state().numpy()).hexdigest()
+
+
+def fit_sparse(rank):
+    ae = Autoencoder(3, **{**START, "distributed": rank is not None})
+    x, w = (X, W) if rank is None else of_rank(rank, X, W)
+    return ae.fit(sparse.csr_matrix(x), sample_weight=w)
+
+
+def refit(rank):
+    ae = Autoencoder(2, warm_start=True, max_iter=2, random_state=0, distributed=True)
+    return ae.fit(X[PARTS[rank]]).fit(X[PARTS[rank]])
+
+
+def stream(rank):
+    ae = VAE(2, random_state=0, distributed=True)
+    for part in np.array_split(X[PARTS[rank]], 3):
+        ae.partial_fit(part)
+    return ae
+
+
+class WholeBatch(AutoencoderModule):
+    def forward(self, x, *draws):
+        return {**super().forward(x, *draws), "spread": self.encode(x).std()}
+
+
+class OfWholeBatches(Autoencoder):
+    _module_class = WholeBatch
+
+
+REFUSED = {
+    "batch_topk": SparseAutoencoder(sparsity="batch_topk"),
+    "kl": SparseAutoencoder(sparsity="kl"),
+    "free_bits": VAE(free_bits=0.1),
+    "a size that is looked for": Autoencoder(0.9, ordered=True),
+    "online": GLGAE(solver="online"),
+    "a term of a batch": OfWholeBatches(),
+}
+
+
+class At(Callback):
+    """Do something at the end of an epoch, on some ranks."""
+
+    def __init__(self, epoch, ranks, what):
+        self.epoch, self.ranks, self.what = epoch, ranks, what
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch and distributed.get_rank() in self.ranks:
+            self.what()
+
+
+def fail():
+    raise OSError("no space left on device")
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def attempt(rank, change=lambda x: x, **params):
+    """Return how a fit ends: epochs, or the kind of an error and its words; and the seconds."""
+    interrupts._last, start = -np.inf, time.monotonic()
+    ae = Autoencoder(2, max_iter=6, alpha=0.1, random_state=0, distributed=True)
+    distributed.barrier()
+    try:
+        ae.set_params(**params).fit(change(X[PARTS[rank]].copy()))
+        return "epochs", ae.n_iter_, time.monotonic() - start
+    except BaseException as error:
+        return type(error).__name__, str(error), time.monotonic() - start
+
+
+def failures(rank, folder):
+    for name, estimator in REFUSED.items():
+        try:
+            clone(estimator).set_params(distributed=True, max_iter=1).fit(X[PARTS[rank]])
+            yield name, ("nothing", "", 0)
+        except ValueError as error:
+            yield name, ("ValueError", str(error), 0)
+    yield "columns", attempt(rank, lambda x: x[:, rank:])
+    yield "parameters", attempt(rank, max_iter=3 + rank)
+    yield "NaN on one", attempt(rank, lambda x: np.where(rank and x > 0.9, np.nan, x))
+    yield "error on one", attempt(rank, callbacks=[At(3, [1], fail)])
+    yield "stopped by one", attempt(rank, callbacks=[At(3, [1], stop)])
+    yield "Ctrl-C", attempt(rank, callbacks=[At(3, [0, 1], press_ctrl_c)])
+    yield "Ctrl-C on one", attempt(rank, callbacks=[At(3, [1], press_ctrl_c)])
+    # Losses of one rank alone that are not finite: all go back, and go on.
+    blow_up = {"learning_rate_init": 1e6, "linear_path": False}
+    yield "divergence", attempt(rank, lambda x: x * 1e3 if rank else x, **blow_up)
+    yield "after all that", attempt(rank)
+    yield "killed", attempt(rank, callbacks=[At(3, [1], die)])
+
+
+def waiting(rank, folder):
+    yield "a first one", attempt(rank)
+    yield "stuck", attempt(rank, callbacks=[At(3, [1], lambda: time.sleep(12))])
+
+
+def scores(rank, folder):
+    """Yield the score on held-out rows of models from several seeds."""
+    for name, estimator in DEFAULTS.items():
+        yield name, [held_out_score(estimator, seed, rank) for seed in range(N_SEEDS)]
+
+
+N_SEEDS = 6
+
+
+def held_out_score(estimator, seed, rank=None):
+    Z, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(Z))
+    train, test = order[:1000], order[1000:]
+    mine = train if rank is None else train[rank::2]
+    given = [{"condition": y[rows]} for rows in (mine, test)]
+    if type(estimator).__name__ != "ConditionalVAE":
+        given = [{}, {}]
+    model = clone(estimator).set_params(random_state=seed, max_iter=15, alpha=0.1)
+    if rank is not None:
+        model.set_params(distributed=True)
+    return model.fit(Z[mine] / 16, **given[0]).score(Z[test] / 16, **given[1])
+
+
+def main(scenario, folder, rank, n_ranks, seconds):
+    warnings.simplefilter("ignore")
+    distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/meet",
+        rank=rank,
+        world_size=n_ranks,
+        timeout=timedelta(seconds=seconds),
+    )
+    found = {}
+    with ctrl_c_as_usual():
+        for name, value in globals()[scenario](rank, folder):
+            found[name] = value
+            (folder / f"found{rank}").write_bytes(pickle.dumps(found))
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    scenario, folder, *numbers = sys.argv[1:]
+    main(scenario, Path(folder), *map(int, numbers))

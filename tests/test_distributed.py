@@ -1,0 +1,270 @@
+"""One fit on two processes: what one process does, to rounding; and nobody waits for ever.
+
+What the processes do is in `on_ranks`.
+"""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import on_ranks
+import pytest
+import torch
+from on_ranks import QUICK, REFUSED, SAME, STARTS
+from sklearn.datasets import load_digits
+
+import skae
+from skae import Autoencoder
+from skae.distributed import shard
+from skae.training.randomness import DRAWN, make_generators, part_ways
+
+LIMIT = 240  # seconds after which a scenario has failed, and its processes are ended
+
+
+def on_two_ranks(scenario, folder, seconds=60):
+    """Return what two processes have found, and their exit codes."""
+    script = Path(on_ranks.__file__)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), scenario, str(folder), str(rank), "2", str(seconds)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = [process.communicate(timeout=LIMIT)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # does nothing where it has ended
+            process.wait()
+    found = [pickle.loads((folder / f"found{rank}").read_bytes()) for rank in range(2)]
+    return found, [process.returncode for process in processes], errors
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    found, codes, errors = on_two_ranks("models", tmp_path_factory.mktemp("models"))
+    assert codes == [0, 0], errors
+    return found
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    return on_two_ranks("failures", tmp_path_factory.mktemp("failures"))
+
+
+# One model
+
+
+@pytest.mark.parametrize("name", [*SAME, *STARTS, *QUICK, "CSR", "replayed", "again", "stream"])
+def test_ranks_end_with_one_model_bit_for_bit(name, models):
+    assert models[0][name]["file"] == models[1][name]["file"]
+    assert models[0][name]["pickle"] == models[1][name]["pickle"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SAME)
+def test_without_noise_two_ranks_do_what_one_process_does(name, models, tmp_path):
+    """Shards are not of one size, and rows have weights."""
+    one, two = on_ranks.describe(on_ranks.fit(SAME[name]), tmp_path / "model"), models[0][name]
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
+    assert len(two["losses"]) == 5
+    for found, wanted in zip(two["weights"], one["weights"], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*STARTS, "CSR"])
+def test_the_start_is_that_of_all_rows(name, models, tmp_path):
+    if name == "CSR":
+        one = on_ranks.fit_sparse(None)
+    elif name == "PCA, many features":
+        with on_ranks.few_are_many():
+            one = on_ranks.fit(STARTS[name])
+    else:
+        one = on_ranks.fit(STARTS[name])
+    one, two = on_ranks.describe(one, tmp_path / "model"), models[0][name]
+    for what in ("mean", "scale", "losses"):
+        np.testing.assert_allclose(two[what], one[what], rtol=1e-6, atol=1e-12)
+    if one["noise"] is not None:
+        np.testing.assert_allclose(two["noise"], one["noise"], rtol=1e-6)
+    # The first weights of the encoder's linear path, whichever they are: all are near each other.
+    for found, wanted in zip(two["weights"], one["weights"], strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-6 * max(1, np.abs(wanted).max()))
+
+
+def test_repeated_steps_are_ordinary_ones_to_rounding(models):
+    """A rank that has run out of rows takes part in both without any."""
+    one, other = models[0]["ordinary"], models[0]["replayed"]
+    np.testing.assert_allclose(other["losses"], one["losses"], rtol=1e-3)
+
+
+def test_a_callback_with_a_hook_for_batches_does_not_end_the_agreement(models):
+    assert models[0]["ordinary"]["file"] == models[1]["ordinary"]["file"]
+
+
+def test_early_stopping_is_decided_together(models):
+    assert models[0]["stopped early"]["epochs"] == models[1]["stopped early"]["epochs"] < 100
+
+
+def test_ranks_draw_noise_and_order_of_their_own_and_the_same_start(models):
+    first, second = (found["draws"] for found in models)
+    own = {purpose for purpose in first if first[purpose] != second[purpose]}
+    assert own == {*DRAWN, "shuffling"}
+
+
+def test_a_fit_of_one_process_needs_no_other_inside_of_a_group(models, tmp_path):
+    assert models[0]["alone meanwhile"]["epochs"] == 2
+
+
+def test_the_first_rank_draws_as_one_process_does():
+    generators, others = make_generators(3), make_generators(3)
+    before = {name: g.get_state() for name, g in generators.items()}
+    part_ways(generators, 0)
+    assert all(torch.equal(before[name], g.get_state()) for name, g in generators.items())
+    part_ways(generators, 1)
+    part_ways(others, 2)
+    draws = [torch.rand(3, generator=g["noise"]).tolist() for g in (generators, others)]
+    assert draws[0] != draws[1]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_noise_of_their_own_changes_no_score(tmp_path):
+    """Within two standard errors of the spread over seeds, on rows that training has not seen."""
+    (two, _), codes, errors = on_two_ranks("scores", tmp_path)
+    assert codes == [0, 0], errors
+    for name, estimator in on_ranks.DEFAULTS.items():
+        one = [on_ranks.held_out_score(estimator, seed) for seed in range(on_ranks.N_SEEDS)]
+        error = np.hypot(np.std(one, ddof=1), np.std(two[name], ddof=1)) / on_ranks.N_SEEDS**0.5
+        gap = np.mean(two[name]) - np.mean(one)
+        print(f"{name:>24} {np.mean(one):10.4f} {gap:+.4f} +- {error:.4f}")
+        assert abs(gap) <= max(2 * error, 1e-3 * abs(np.mean(one))), name
+
+
+# What cannot be shared
+
+
+WORDS = {
+    "batch_topk": ["sparsity='batch_topk'", "distributed=False"],
+    "kl": ["sparsity='kl'", "distributed=False"],
+    "free_bits": ["free_bits=0.1", "distributed=False"],
+    "a size that is looked for": ["n_components=0.9", "distributed=False", "int"],
+    "online": ["solver='online'", "distributed=False", "'batch'"],
+    "a term of a batch": ["'spread'", "(batch,)", "distributed=False"],
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_needs_the_batch_as_a_whole_is_refused(name, failures):
+    for found in failures[0]:
+        kind, words, _ = found[name]
+        assert kind == "ValueError"
+        assert [word for word in WORDS[name] if word not in words] == []
+
+
+def test_without_a_process_group_there_is_advice():
+    with pytest.raises(ValueError, match=r"init_process_group.*torchrun.*distributed=False"):
+        Autoencoder(distributed=True).fit(load_digits().data)
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other"),
+    [
+        ("NaN on one", "ValueError", "Rank 1 of 2 has failed: ValueError: Input X contains NaN"),
+        ("error on one", "OSError", "Rank 1 of 2 has failed: OSError: no space left on device"),
+    ],
+)
+def test_the_others_are_told_what_has_happened(name, own, other, failures):
+    (first, second), _, _ = failures
+    assert second[name][0] == own
+    assert first[name][0] == "RankError"
+    assert first[name][1].startswith(other)
+    assert first[name][2] < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("columns", "number of columns of X"), ("parameters", "max_iter")]
+)
+def test_ranks_that_are_not_alike_are_told_in_what(name, words, failures):
+    for found in failures[0]:
+        assert found[name][0] == "ValueError"
+        assert f"must have the same {words}" in found[name][1]
+
+
+@pytest.mark.parametrize("name", ["stopped by one", "Ctrl-C", "Ctrl-C on one"])
+def test_an_interrupt_ends_the_training_of_all_at_one_step(name, failures):
+    for found in failures[0]:
+        assert found[name][:2] == ("epochs", 3)
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_is_that_of_all(failures):
+    kinds = {found["divergence"][:2] for found in failures[0]}
+    assert len(kinds) == 1
+    assert kinds.pop()[0] == "epochs"
+
+
+def test_the_user_s_group_outlives_fits_that_failed(failures):
+    assert [found["after all that"][:2] for found in failures[0]] == [("epochs", 6)] * 2
+
+
+def test_a_rank_that_is_killed_leaves_nobody_waiting(failures):
+    (first, second), codes, _ = failures
+    kind, words, seconds = first["killed"]
+    assert kind == "RankError"
+    assert words.startswith("Rank 1 of 2 does not answer")
+    assert seconds < 30
+    assert "killed" not in second
+    assert codes[1] == -9
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_stuck_is_waited_for_until_the_timeout(tmp_path):
+    (first, _), _, _ = on_two_ranks("waiting", tmp_path, seconds=6)
+    kind, words, seconds = first["stuck"]
+    assert kind == "RankError"
+    assert words.startswith("Rank 1 of 2 does not answer")
+    assert 5 < seconds < 12
+
+
+# What each is to read
+
+
+def test_shards_are_disjoint_and_leave_no_row_out(tmp_path):
+    X = np.arange(14.0).reshape(7, 2)
+    np.save(tmp_path / "all.npy", X)
+    for source in (X, X.tolist(), tmp_path / "all.npy", str(tmp_path / "all.npy")):
+        parts = [shard(source, rank=rank, n_ranks=3) for rank in range(3)]
+        np.testing.assert_array_equal(np.sort(np.concatenate(parts), axis=0), X)
+        np.testing.assert_array_equal(shard(source), X)
+
+
+def test_a_file_stays_on_the_disk(tmp_path):
+    np.save(tmp_path / "all.npy", np.zeros((7, 2)))
+    part = shard(tmp_path / "all.npy", rank=1, n_ranks=2)
+    assert isinstance(part, np.memmap)
+    assert part.shape == (3, 2)
+
+
+def test_files_are_dealt_out(tmp_path):
+    files = [tmp_path / f"{i}.npy" for i in range(5)]
+    for i, file in enumerate(files):
+        np.save(file, np.full((2, 1), i))
+    assert shard(files, rank=1, n_ranks=2).ravel().tolist() == [1, 1, 3, 3]
+    assert isinstance(shard(files[:2], rank=1, n_ranks=2), np.memmap)
+    with pytest.raises(ValueError, match="none is left for rank 5"):
+        shard(files, rank=5, n_ranks=6)
+
+
+def test_a_model_of_many_is_read_by_one(tmp_path):
+    """The parameter alone stays, and asks for a group at the next fit only."""
+    model = Autoencoder(2, distributed=True)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.distributed
+    assert "distributed" in skae.__all__
