@@ -131,6 +131,7 @@ def models(rank, folder):
                 yield name, describe(fit(estimator, rank), path)
         else:
             yield name, describe(fit(estimator, rank), path)
+    yield "holes", describe(fit_with_holes(rank), path)
     yield "CSR", describe(fit_sparse(rank), path)
     yield "replayed", describe(fit(REPLAYED, rank), path)
     yield "ordinary", describe(fit(clone(REPLAYED).set_params(callbacks=[Watch()]), rank), path)
@@ -159,6 +160,15 @@ class Look(Callback):
     def on_train_begin(self, net, **kwargs):
         for purpose, generator in net.generators.items():
             SEEN[purpose] = hashlib.md5(generator.get_state().numpy()).hexdigest()
+
+
+def fit_with_holes(rank):
+    """Fit to rows of which one rank has holes."""
+    ae = VAE(3, noise_variance="shared", **{**START, "distributed": rank is not None})
+    holes = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
+    holes[PARTS[0]] = X[PARTS[0]]
+    x, w = (holes, W) if rank is None else of_rank(rank, holes, W)
+    return ae.fit(x, sample_weight=w)
 
 
 def fit_sparse(rank):

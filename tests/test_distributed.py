@@ -64,7 +64,9 @@ def failures(both):
 # One model
 
 
-@pytest.mark.parametrize("name", [*SAME, *STARTS, *QUICK, "CSR", "replayed", "again", "stream"])
+@pytest.mark.parametrize(
+    "name", [*SAME, *STARTS, *QUICK, "CSR", "holes", "replayed", "again", "stream"]
+)
 def test_ranks_end_with_one_model_bit_for_bit(name, models):
     assert models[0][name]["file"] == models[1][name]["file"]
     assert models[0][name]["pickle"] == models[1][name]["pickle"]
@@ -82,10 +84,12 @@ def test_without_noise_two_ranks_do_what_one_process_does(name, models, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [*STARTS, "CSR"])
+@pytest.mark.parametrize("name", [*STARTS, "CSR", "holes"])
 def test_the_start_is_that_of_all_rows(name, models, tmp_path):
     if name == "CSR":
         one = on_ranks.fit_sparse(None)
+    elif name == "holes":
+        one = on_ranks.fit_with_holes(None)
     elif name == "PCA, many features":
         with on_ranks.few_are_many():
             one = on_ranks.fit(STARTS[name])

@@ -52,7 +52,7 @@ def weighted_moments(X, weights=None):
         noise=np.where(constant, deviation, 0.0),
         farthest=farthest,
         largest=np.maximum(np.abs(low), np.abs(high)),
-        missing=1 - observed / weights.sum(),
+        missing=1 - observed / _ranks.total(weights.sum()),
     )
 
 
@@ -178,7 +178,7 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
         covariance, total = scatter(rows, weights, mean, None)
         values, vectors = torch.linalg.eigh(covariance)
     else:
-        Q = torch.randn(d, k + 10, generator=generator, dtype=torch.float64)
+        Q = _ranks.from_rank(torch.randn(d, k + 10, generator=generator, dtype=torch.float64))
         for _ in range(n_iter):
             Q, _ = torch.linalg.qr(Q)
             image, total = scatter(rows, weights, mean, Q)

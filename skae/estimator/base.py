@@ -243,7 +243,7 @@ class BaseAutoencoder(BaseCoder):
             self._learn_likelihood(X, weights)
             self._watch = start_watch(X.shape[0], weights)
         elif self._takes_holes and not self._has_holes:
-            self._has_holes = has_nan(X)
+            self._has_holes = _ranks.any_rank(has_nan(X))
         self.net_ = self._build_engine(one_pass)
         if state is not None:
             self.net_.load_state(state)

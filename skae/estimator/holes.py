@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from .. import _ranks
 from ..data.moments import principal_components
 from ..data.regression import Residuals, regress
 from ..data.sources import ChosenRows
@@ -99,7 +100,7 @@ def fit_linear_model(rows, weights, mean, n_components, to_noise, generator):
         return moments.mean_log_density, _maximise(moments, n_components, to_noise)
 
     n_numbers = start.slopes.shape[1] + n_components + 1
-    work = len(rows) * len(mean) * n_numbers**2
+    work = _ranks.total(len(rows)) * len(mean) * n_numbers**2
     return climb(step, start, int(min(MOST_STEPS, max(FEWEST_STEPS, MOST_WORK / work))))
 
 
@@ -149,10 +150,11 @@ def _to_model(vector, like):
 
 
 def some_of(rows, weights, generator):
-    """Return at most `MOST_ROWS` rows and their weights."""
-    if len(rows) <= MOST_ROWS:
+    """Return at most `MOST_ROWS` rows and their weights, of several ranks together."""
+    most = MOST_ROWS // _ranks.n_ranks()
+    if len(rows) <= most:
         return rows, weights
-    index = torch.randperm(len(rows), generator=generator)[:MOST_ROWS].sort()[0].to(rows.device)
+    index = torch.randperm(len(rows), generator=generator)[:most].sort()[0].to(rows.device)
     return ChosenRows(rows, index), None if weights is None else weights[index]
 
 
@@ -176,7 +178,7 @@ def expect(rows, weights, model):
         _expect_part(rows.span(span), None if weights is None else weights[span], model)
         for span in iter_chunks(len(rows), max(16, CELLS // (p * p + 4 * d)))
     ]
-    return Moments(*(sum(values) for values in zip(*parts, strict=True)))
+    return Moments(*_ranks.total(*(sum(values) for values in zip(*parts, strict=True))))
 
 
 def _expect_part(x, weights, model):

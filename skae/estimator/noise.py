@@ -133,7 +133,7 @@ def choose_noise(estimator, rows, weights):
     halves = halves_of(estimator, rows, weights, index)
     if estimator._has_holes:
         kind, least = _choose_with_holes(estimator, *halves, constant)
-        return Noise(kind, least, constant, len(index))
+        return Noise(kind, least, constant, n_rows)
     learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
     k, floor = estimator._n_features_out, LEAST_NOISE
     if n_rows // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
