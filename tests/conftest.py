@@ -34,7 +34,10 @@ THINNED = {
 }
 
 
-SLOW = {"test_in_one_call"}  # of a page's own
+SLOW = {
+    "test_in_one_call",  # of a page's own
+    "test_the_code_of_a_page_runs[howto/many_machines.md]",  # starts processes
+}
 
 
 def pytest_collection_modifyitems(items):
