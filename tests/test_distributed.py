@@ -6,20 +6,24 @@ What the processes do is in `on_ranks`.
 import contextlib
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import on_ranks
 import pytest
 import torch
+from joblib import Parallel, delayed, parallel_config
 from on_ranks import QUICK, REFUSED, SAME, STARTS
 from sklearn.datasets import load_digits
 
 import skae
 from skae import Autoencoder
 from skae.distributed import shard
+from skae.metrics import explained_variance
 from skae.training.randomness import DRAWN, make_generators, part_ways
 
 LIMIT = 240  # seconds after which a scenario has failed, and its processes are ended
@@ -238,6 +242,61 @@ def test_a_rank_that_is_stuck_is_waited_for_until_the_timeout(tmp_path):
     assert kind == "RankError"
     assert words.startswith("Rank 1 of 2 does not answer")
     assert 5 < seconds < 12
+
+
+# Scripts and searches, as the how-to has them
+
+PAGE = Path(__file__).parents[1] / "docs" / "howto" / "many_machines.md"
+
+
+@pytest.mark.slow
+def test_the_script_of_the_page_runs_under_torchrun(tmp_path):
+    (script,) = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "fit.py").write_text(script)
+    np.save(tmp_path / "rows.npy", on_ranks.X)
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*run, "fit.py"], cwd=tmp_path, timeout=LIMIT, check=True)
+    model = skae.load(tmp_path / "model.safetensors")
+    assert model.n_iter_ == 5
+    whole = Autoencoder(8, max_iter=5, random_state=0).fit(on_ranks.X)
+    np.testing.assert_allclose(model.mean_, whole.mean_, rtol=1e-12)
+    assert abs(model.score(on_ranks.X) - whole.score(on_ranks.X)) < 0.02
+
+
+def n_threads(_):
+    return torch.get_num_threads()
+
+
+@pytest.mark.slow
+def test_workers_of_joblib_share_the_threads():
+    with parallel_config("loky", n_jobs=2):
+        found = Parallel()(delayed(n_threads)(i) for i in range(4))
+    assert max(found) <= max(1, os.cpu_count() // 2)
+
+
+@pytest.mark.slow
+def test_workers_of_dask_have_a_thread_each():
+    client = pytest.importorskip("distributed").Client
+    with client(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        found = cluster.run(torch.get_num_threads)
+    assert set(found.values()) == {1}
+
+
+@pytest.mark.slow
+def test_a_folder_of_files_is_learnt_as_the_whole_is(tmp_path, monkeypatch):
+    """The loop of the page, with more epochs, beside `fit`: held-out explained variance."""
+    (loop,) = re.findall(r"```python\n(from pathlib.*?)```", PAGE.read_text(), re.DOTALL)
+    assert "n_epochs, rate = 2," in loop
+    Z, y = load_digits(return_X_y=True)
+    order, Z = np.random.default_rng(0).permutation(len(Z)), Z.astype(np.float32)
+    train, test = order[:1400], order[1400:]
+    namespace = {"np": np, "Autoencoder": Autoencoder, "X": Z[train], "y": y[train]}
+    monkeypatch.chdir(tmp_path)
+    exec(loop.replace("n_epochs, rate = 2,", "n_epochs, rate = 60,"), namespace)
+    whole = Autoencoder(8, batch_size=64, alpha=0.1, max_iter=60, random_state=0).fit(Z[train])
+    scores = [explained_variance(model, Z[test]) for model in (namespace["stream"], whole)]
+    print(scores)
+    assert scores[0] > scores[1] - 0.01
 
 
 # What each is to read
