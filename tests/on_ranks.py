@@ -290,7 +290,9 @@ def held_out_score(estimator, seed, rank=None):
     given = [{"condition": y[rows]} for rows in (mine, test)]
     if type(estimator).__name__ != "ConditionalVAE":
         given = [{}, {}]
-    model = clone(estimator).set_params(random_state=seed, max_iter=15, alpha=0.1)
+    model = clone(estimator).set_params(random_state=seed, max_iter=15)
+    if hasattr(model, "alpha"):
+        model.set_params(alpha=0.1, batch_size=50 if rank is None else 25)
     if rank is not None:
         model.set_params(distributed=True)
     return model.fit(Z[mine] / 16, **given[0]).score(Z[test] / 16, **given[1])
