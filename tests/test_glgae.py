@@ -677,6 +677,7 @@ def test_a_fitted_model_goes_by_its_own_parameters():
         "max_encode_iter": 1,
         "device": "cuda",
         "dtype": "float64",
+        "distributed": True,
         "random_state": 7,
         "verbose": 1,
     }
