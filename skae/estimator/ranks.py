@@ -14,6 +14,24 @@ OWN = ("random_state", "device", "verbose")  # parameters that may differ: the f
 DERIVED = ("net_", "device_", "_fitted_params", CALLBACKS, *DURING_FIT)
 
 
+WHOLE_BATCH = "it looks at a batch as a whole, and each rank has one of its own"
+
+
+def check_is_alone(estimator, asked, why):
+    """Refuse what a fit of several ranks cannot do.
+
+    Parameters
+    ----------
+    estimator : BaseCoder
+    asked : str
+        What was asked for, as in ``"sparsity='kl'"``.
+    why : str
+        Why it is not there, and what is in its place.
+    """
+    if getattr(estimator, "distributed", False):
+        raise ValueError(f"{asked} needs distributed=False: {why}.")
+
+
 def check_is_alike(estimator, X, resume):
     """Refuse a fit whose ranks are not of one mind: they would wait for each other in vain."""
     if not _ranks.is_shared():

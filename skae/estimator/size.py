@@ -13,6 +13,7 @@ from ..exceptions import ParameterWarning, warn
 from .choices import has_own_networks, n_components_of
 from .explained import explained_by_prefixes
 from .preparation import to_rows
+from .ranks import check_is_alone
 from .start import start_mean_of
 
 # What n_components may be where a class has `ordered`.
@@ -26,6 +27,8 @@ N_ROWS_AT_ONCE = 128  # for each there is a Jacobian
 MOST = 64  # candidates of "auto"
 MOST_WIDE = 512  # numbers up to which PCA is asked, where features are too many for all
 ROWS_PER_CANDIDATE = 5  # at least, or the last ones are noise
+
+ONE_BY_ONE = "rows are looked at one by one, and each rank has but its own"
 
 
 def is_share(n_components):
@@ -50,11 +53,8 @@ def check_size(estimator):
     if not is_chosen(estimator):
         return
     asked = f"n_components={estimator.n_components!r}"
-    if getattr(estimator, "distributed", False):
-        raise ValueError(
-            f"{asked} needs distributed=False: it looks at rows one by one, and each rank has but "
-            "its own. Find the size on some of the rows, and give it as an int."
-        )
+    others = "find it on some of the rows, and give it as an int"
+    check_is_alone(estimator, asked, f"{ONE_BY_ONE}; {others}")
     if not has_own_networks(estimator):
         raise ValueError(
             f"{asked} needs built-in networks, whose layers can be cut to the size that is found. "

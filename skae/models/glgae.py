@@ -20,6 +20,7 @@ from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.needs import Need, needs_value
 from ..estimator.persistence import parameters_to_go_by
 from ..estimator.preparation import take_seed, to_rows
+from ..estimator.ranks import check_is_alone
 from ..estimator.sampling import seed_for_samples
 from ..nn.nodes import OBJECTIVES
 from ..training.progress import Line, step_of
@@ -302,12 +303,10 @@ class GLGAE(ScoresLikelihood, BaseCoder):
 
     def _learn(self, X, weights, *, resume, one_pass):
         """Move the nodes, from their first places or from where they are."""
-        if self.distributed and (one_pass or self.solver == "online"):
+        if one_pass or self.solver == "online":
             asked = "partial_fit" if one_pass else "solver='online'"
-            raise ValueError(
-                f"{asked} needs distributed=False: nodes follow one batch after the other, of one "
-                "rank's rows. fit with solver='batch' adds up the statistics of all ranks."
-            )
+            others = "fit with solver='batch' adds up the statistics of all ranks"
+            check_is_alone(self, asked, f"nodes follow one batch after the other; {others}")
         # Places of nodes may be an array of the user's.
         self._fitted_params = copy.deepcopy(parameters_to_go_by(self))
         if not resume:

@@ -16,6 +16,7 @@ from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import n_components_of
 from ..estimator.inference import iter_batches
 from ..estimator.needs import needs_value
+from ..estimator.ranks import WHOLE_BATCH, check_is_alone
 from ..estimator.sampling import (
     SamplesFromCodes,
     add_to_stream,
@@ -407,12 +408,9 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
                 "sparsity='kl' needs code_activation='sigmoid': activations in (0, 1). "
                 f"Got {self.code_activation!r} instead."
             )
-        if self.distributed and self.sparsity in OF_A_BATCH:
-            raise ValueError(
-                f"sparsity={self.sparsity!r} needs distributed=False: it looks at a batch as a "
-                "whole, and each rank has one of its own. 'topk', 'l1' and 'jumprelu' look at "
-                "rows one by one."
-            )
+        if self.sparsity in OF_A_BATCH:
+            kinds = "'topk', 'l1' and 'jumprelu' look at rows one by one"
+            check_is_alone(self, f"sparsity={self.sparsity!r}", f"{WHOLE_BATCH}; {kinds}")
 
     def _get_n_active(self, n_features):
         return self.n_nonzero_coefs or max(1, n_features // 10)

@@ -29,6 +29,7 @@ from ..estimator.noise import Noise, choose_noise, noise_of, noise_options
 from ..estimator.ordered import OrderedCodes
 from ..estimator.outcome import loss_over
 from ..estimator.preparation import to_rows
+from ..estimator.ranks import WHOLE_BATCH, check_is_alone
 from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
 from ..estimator.size import SIZES
 from ..estimator.start import start_mean_of
@@ -274,12 +275,8 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         check_level(self.corruption, self.corruption_level)
         if self.ordered:
             self._check_ordered()
-        if self.distributed and self.free_bits:
-            raise ValueError(
-                f"free_bits={self.free_bits!r} needs distributed=False: bits are free in the mean "
-                "of a batch as a whole, and each rank has one of its own. warm_up works too "
-                "against codes that collapse."
-            )
+        if self.free_bits:
+            check_is_alone(self, f"free_bits={self.free_bits!r}", WHOLE_BATCH)
         if not self.importance_weighted:
             return
         for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
