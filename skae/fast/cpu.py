@@ -189,8 +189,10 @@ class Replay(Repeater):
         if n_rows not in self.proven:
             return self.eager(batches[0], self._prove)
         adam = fused_adam(self.step.optimizer)
-        if adam is None or _ranks.is_shared():  # between gradient and move is that of the others
+        if adam is None:
             return self.eager(batches[0], self._gradient)
+        if _ranks.is_shared():
+            return self._take_with_others(batches[0], adam)
         return self._run(batches, adam)
 
     def _run(self, batches, adam):
@@ -203,6 +205,19 @@ class Replay(Repeater):
         with torch.inference_mode():
             shrinkage = self.step.shrinkage(rates) if self.step.alpha else []
             return names, written.run(inputs, kept, rates, *adam, self.step.decayed, shrinkage)
+
+    def _take_with_others(self, batch, adam):
+        """Take a step of all ranks, which meet between gradient and move."""
+        step, rates = self.step, self.step.rates(1)
+        step.advance(rates)
+        results = self._gradient(batch, step.draw(len(batch[0])))
+        step.combine(batch, results["values"].sum())
+        with torch.inference_mode():
+            for block, rate in zip(adam.tensors, rates[0], strict=True):
+                move(block, *adam[1:], rate)
+            if step.alpha:
+                step.decayed.mul_(*step.shrinkage(rates))
+        return results["names"], results["values"][None]
 
     def _draw(self, batches):
         """Return the random inputs of several steps, a list of tensors for each."""

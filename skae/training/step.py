@@ -269,15 +269,16 @@ class Step:
         """
         if not _ranks.is_shared():
             return loss
-        told, weight = self._told[-N_TOLD:], weight_of(batch)
+        told, weight = self._told[-N_TOLD:], float(weight_of(batch))
         self.flat_gradient.mul_(weight)
-        told[0], told[1], told[2] = weight, weight * loss.detach(), is_wanted()
-        _ranks.sum_in_place(self._told)
-        if told[2] > 0:
+        of_mine = [weight, weight * float(loss.detach()), float(is_wanted())]
+        told.copy_(torch.tensor(of_mine, dtype=told.dtype))
+        weight, loss, n_interrupted = _ranks.sum_in_place(self._told)[-N_TOLD:].tolist()
+        if n_interrupted:
             raise Agreed
-        total = told[0].clamp_min(torch.finfo(told.dtype).tiny)
-        self.flat_gradient.div_(total)
-        return told[1] / total
+        weight = weight or 1.0  # where no row counts, all is 0
+        self.flat_gradient.div_(weight)
+        return loss / weight
 
     def evaluate(self, batch, generator):
         """Return the loss terms of a batch, under noise from one generator, and take no step."""
