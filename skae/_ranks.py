@@ -5,6 +5,7 @@ Outside, where one process trains alone, it returns what it is given: rooms that
 ranks need not know whether there are any.
 """
 
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -14,6 +15,8 @@ from torch import distributed
 
 from ._torch import default_store, timeout_of
 from .exceptions import RankError
+
+PATIENCE = 1.0  # seconds in which a rank that is alive says so, once another has failed
 
 _group: ContextVar = ContextVar("skae_ranks", default=None)
 
@@ -40,6 +43,8 @@ class Group:
         self.key = "skae/error before a fit"
         self.handle = self.call(distributed.new_group, timeout=timeout_of(distributed.group.WORLD))
         self.key = f"skae/error in {self.handle.group_name}"
+        # None may fail, and leave, while another still connects.
+        self.sum_in_place(torch.zeros(1, device="cpu"))
 
     def call(self, function, *args, **kwargs):
         """Call a function of torch.distributed; say what has become of the others if it fails."""
@@ -48,6 +53,7 @@ class Group:
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
+            self.close()  # others may wait for this rank alone
             raise RankError(self._explain(error)) from error
 
     def sum_in_place(self, tensor, kind="SUM"):
@@ -74,17 +80,31 @@ class Group:
     def _explain(self, error):
         """Return what is known of the rank that does not answer."""
         advice = "This fit cannot go on without it: start all ranks again."
+        store = default_store()
+        silent = f"Rank {1 - self.rank} of 2" if self.size == 2 else "Another rank"
         try:
-            store = default_store()
             if store is not None and store.check([self.key]):
                 return f"{store.get(self.key).decode().rstrip('.')}. {advice}"
-        except RuntimeError:
+            if store is not None and self.size > 2:
+                silent = self._find_silent(store)
+        except RuntimeError:  # the rank that keeps the store is gone
             pass
-        other = f"Rank {1 - self.rank} of 2" if self.size == 2 else "Another rank"
         return (
-            f"{other} does not answer: its process has ended, or does not come to the same step "
+            f"{silent} does not answer: its process has ended, or does not come to the same step "
             f"of the same fit in time. {advice} torch says: {error}"
         )
+
+    def _find_silent(self, store):
+        """Return which rank gives no sign of life, in words."""
+        signs = [f"{self.key}, rank {rank} is there" for rank in range(self.size)]
+        store.set(signs[self.rank], "")
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            missing = [rank for rank, sign in enumerate(signs) if not store.check([sign])]
+            if len(missing) <= 1:
+                break
+            time.sleep(0.05)
+        return f"Rank {missing[0]} of {self.size}" if missing else "Another rank"
 
     def close(self):
         """End the connections of this fit."""

@@ -268,6 +268,19 @@ def failures(rank, folder):
     yield "killed", attempt(rank, callbacks=[At(3, [1], die)])
 
 
+N_RANKS = {"three": 3}  # of a scenario; two of any other
+
+
+def three(rank, folder):
+    """Be one of three ranks, of which the second is killed in the end."""
+    ae = clone(SAME["no noise"]).set_params(distributed=True)
+    yield "no noise", describe(ae.fit(X[rank::3], sample_weight=W[rank::3]), folder / f"m{rank}")
+    try:
+        ae.set_params(callbacks=[At(3, [1], die)]).fit(X[rank::3])
+    except RuntimeError as error:
+        yield "killed", (type(error).__name__, str(error))
+
+
 def waiting(rank, folder):
     yield "a first one", attempt(rank)
     yield "stuck", attempt(rank, callbacks=[At(3, [1], lambda: time.sleep(12))])
@@ -305,7 +318,7 @@ def take_part(scenario, folder, rank, seconds):
         "gloo",
         init_method=f"file://{folder}/meet",
         rank=rank,
-        world_size=2,
+        world_size=N_RANKS.get(scenario, 2),
         timeout=timedelta(seconds=seconds),
     )
     found = {}
@@ -333,7 +346,8 @@ def main(folder, seconds, *scenarios):
     for scenario in scenarios:
         place = Path(folder, scenario)
         place.mkdir()
-        ranks = [fork(scenario, place, rank, int(seconds)) for rank in range(2)]
+        n_ranks = N_RANKS.get(scenario, 2)
+        ranks = [fork(scenario, place, rank, int(seconds)) for rank in range(n_ranks)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in ranks]
         (place / "codes").write_bytes(pickle.dumps(codes))
 

@@ -29,8 +29,8 @@ from skae.training.randomness import DRAWN, make_generators, part_ways
 LIMIT = 240  # seconds after which a scenario has failed, and its processes are ended
 
 
-def on_two_ranks(folder, *scenarios, seconds=60):
-    """Return, for each scenario, what two processes have found, and their exit codes."""
+def on_ranks_of(folder, *scenarios, seconds=60):
+    """Return, for each scenario, what the first two processes have found, and all exit codes."""
     command = [sys.executable, on_ranks.__file__, str(folder), str(seconds), *scenarios]
     process = subprocess.Popen(command, start_new_session=True)
     try:
@@ -50,7 +50,7 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    return on_two_ranks(tmp_path_factory.mktemp("ranks"), "models", "failures")
+    return on_ranks_of(tmp_path_factory.mktemp("ranks"), "models", "failures")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_the_first_rank_draws_as_one_process_does():
 @pytest.mark.filterwarnings("ignore")
 def test_noise_of_their_own_changes_no_score(tmp_path):
     """Within two standard errors of the spread over seeds, on rows that training has not seen."""
-    [((two, _), codes)] = on_two_ranks(tmp_path, "scores")
+    [((two, _), codes)] = on_ranks_of(tmp_path, "scores")
     assert codes == [0, 0]
     for name, estimator in on_ranks.DEFAULTS.items():
         one = [on_ranks.held_out_score(estimator, seed) for seed in range(on_ranks.N_SEEDS)]
@@ -236,8 +236,24 @@ def test_a_rank_that_is_killed_leaves_nobody_waiting(failures):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_of_three_ranks_the_one_that_is_killed_is_named(tmp_path):
+    on_ranks_of(tmp_path, "three")
+    first, second, third = (
+        pickle.loads((tmp_path / "three" / f"found{rank}").read_bytes()) for rank in range(3)
+    )
+    files = {found["no noise"]["file"] for found in (first, second, third)}
+    assert len(files) == 1
+    one = on_ranks.fit(SAME["no noise"]).loss_curve_
+    np.testing.assert_allclose(first["no noise"]["losses"], one, rtol=1e-5)
+    for kind, words in (first["killed"], third["killed"]):
+        assert kind == "RankError"
+        assert words.startswith("Rank 1 of 3 does not answer")
+
+
+@pytest.mark.slow
 def test_a_rank_that_is_stuck_is_waited_for_until_the_timeout(tmp_path):
-    [((first, _), _)] = on_two_ranks(tmp_path, "waiting", seconds=6)
+    [((first, _), _)] = on_ranks_of(tmp_path, "waiting", seconds=6)
     kind, words, seconds = first["stuck"]
     assert kind == "RankError"
     assert words.startswith("Rank 1 of 2 does not answer")
