@@ -136,6 +136,7 @@ def test_what_is_given_is_what_the_gaussian_says():
     given = condition(y, torch.from_numpy(seen)[None], *map(torch.from_numpy, (W, noise)))
     np.testing.assert_allclose(given.mean[0], gain @ row[seen])
     np.testing.assert_allclose(given.covariance[0], np.eye(2) - gain @ W[:, seen].T)
+    assert given.factor[0, 0, 1] == 0
     exact = multivariate_normal.logpdf(row[seen], np.zeros(3), S[np.ix_(seen, seen)])
     np.testing.assert_allclose(given.log_density[0], exact)
 

@@ -84,7 +84,7 @@ def start_with_holes(estimator, rows, weights):
         weights,
         start_mean_of(estimator),
         estimator._n_features_out,
-        noise_rule(estimator, known),
+        *noise_rule(estimator, known),
         estimator.net_.generators["initialisation"],
     )
     linear_map = linear_gaussian.posterior(model.loadings, model.noise)

@@ -21,7 +21,8 @@ from ..nn.linear_gaussian import probabilistic_pca
 
 MOST_ROWS = 20000  # that the model is learnt from
 TOLERANCE = 2e-6  # in nats of a row; three or four steps are judged together
-FEWEST_STEPS, MOST_STEPS, MOST_WORK = 60, 600, 1e11  # in multiply-adds
+ROUGHLY = 1e-3  # where models are compared by more than that
+FEWEST_STEPS, MOST_STEPS, MOST_WORK = 60, 600, 5e9  # in multiply-adds
 RIDGE = 1e-6  # one-hot labels add up to the constant
 
 
@@ -75,7 +76,9 @@ class Filled:
         return torch.where(x.isnan(), mean, x)
 
 
-def fit_linear_model(rows, weights, mean, n_components, to_noise, generator):
+def fit_linear_model(
+    rows, weights, mean, n_components, to_noise, least, generator, tolerance=TOLERANCE
+):
     """Return the `LinearModel` of rows with holes.
 
     Parameters
@@ -89,8 +92,12 @@ def fit_linear_model(rows, weights, mean, n_components, to_noise, generator):
     to_noise : callable
         Of the sums of squares that each column leaves, and of its weights; returns the noise
         variances, (n_features,).
+    least : float
+        What these are at least.
     generator : torch.Generator
         Chooses rows where they are many.
+    tolerance : float
+        What steps are not to be taken for, in nats of a row.
     """
     rows, weights = some_of(rows, weights, generator)
     start = _start(rows, weights, mean, n_components, generator)
@@ -101,10 +108,11 @@ def fit_linear_model(rows, weights, mean, n_components, to_noise, generator):
 
     n_numbers = start.slopes.shape[1] + n_components + 1
     work = _ranks.total(len(rows)) * len(mean) * n_numbers**2
-    return climb(step, start, int(min(MOST_STEPS, max(FEWEST_STEPS, MOST_WORK / work))))
+    n_steps = int(min(MOST_STEPS, max(FEWEST_STEPS, MOST_WORK / work)))
+    return climb(step, start, least, n_steps, tolerance)
 
 
-def climb(step, model, n_steps):
+def climb(step, model, least, n_steps, tolerance):
     """Return what steps that raise a value make of a model, prolonged where that is better.
 
     Parameters
@@ -112,19 +120,23 @@ def climb(step, model, n_steps):
     step : callable
         Of a `LinearModel`; returns its value, and a better one.
     model : LinearModel
+    least : float
+        What noise variances are at least.
     n_steps : int
         At most, about.
+    tolerance : float
     """
     value, first = step(model)
     for _ in range(n_steps // 3):
         middle, second = step(first)
         longer = _prolong(model, first, second)
+        longer = longer._replace(noise=longer.noise.clamp_min(least))
         found, after = step(longer)
         if not found >= middle:
             longer = second
             found, after = step(second)
         gain, value, model, first = found - value, found, longer, after
-        if gain < TOLERANCE:
+        if gain < tolerance:
             break
     return first
 

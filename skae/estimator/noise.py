@@ -21,7 +21,7 @@ from ..nn.linear_gaussian import (
 )
 from ..training.randomness import make_generator
 from .halves import FEWEST_ROWS, halves_of, rows_with_weight
-from .holes import expect, fit_linear_model
+from .holes import ROUGHLY, expect, fit_linear_model
 from .persistence import with_attributes
 from .start import start_mean_of
 
@@ -78,7 +78,7 @@ def noise_options(estimator, n_features):
 
 
 def noise_rule(estimator, known):
-    """Return what makes noise variances, (n_features,), of what a linear model leaves.
+    """Return what makes noise variances of what a linear model leaves, and a floor.
 
     Parameters
     ----------
@@ -88,14 +88,16 @@ def noise_rule(estimator, known):
     Returns
     -------
     to_noise : callable
-        Of the sums of squares that each column leaves, and of their weights.
+        Of the sums of squares that each column leaves, and of their weights; (n_features,).
+    least : float
+        What the variances are at least.
     """
     d, variance = len(estimator.mean_), estimator.noise_variance
     if not isinstance(variance, str):
         fixed = torch.as_tensor(variance / np.square(estimator.scale_), dtype=torch.float64)
-        return lambda left, counts: fixed.expand(d)
+        return lambda left, counts: fixed.expand(d), 0.0
     if known.kind == "per_feature" and estimator.covariance_type != "identity":
-        return lambda left, counts: _each(left, counts).clamp_min(known.least)
+        return lambda left, counts: _each(left, counts).clamp_min(known.least), known.least
     varies = torch.ones(d, dtype=torch.bool)
     if known.constant is not None and not known.constant.all():
         varies = torch.from_numpy(~known.constant)
@@ -103,7 +105,7 @@ def noise_rule(estimator, known):
     def shared(left, counts):
         return (left[varies].sum() / counts[varies].sum()).clamp_min(known.least).expand(d)
 
-    return shared
+    return shared, known.least
 
 
 def _each(left, counts):
@@ -171,7 +173,7 @@ def _choose_with_holes(estimator, learnt, held_out, constant):
         as_given = with_attributes(estimator, noise_variance=kind)
         rule = noise_rule(as_given, Noise(kind, LEAST_NOISE, constant))
         generator = make_generator(estimator._seed, "trial")
-        model = fit_linear_model(*learnt, mean, k, rule, generator)
+        model = fit_linear_model(*learnt, mean, k, *rule, generator, ROUGHLY)
         if kind == "shared":
             of_all = float(model.noise[0])
         floors = FLOORS if kind == "per_feature" else (0.0, *FACTORS)

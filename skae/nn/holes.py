@@ -24,13 +24,18 @@ from .distributions import Gaussian, Mixture
 class Given(NamedTuple):
     """What is known of rows from their observed cells.
 
-    `mean` (batch, k) and `covariance` (batch, k, k) are those of z, `log_density` (batch,) is
-    that of the observed cells.
+    `mean` (batch, k) is that of z, whose covariance is L L^T with `factor` L, (batch, k, k), lower
+    triangular; `log_density` (batch,) is that of the observed cells.
     """
 
     mean: Tensor
-    covariance: Tensor
+    factor: Tensor
     log_density: Tensor
+
+    @property
+    def covariance(self) -> Tensor:
+        """The covariance of z, (batch, k, k)."""
+        return self.factor @ self.factor.mT
 
 
 def condition(y: Tensor, observed: Tensor, loadings: Tensor, noise: Tensor) -> Given:
@@ -47,15 +52,17 @@ def condition(y: Tensor, observed: Tensor, loadings: Tensor, noise: Tensor) -> G
         The diagonal of Psi.
     """
     k, seen = len(loadings), observed.to(y)
-    precision = torch.eye(k, dtype=y.dtype, device=y.device) + information(seen, loadings, noise)
-    root = cholesky(precision)
-    covariance = torch.cholesky_inverse(root)
+    identity = torch.eye(k, dtype=y.dtype, device=y.device)
+    # With z in reverse order the inverse of the precision's factor is that of the covariance.
+    root = cholesky(identity + information(seen, loadings.flip(0), noise))
+    factor = torch.linalg.solve_triangular(root, identity, upper=False).mT.flip(-1, -2)
     slope = (y / noise) @ loadings.T
-    mean = (covariance @ slope[:, :, None])[:, :, 0]
-    squares = (y.square() / noise).sum(dim=1) - (slope * mean).sum(dim=1)
+    white = (slope[:, None, :] @ factor)[:, 0]
+    mean = (factor @ white[:, :, None])[:, :, 0]
+    squares = (y.square() / noise).sum(dim=1) - white.square().sum(dim=1)
     logs = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=1) + seen @ noise.log()
     constant = math.log(2 * math.pi) * seen.sum(dim=1)
-    return Given(mean, covariance, -(squares + logs + constant) / 2)
+    return Given(mean, factor, -(squares + logs + constant) / 2)
 
 
 def cholesky(matrices: Tensor) -> Tensor:
@@ -123,7 +130,7 @@ class LinearGaussian(nn.Module):
         """
         loadings, noise = self.loadings.double(), self.noise.double()
         whole = information(torch.ones_like(noise)[None], loadings, noise)[0].diagonal()
-        factor = cholesky(given.covariance)
+        factor = given.factor
         log_ratio = (0.5 * whole.log1p()).to(q.mean) + q.log_scale
         log_scale = log_ratio + factor.diagonal(dim1=-2, dim2=-1).log().to(q.mean)
         lower = log_ratio.exp()[..., None] * factor.tril(-1).to(q.mean)
