@@ -160,16 +160,16 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     Notes
     -----
+    The fitted model keeps the codes of at most 10000 training rows, for `sample`. `forget_rows`
+    leaves mean, covariance and a mixture of Gaussians of them. The components of a learned prior
+    start at means of five neighbouring rows; they are weights, which it leaves as they are.
+
     NaN in X is what was not observed [5]_: the objective, `score_samples` and
     `reconstruction_error` are those of the other cells, `transform` is the mean of z given them,
     the prior's for an empty row, and `sample`, `inverse_transform` and `reconstruct` give whole
     rows. Training starts at the linear model of the observed cells, learned by expectation
     maximisation from at most 20000 rows, and networks see a row completed by it. With
     ``ordered=True`` NaN is an error.
-
-    The fitted model keeps the codes of at most 10000 training rows, for `sample`. `forget_rows`
-    leaves mean, covariance and a mixture of Gaussians of them. The components of a learned prior
-    start at means of five neighbouring rows; they are weights, which it leaves as they are.
 
     References
     ----------
