@@ -9,8 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-ONE_IN = 8
-# Files and tests of which one in eight is enough, whatever its parameters: each takes long, and
+ONE_IN = 16
+# Files and tests of which one in sixteen is enough, whatever its parameters: each takes long, and
 # they ask the same of all.
 THINNED = {
     "test_budget",
@@ -43,7 +43,7 @@ SLOW = {
 def pytest_collection_modifyitems(items):
     """Leave most laws of most variants to ``pytest -m slow``; the estimators themselves keep all.
 
-    Each law is tried on one variant in eight, and each variant in one law of eight, the same ones
+    Each law is tried on one variant in sixteen, and each variant in one law of sixteen, the same ones
     every time.
     """
     from estimators import VARIANTS
