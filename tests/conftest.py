@@ -9,8 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-ONE_IN = 16
-# Files and tests of which one in sixteen is enough, whatever its parameters: each takes long, and
+ONE_VARIANT_IN, ONE_IN = 16, 8
+# Files and tests of which one in eight is enough, whatever its parameters: each takes long, and
 # they ask the same of all.
 THINNED = {
     "test_budget",
@@ -43,8 +43,8 @@ SLOW = {
 def pytest_collection_modifyitems(items):
     """Leave most laws of most variants to ``pytest -m slow``; the estimators themselves keep all.
 
-    Each law is tried on one variant in sixteen, and each variant in one law of sixteen, the same ones
-    every time.
+    Each law is tried on one variant in sixteen, and each variant in one law of sixteen, the same
+    ones every time.
     """
     from estimators import VARIANTS
 
@@ -56,8 +56,7 @@ def pytest_collection_modifyitems(items):
         if given is None:
             continue
         of_variant = not variants.isdisjoint(map(id, given.params.values()))
-        is_thinned = of_variant or not THINNED.isdisjoint(
-            (item.module.__name__, item.originalname)
-        )
-        if is_thinned and zlib.crc32(item.name.encode()) % ONE_IN:
+        names = (item.module.__name__, item.originalname)
+        n = ONE_VARIANT_IN if of_variant else 1 if THINNED.isdisjoint(names) else ONE_IN
+        if zlib.crc32(item.name.encode()) % n:
             item.add_marker(pytest.mark.slow)
