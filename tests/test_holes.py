@@ -310,6 +310,16 @@ def test_weights_are_copies():
         np.testing.assert_allclose(part, repeated._linear[name], atol=1e-3, err_msg=name)
 
 
+def test_holes_in_rows_without_weight_alone():
+    """They are seen by networks all the same, and leave no trace."""
+    weights = (~np.isnan(HOLES).any(axis=1)).astype(float)
+    model = VAE(**QUICK).fit(HOLES, sample_weight=weights)
+    whole = VAE(**QUICK).fit(HOLES[weights > 0])
+    assert np.isfinite(model.loss_curve_).all()
+    np.testing.assert_allclose(model.mean_, whole.mean_)
+    assert np.isfinite(model.transform(HOLES)).all()
+
+
 def test_means_are_those_of_observed_cells():
     model = VAE(scaling="standard", **QUICK).fit(HOLES)
     np.testing.assert_allclose(model.mean_, np.nanmean(HOLES, axis=0))

@@ -234,6 +234,8 @@ class BaseAutoencoder(BaseCoder):
         self._fitted_params = parameters_to_go_by(self)  # they rebuild the module
         if not (one_pass and resume and self.max_iter == "auto"):  # a stream is one long fit
             self._n_epochs = n_epochs_for(self, X.shape[0])
+        if self._takes_holes and not (resume and self._has_holes):
+            self._has_holes = _ranks.any_rank(has_nan(X))  # in rows without weight, too
         if not resume:
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
@@ -242,8 +244,6 @@ class BaseAutoencoder(BaseCoder):
             self._n_features_out = n_candidates(self, X, weights)
             self._learn_likelihood(X, weights)
             self._watch = start_watch(X.shape[0], weights)
-        elif self._takes_holes and not self._has_holes:
-            self._has_holes = _ranks.any_rank(has_nan(X))
         self.net_ = self._build_engine(one_pass)
         if state is not None:
             self.net_.load_state(state)

@@ -111,7 +111,7 @@ class BaseCoder(
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
     _takes_holes = False  # whether X may have NaN, which is for not observed
-    _has_holes = False  # whether the X of the first fit had some; older files know of none
+    _has_holes = False  # whether a fit has seen some; older files know of none
 
     _watch = ()  # of files that know of none: see `keep_watch`
 

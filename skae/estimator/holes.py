@@ -217,9 +217,8 @@ def _expect_part(x, weights, model):
 
 def _maximise(moments, k, to_noise):
     """Return the model that is most probable given the moments."""
-    scale = torch.where(
-        moments.counts > 0, moments.counts, 1.0
-    )  # a part of the rows may have none
+    # A part of the rows may have no number of a column.
+    scale = torch.where(moments.counts > 0, moments.counts, 1.0)
     ridge = RIDGE * scale[:, None, None] * torch.eye(moments.square.shape[1]).double()
     beta = torch.linalg.solve(moments.square + ridge, moments.cross)
     left = (moments.squares - (beta * moments.cross).sum(dim=1)).clamp_min(0)

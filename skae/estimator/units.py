@@ -31,7 +31,6 @@ def learn_units(estimator, X, weights):
     estimator.mean_, estimator.scale_ = moments.mean, 1.0 if scale is None else scale
     estimator._variance = np.square(moments.deviation)
     estimator._shifted = scaled
-    estimator._has_holes = bool((moments.missing > 0).any())
 
 
 def scales_columns(estimator, deviation):

@@ -202,10 +202,9 @@ def check_columns_are_seen(estimator, missing):
     empty = np.flatnonzero(missing == 1)
     if not len(empty):
         return
-    names = getattr(estimator, "feature_names_in_", None)
-    which = [
-        repr(int(j) if names is None or len(names) != len(missing) else names[j]) for j in empty
-    ]
+    names = getattr(estimator, "feature_names_in_", [])
+    names = names if len(names) == len(missing) else range(len(missing))
+    which = [repr(names[j]) for j in empty]
     raise ValueError(
         f"X has columns of nothing but NaN, in rows that have weight: {', '.join(which[:5])}"
         f"{', ...' * (len(which) > 5)}. Nothing can be learned of them: leave them out."
