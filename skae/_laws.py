@@ -34,6 +34,7 @@ from ._demands import (
     demand_same_outputs,
     dense,
 )
+from .training import devices
 
 N_EPOCHS = 4  # of each fit: the laws hold from the first epoch on
 N_EPOCHS_OF_SAMPLES = 20  # below 30 no decay is tried before
@@ -276,12 +277,16 @@ def check_other_seed_other_codes(estimator: Any) -> None:
 
 
 def check_threads(estimator: Any) -> None:
-    """Fits in several threads at once give what they give one after the other."""
+    """Fits in several threads at once give what they give one after the other.
+
+    On CUDA to rounding alone: cuBLAS adds up in one order as long as one stream is in use.
+    """
     seeds = [_set(estimator, random_state=seed) for seed in range(4)]
     alone = [_codes_of_a_fit(seeded) for seeded in seeds]
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(_codes_of_a_fit, seeds))
-    demand_equal(together, alone, "codes of fits at once = those of fits one by one")
+    rtol = 1e-4 if devices.check_device(estimator.device).type == "cuda" else 0.0
+    demand_near(together, alone, "codes of fits at once = those of fits one by one", rtol)
 
 
 def check_surroundings(estimator: Any) -> None:

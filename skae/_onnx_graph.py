@@ -130,7 +130,10 @@ def _gelu(g: Graph, x: str) -> str:
 
 
 def _silu(g: Graph, x: str) -> str:
-    return g.add("Mul", x, g.add("Sigmoid", x))
+    if g.dtype == np.float32:
+        return g.add("Mul", x, g.add("Sigmoid", x))
+    # onnxruntime 1.30 makes one node of that product, and has none for doubles.
+    return g.add("Div", x, g.add("Add", g.constant(1), g.add("Exp", g.add("Neg", x))))
 
 
 def _softplus(g: Graph, x: str) -> str:

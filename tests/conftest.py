@@ -2,12 +2,14 @@
 
 import os
 import zlib
+from unittest import mock
 
 # Processes that run side by side, with as many threads each as there are cores, wait for each
 # other: the clusters of a Gaussian mixture take fifty times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import torch
 
 ONE_VARIANT_IN, ONE_IN = 16, 8
 # Files and tests of which one in eight is enough, whatever its parameters: each takes long, and
@@ -41,6 +43,25 @@ SLOW = {
 }
 
 
+def pytest_addoption(parser):
+    words = 'what device="auto" is for tests without a mark of their own'
+    parser.addoption("--device", choices=["cpu", "cuda"], default="cpu", help=words)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Let `device="auto"` be the CPU, which is faster here, unless CUDA is asked for.
+
+    So a machine with a GPU tests what any other does, and beside it what has the mark `gpu`.
+    """
+    marks = {mark.name for mark in item.iter_markers()}
+    asks = item.config.getoption("device") == "cuda" and "cpu" not in marks
+    if asks or "gpu" in marks:
+        return (yield)
+    with mock.patch.object(torch.cuda, "is_available", lambda: False):
+        return (yield)
+
+
 def pytest_collection_modifyitems(items):
     """Leave most laws of most variants to ``pytest -m slow``; the estimators themselves keep all.
 
@@ -50,7 +71,10 @@ def pytest_collection_modifyitems(items):
     from estimators import VARIANTS
 
     variants = {id(estimator) for estimator in VARIANTS.values()}
+    without = pytest.mark.skipif(not torch.cuda.device_count(), reason="needs a CUDA device")
     for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(without)
         if item.name in SLOW:
             item.add_marker(pytest.mark.slow)
         given = getattr(item, "callspec", None)

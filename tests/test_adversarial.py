@@ -76,6 +76,7 @@ def test_the_standard_prior_is_standard():
     np.testing.assert_allclose(np.cov(Z.T), np.eye(3), atol=0.03)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("prior", ["standard", "mixture", uniform])
 def test_sample_is_the_decoded_prior(prior):
     aae = fitted(prior=prior)
@@ -111,6 +112,7 @@ def gradients(module, term):
     }
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("encoder_type", ["deterministic", "gaussian"])
 @pytest.mark.parametrize(
     ("term", "moved"),
@@ -127,6 +129,7 @@ def test_each_player_is_hidden_from_the_other_s_term(encoder_type, term, moved):
     assert {name for name, largest in size.items() if largest > 0} == moved
 
 
+@pytest.mark.cpu
 def test_the_terms_are_what_they_are_said_to_be():
     aae = fitted(adversarial_weight=3.0)
     module = aae.module_
@@ -139,6 +142,7 @@ def test_the_terms_are_what_they_are_said_to_be():
     torch.testing.assert_close(terms["discriminator"], -(real.log() + (1 - fake).log()) / 2)
 
 
+@pytest.mark.cpu
 def test_the_slope_is_that_of_the_discriminator():
     module = fitted(2, dtype="float64").module_
     points = torch.randn(2, 6, 2, dtype=torch.float64, generator=generator())
@@ -164,6 +168,7 @@ def test_without_weight_it_is_the_autoencoder_bit_for_bit():
     assert "train_adversarial" not in free.history_[-1]
 
 
+@pytest.mark.cpu
 def test_a_bystander_tells_the_plain_codes_from_the_prior():
     """Without weight the verdict is that of a classifier: right about codes and about draws."""
     aae = fitted(adversarial_weight=0.0, linear_path=False, max_iter=40)
@@ -244,6 +249,7 @@ def test_the_verdict_is_near_chance_where_codes_match(model, digits):
 # Encoders, priors and networks of the user's
 
 
+@pytest.mark.cpu
 def test_the_code_of_a_gaussian_encoder_is_its_mean():
     aae = fitted(encoder_type="gaussian", dtype="float64", max_iter=20)
     module = aae.module_

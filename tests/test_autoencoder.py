@@ -57,6 +57,7 @@ class Interrupt(Callback):
 # The linear case
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_linear_autoencoder_finds_the_principal_subspace(tied):
     rng = np.random.default_rng(0)

@@ -108,6 +108,7 @@ def test_the_score_of_a_row_is_its_own():
     assert turned == pytest.approx(terms, rel=1e-9)
 
 
+@pytest.mark.cpu
 def test_the_draws_of_a_row_follow_from_its_condition_too():
     X = np.repeat(iris[:1], 3, axis=0)
     cvae = ConditionalVAE(**QUICK).fit(iris, condition=species)

@@ -62,6 +62,7 @@ def test_the_jacobian_is_the_code_s_derivative_in_the_user_s_units(settings, sca
         np.testing.assert_allclose(J[:, :, j], slope, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.cpu
 @encoders
 def test_the_penalty_is_the_squared_norm_of_autograd_s_jacobian(settings):
     module = fitted(**settings).module_
@@ -77,6 +78,7 @@ def test_the_penalty_is_the_squared_norm_of_autograd_s_jacobian(settings):
     torch.testing.assert_close(module.squared_norm(x), truth, rtol=1e-5, atol=0)
 
 
+@pytest.mark.cpu
 def test_the_closed_form_of_one_sigmoid_layer():
     ae = fitted()
     layer = ae.module_.encoder.layers[0]
@@ -86,6 +88,7 @@ def test_the_closed_form_of_one_sigmoid_layer():
     torch.testing.assert_close(ae.module_.squared_norm(x), closed, rtol=1e-5, atol=0)
 
 
+@pytest.mark.cpu
 def test_the_stochastic_estimate_is_unbiased():
     module = fitted(hidden_layer_sizes=(8,), penalty_estimate="stochastic").module_
     x = torch.from_numpy(X[:3] - X.mean(axis=0))
@@ -101,6 +104,7 @@ def test_the_stochastic_estimate_is_unbiased():
     assert (error < 4 * estimates.std(dim=0) / n_draws**0.5).all()
 
 
+@pytest.mark.cpu
 def test_the_estimate_of_all_sign_vectors_is_exact():
     """The mean over the 2^k vectors of signs is the squared norm itself."""
     module = fitted(3, hidden_layer_sizes=(8,)).module_

@@ -186,6 +186,7 @@ def test_a_subclass_may_put_a_decoder_of_its_own_beside_a_linear_path(kind):
     assert Wrapped(2, **SHORT).fit(X).transform(X).shape == (len(X), 2)
 
 
+@pytest.mark.cpu
 def test_a_start_that_is_kept_advises_on_the_recipe():
     with pytest.warns(StartKeptWarning, match="or a smaller encoder"):
         Autoencoder(2, encoder=SMALL, learning_rate_init=1e-9, **SHORT).fit(X)
@@ -279,6 +280,7 @@ def test_bytes_are_single_precision_when_they_are_read(kind):
     assert (of_floats.transform(pixels.astype(np.float32), **given) == Z).all()
 
 
+@pytest.mark.cpu
 def test_many_bytes_stay_bytes():
     pixels = np.zeros((50_000, 100), np.uint8)
     pixels[:, 0] = np.arange(50_000) % 256

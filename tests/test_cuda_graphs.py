@@ -27,8 +27,6 @@ from skae.fast import choice, cuda, repeater
 from skae.nn.autoencoder import AutoencoderModule
 from skae.training import engine
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 class Rerun:
     """What a graph is to its user: nothing runs when it is captured, everything at each replay."""
@@ -78,6 +76,7 @@ def can_be_captured(estimator):
     return estimator.optimizer == "adam" and not estimator.net_.module_.draws_globally
 
 
+@pytest.mark.cpu
 @all_estimators(only=has_engine)
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 def test_static_steps_are_eager_steps(estimator, weights, fit):
@@ -87,6 +86,7 @@ def test_static_steps_are_eager_steps(estimator, weights, fit):
     assert_equal_models(static, eager, rtol=1e-4)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -121,12 +121,14 @@ class Noisy(Autoencoder):
     _module_class = OwnNoise
 
 
+@pytest.mark.cpu
 def test_a_variant_s_own_draws_are_those_of_eager_steps(fit):
     static, eager = [fit(kind, Noisy(2, max_iter=4, random_state=0)) for kind in (Reruns, None)]
     assert n_graphs(static) == 2
     assert_equal_models(static, eager)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
 def test_other_optimizers_take_eager_steps(optimizer, fit):
     ae = Autoencoder(optimizer=optimizer, learning_rate_init=1e-3, max_iter=3, random_state=0)
@@ -135,6 +137,7 @@ def test_other_optimizers_take_eager_steps(optimizer, fit):
     assert_equal_models(static, eager)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -151,6 +154,7 @@ def test_what_waits_for_the_device_takes_eager_steps(estimator, fit):
     assert_equal_models(static, eager)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("kind", [Held, Bare, Timed])
 def test_graphs_go_by_promises_and_look_again(kind, monkeypatch):
     monkeypatch.setattr(choice, "Replay", Reruns)
@@ -170,6 +174,7 @@ class Restart(Callback):
             net._initialize_optimizer()
 
 
+@pytest.mark.cpu
 def test_graphs_are_dropped_with_the_memory_they_use(fit):
     ae = Autoencoder(max_iter=8, callbacks=[Restart()], random_state=0)
     static, eager = [fit(kind, ae) for kind in (Reruns, None)]
@@ -198,7 +203,6 @@ def test_a_step_stays_on_its_device(estimator):
 
 
 @pytest.mark.gpu
-@needs_cuda
 @all_estimators(only=has_engine)
 def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
     estimator = clone(estimator).set_params(device="cuda")
@@ -208,7 +212,6 @@ def test_graphs_equal_the_eager_path_on_cuda(estimator, fit):
 
 
 @pytest.mark.gpu
-@needs_cuda
 @pytest.mark.parametrize("estimator", [Autoencoder(), VAE(), SparseAutoencoder()])
 def test_no_step_waits_for_the_device(estimator, monkeypatch):
     """From the fourth epoch on; the mean of the losses is read when an epoch has ended."""

@@ -60,6 +60,7 @@ def test_without_noise_it_is_the_autoencoder_bit_for_bit():
             np.testing.assert_array_equal(denoising.transform(X), plain.transform(X))
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("linear_path", [True, False])
 @pytest.mark.parametrize("scaling", ["global", "standard"])
 @pytest.mark.parametrize("units", ["scale", "data"])
@@ -268,7 +269,7 @@ def test_in_the_units_of_x_the_noise_is_the_same_in_all_features():
     X = load_iris().data * [1, 10, 100, 1000]
     ae = DenoisingAutoencoder(corruption_level=2, corruption_units="data", scaling="standard")
     ae.set_params(max_iter=1).fit(X)
-    np.testing.assert_allclose(ae.module_.corruption.level * ae.scale_, 2, rtol=1e-6)
+    np.testing.assert_allclose(ae.module_.corruption.level.cpu() * ae.scale_, 2, rtol=1e-6)
     assert ae.corruption_scale_ == 2
 
 
@@ -291,6 +292,7 @@ def test_a_model_with_a_level_for_each_feature_goes_on_and_outlives_a_pickle(uni
     np.testing.assert_array_equal(ae.reconstruct(X), copy.reconstruct(X))
 
 
+@pytest.mark.cpu
 def test_the_units_may_change_before_a_fit_goes_on():
     X = load_iris().data
     ae = DenoisingAutoencoder(scaling="standard", max_iter=2, warm_start=True).fit(X)

@@ -32,7 +32,8 @@ LIMIT = 240  # seconds after which a scenario has failed, and its processes are 
 def on_ranks_of(folder, *scenarios, seconds=60):
     """Return, for each scenario, what the first two processes have found, and all exit codes."""
     command = [sys.executable, on_ranks.__file__, str(folder), str(seconds), *scenarios]
-    process = subprocess.Popen(command, start_new_session=True)
+    without_cuda = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # which forked processes cannot use
+    process = subprocess.Popen(command, start_new_session=True, env=without_cuda)
     try:
         assert process.wait(LIMIT) == 0
     finally:

@@ -92,6 +92,7 @@ def bare_loop(ae, X, n_epochs):
     return losses
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("hidden_layer_sizes", [(), (16,), (16, 8)])
 def test_losses_equal_a_bare_torch_loop_s(hidden_layer_sizes):
     data = load_digits().data[:203]

@@ -150,6 +150,7 @@ def test_a_map_keeps_few_codes_of_many_rows(monkeypatch):
     assert model.embedding_.shape == (N, 2)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("prior", ["vamp", "mixture"])
 def test_learned_priors_start_at_no_row(prior):
     """After one short epoch they still are where they started."""

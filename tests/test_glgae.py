@@ -818,6 +818,7 @@ def test_fitted_state_is_arrays_strings_and_numbers():
     assert [type(leaf) for leaf in leaves(state) if not isinstance(leaf, allowed)] == []
 
 
+@pytest.mark.cpu
 def test_a_model_fitted_on_cuda_unpickles_without():
     model = GLGAE(n_nodes=9).fit(X)
     copy = GLGAE.__new__(GLGAE)

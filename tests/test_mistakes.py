@@ -437,6 +437,7 @@ def answer_to(line):
     return None
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(("line", "words"), CASES, ids=[line for line, _ in CASES])
 def test_the_answer_says_what_to_do(line, words):
     answer = answer_to(line)

@@ -24,6 +24,7 @@ from skae.nn.networks import MLP
 runtime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 
+import skae.onnx  # noqa: E402
 from skae._onnx_graph import ACTIVATION_NODES, Graph  # noqa: E402
 from skae._onnx_models import network  # noqa: E402
 

@@ -313,6 +313,7 @@ def test_loadings_count_weights_and_leave_out_rows_without():
     np.testing.assert_allclose(fitted.loadings_, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.cpu
 def test_two_groups_of_features_load_on_components_of_their_own():
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(400, 2)) * [1.5, 1]

@@ -8,6 +8,8 @@ from sklearn.datasets import load_iris
 from skae import VAE, Autoencoder, SparseAutoencoder
 from skae.fast import cpu, pattern, record, repeater
 
+pytestmark = pytest.mark.cpu
+
 X = load_iris().data[:64]
 
 

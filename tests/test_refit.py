@@ -405,6 +405,7 @@ def test_recent_rows_count_more_and_few_codes_are_kept():
     assert abs(ae.sample(500)[:, 2].mean() - X[:50, 2].mean()) < 0.1
 
 
+@pytest.mark.cpu
 def test_a_prior_fitted_to_the_codes_of_a_stream():
     y = np.repeat([0, 1, 2], 50)
     cvae = ConditionalVAE(conditional_prior="none", random_state=0)

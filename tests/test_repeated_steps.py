@@ -29,6 +29,8 @@ from skae.training.engine import Engine
 from skae.training.optimizers import fused_adam
 from skae.training.randomness import make_generators
 
+pytestmark = pytest.mark.cpu
+
 PATHS = ("fast", "eager")
 X = load_iris().data[::2][:70]  # batches of 16 and a short one of 6
 WEIGHTS = np.random.default_rng(0).uniform(0.5, 2, len(X))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from estimators import (
     DEFAULTS,
     MAIN,
@@ -171,11 +172,11 @@ def test_fitted_state_is_arrays_strings_and_numbers():
 def test_a_model_fitted_on_cuda_unpickles_without():
     ae = Autoencoder(max_iter=2, random_state=0).fit(X)
     state = ae.__getstate__()
-    state["device_"] = "cuda:0"
+    state["device_"] = f"cuda:{torch.cuda.device_count()}"  # which is not there
     copy = Autoencoder.__new__(Autoencoder)
     copy.__setstate__(state)
     np.testing.assert_array_equal(copy.transform(X), ae.transform(X))
-    assert copy.partial_fit(X).device_ in ("cpu", "cuda:0")
+    assert copy.partial_fit(X).device_ == "cpu"
 
 
 def test_parameters_set_after_fit_do_not_break_the_pickle():

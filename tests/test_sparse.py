@@ -72,6 +72,7 @@ def test_batch_top_k_has_k_nonzeros_on_average_and_rows_stand_alone():
     np.testing.assert_allclose(ae.transform(X[:1]), ae.transform(X)[:1])
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("n_components", [64, 128])
 def test_one_active_unit_is_as_good_as_k_means(n_components):
     ae = fitted(n_components=n_components, n_nonzero_coefs=1, max_iter=100)

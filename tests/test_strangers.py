@@ -135,6 +135,7 @@ def perceptron_for(estimator, name):
     return MLP(sizes[0], (6,), sizes[1], generator=generator)
 
 
+@pytest.mark.cpu
 @pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # nothing is trained
 @every_estimator
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
@@ -149,6 +150,7 @@ def test_a_pretrained_network_starts_as_it_is(estimator, name):
     assert not getattr(found, "unit_norm", False)
 
 
+@pytest.mark.cpu
 def test_the_dropout_of_a_perceptron_that_is_given_drops():
     module = started(ESTIMATORS["Autoencoder"], encoder=perceptron).train()
     generators = {"dropout": torch.Generator().manual_seed(0)}

@@ -151,6 +151,7 @@ def test_log_scales_are_bounded_and_the_bound_undone():
     assert wild.log_scale.item() >= -8.0
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])
 def test_learned_priors_are_densities(prior):
     """Their mass is one, and their samples have their moments."""
@@ -177,6 +178,7 @@ def test_weight_decay_leaves_the_prior_alone():
 # Bounds
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("options", [{}, {"covariance_type": "full", "prior": "mixture"}])
 def test_more_draws_give_a_higher_bound(options):
     """For one set of draws, row by row (Jensen)."""

@@ -81,6 +81,7 @@ def test_one_class_can_be_silenced():
             exceptions.warn("", exceptions.StreamWarning)
 
 
+@pytest.mark.cpu
 def test_steps_are_compiled_without_a_warning_to_be_hidden(monkeypatch):
     """Hiding one changes the filters of the process, where other threads may be recording."""
     monkeypatch.setattr(cpu, "_written_down", {})

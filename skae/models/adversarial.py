@@ -18,6 +18,7 @@ from ..nn.autoencoder import AutoencoderModule
 from ..nn.distributions import make_posterior
 from ..nn.network import apply
 from ..nn.networks import MLP
+from ..training.devices import check_device
 from ..training.randomness import (
     global_generator_for,
     make_generator,
@@ -271,8 +272,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         Distribution of the codes: N(0, I); a mixture of `n_prior_components` Gaussians, in the
         plane a ring of Gaussians flattened to petals, in more dimensions spread over a sphere; or
         a sampler of your own, called as ``prior(n_samples, n_components, generator)`` with a
-        :class:`torch.Generator` to draw from, that returns a tensor or an array of shape
-        (n_samples, n_components). It should have about unit variance; the built-in ones have a
+        :class:`torch.Generator` to draw from, on ``generator.device``, that returns a tensor or an
+        array of shape (n_samples, n_components). It should have about unit variance; the built-in ones have a
         mean squared norm of `n_components`.
 
     n_prior_components : int, default=10
@@ -435,7 +436,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
                 f"Got {self.discriminator_layer_sizes!r} instead."
             )
         if callable(self.prior):
-            _check_prior(self.prior, self.n_components)
+            _check_prior(self.prior, self.n_components, check_device(self.device))
 
     def _get_discriminator_sizes(self):
         sizes = self.discriminator_layer_sizes
@@ -503,16 +504,16 @@ def _make_prior(prior, n_prior_components, n_components):
     return draw_standard if prior == "standard" else MixturePrior(n_prior_components, n_components)
 
 
-def _check_prior(prior, n_components):
+def _check_prior(prior, n_components, device):
     """Refuse a sampler of the user's that does not return finite draws of the right shape."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
     try:
         with seeded_global_generator(generator):
             draws = torch.as_tensor(prior(3, n_components, generator))
     except Exception as error:
         raise ValueError(
             "prior must draw codes when called as prior(n_samples, n_components, generator), the "
-            "last a torch.Generator. "
+            "last a torch.Generator, on whose device it draws: device=generator.device. "
             f"For (3, {n_components}, generator) it raised {type(error).__name__}: {error}"
         ) from error
     if tuple(draws.shape) != (3, n_components):

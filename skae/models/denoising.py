@@ -65,7 +65,8 @@ class DenoisingModule(AutoencoderModule):
             super().start_linear(components, variances, mean)
             return
         noise = self.corruption.level
-        variance = torch.as_tensor(noise, dtype=mean.dtype).square().expand(len(mean))
+        variance = torch.as_tensor(noise, dtype=mean.dtype, device=mean.device).square()
+        variance = variance.expand(len(mean))
         seen = variances + components.square() @ variance  # by the encoder, in training
         free = self.code_activation is identity
         scales = start_scales(seen) if free else torch.ones_like(seen)

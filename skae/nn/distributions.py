@@ -97,7 +97,8 @@ class Gaussian:
             return -0.5 * (squares + k * LOG_2PI) - self.log_determinant
         if self.lower is None:
             return self.log_prob_of_draw((z - self.mean) / self.scale)
-        identity = torch.eye(self.mean.shape[-1]).to(self.mean)
+        like: dict[str, Any] = {"device": self.mean.device, "dtype": self.mean.dtype}
+        identity = torch.eye(self.mean.shape[-1], **like)  # made there: a copy would be waited for
         inverse = torch.linalg.solve_triangular(self.factor, identity, upper=False)
         return self.log_prob_of_draw((inverse * (z - self.mean)[..., None, :]).sum(-1))
 
