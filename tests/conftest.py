@@ -58,7 +58,7 @@ def pytest_runtest_protocol(item):
     asks = item.config.getoption("device") == "cuda" and "cpu" not in marks
     if asks or "gpu" in marks:
         return (yield)
-    with mock.patch.object(torch.cuda, "is_available", lambda: False):
+    with mock.patch.object(torch.cuda, "is_available", return_value=False):
         return (yield)
 
 

@@ -273,8 +273,8 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
         plane a ring of Gaussians flattened to petals, in more dimensions spread over a sphere; or
         a sampler of your own, called as ``prior(n_samples, n_components, generator)`` with a
         :class:`torch.Generator` to draw from, on ``generator.device``, that returns a tensor or an
-        array of shape (n_samples, n_components). It should have about unit variance; the built-in ones have a
-        mean squared norm of `n_components`.
+        array of shape (n_samples, n_components). It should have about unit variance; the built-in
+        ones have a mean squared norm of `n_components`.
 
     n_prior_components : int, default=10
         Number of Gaussians of the "mixture", at least 2.
