@@ -107,6 +107,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "capture_repr": (),  # what is printed is shown, not what the last line happens to return
     "min_reported_time": 0,
     "matplotlib_animations": False,
     "within_subsection_order": "FileNameSortKey",
