@@ -7,7 +7,7 @@ import pytest
 
 import skae
 
-validate = pytest.importorskip("numpydoc.validate").validate
+numpydoc = pytest.importorskip("numpydoc.validate")
 
 # As in scikit-learn: names of what is returned, and where the first line stands, are free.
 FREE = {"RT02", "GL01", "GL02", "ES01"}
@@ -43,7 +43,7 @@ def methods_of(name):
 
 
 def faults_of(name, is_method):
-    for code, message in validate(name)["errors"]:
+    for code, message in numpydoc.validate(name)["errors"]:
         is_free = code in FREE or (is_method and code in OF_CLASSES_AND_FUNCTIONS)
         if name.startswith("skae.extending."):
             is_free |= code in OF_CLASSES_AND_FUNCTIONS
@@ -52,6 +52,12 @@ def faults_of(name, is_method):
             is_free |= code in OF_CLASSES_AND_FUNCTIONS  # the page on warnings has a table
         if not is_free:
             yield f"{name}: {code} {message}"
+
+
+@pytest.fixture(autouse=True)
+def no_search_for_comments(monkeypatch):
+    """Classes are of the room that they are imported from, where Python 3.13 reads other lines."""
+    monkeypatch.setattr(numpydoc.Validator, "source_file_def_line", None)
 
 
 @pytest.mark.parametrize("name", public_names())

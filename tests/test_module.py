@@ -85,7 +85,7 @@ def test_hooks_are_called_in_the_order_of_the_protocol(estimator, monkeypatch):
     order = "(uw)(os?n?[lp]?e*)((df)+)((df+|e|c)+)((df)*r?)([ec]*)"
     assert re.fullmatch(order, written(calls)), written(calls)
     assert set(written(later)) <= set("ecrs")
-    assert len(re.findall(r"^    \d\. ", BaseModule.__doc__, re.MULTILINE)) == 6
+    assert len(re.findall(r"^ *\d\. ", BaseModule.__doc__, re.MULTILINE)) == 6
 
 
 @all_estimators(only=has_engine)
