@@ -4,7 +4,7 @@
 
 The distance of a pseudo-input to the nearest training row, relative to the median distance of
 training rows to theirs, after so many epochs: medians over digits, breast cancer and diabetes.
-Below one half a pseudo-input gives a row away. "nats" are those of held-out rows.
+"nats" are those of held-out rows.
 """
 
 import argparse
