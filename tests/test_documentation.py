@@ -126,6 +126,28 @@ def test_docstrings_are_in_the_order_and_with_the_defaults_of_the_signature(esti
         assert text == expected or float(text) == default, name
 
 
+def test_the_guide_s_table_has_the_defaults_in_which_estimators_differ():
+    text = (ROOT / "docs" / "guide.md").read_text().split("## Defaults")[1]
+    head, _, *rows = [line.split("|")[1:-1] for line in text.splitlines() if line[:1] == "|"]
+    found = {
+        row[0].strip(" `"): {
+            name.strip(" `"): ast.literal_eval(cell.strip(" `"))
+            for name, cell in zip(head[1:], row[1:], strict=True)
+            if cell.strip()
+        }
+        for row in rows
+    }
+    defaults = {}
+    for estimator in DEFAULTS.values():
+        for name, parameter in inspect.signature(type(estimator)).parameters.items():
+            defaults.setdefault(name, {})[type(estimator).__name__] = parameter.default
+    assert found == {
+        name: of_class
+        for name, of_class in defaults.items()
+        if len(of_class) > 2 and len(set(of_class.values())) > 1
+    }
+
+
 @every_class
 def test_every_parameter_is_constrained(estimator):
     cls = type(estimator)
