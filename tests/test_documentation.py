@@ -128,15 +128,13 @@ def test_docstrings_are_in_the_order_and_with_the_defaults_of_the_signature(esti
 
 def test_the_guide_s_table_has_the_defaults_in_which_estimators_differ():
     text = (ROOT / "docs" / "guide.md").read_text().split("## Defaults")[1]
-    head, _, *rows = [line.split("|")[1:-1] for line in text.splitlines() if line[:1] == "|"]
-    found = {
-        row[0].strip(" `"): {
-            name.strip(" `"): ast.literal_eval(cell.strip(" `"))
-            for name, cell in zip(head[1:], row[1:], strict=True)
-            if cell.strip()
-        }
-        for row in rows
-    }
+    _, _, *rows = [line.split("|")[1:-1] for line in text.splitlines() if line[:1] == "|"]
+    found, parameter = {}, ""
+    for *words, names in rows:
+        first, value = (cell.strip(" `") for cell in words)
+        parameter = first or parameter  # without one it is a further value of the one above
+        of_class = found.setdefault(parameter, {})
+        of_class |= dict.fromkeys(re.findall(r"\w+", names), ast.literal_eval(value))
     defaults = {}
     for estimator in DEFAULTS.values():
         for name, parameter in inspect.signature(type(estimator)).parameters.items():
