@@ -76,6 +76,12 @@ def test_the_standard_prior_is_standard():
     np.testing.assert_allclose(np.cov(Z.T), np.eye(3), atol=0.03)
 
 
+@pytest.mark.gpu
+def test_a_prior_that_draws_on_another_device_is_told_where():
+    with pytest.raises(ValueError, match=r"device=generator\.device"):
+        AdversarialAutoencoder(prior=uniform, device="cuda").fit(X)
+
+
 @pytest.mark.cpu
 @pytest.mark.parametrize("prior", ["standard", "mixture", uniform])
 def test_sample_is_the_decoded_prior(prior):
