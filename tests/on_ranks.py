@@ -36,14 +36,14 @@ from skae import (
 from skae.nn.autoencoder import AutoencoderModule
 from skae.training import interrupts
 
-X = load_digits().data[:400] / 16
+X = load_digits().data[:240] / 16
 W = np.random.default_rng(0).uniform(0.2, 2.0, len(X))
 LABELS = np.arange(len(X)) % 5
-PARTS = (slice(0, 150), slice(150, 400))  # no shards of one size
+PARTS = (slice(0, 90), slice(90, 240))  # no shards of one size
 
 # One batch, no noise and double precision: two ranks do what one process does.
 EXACT = {
-    "batch_size": 400,
+    "batch_size": 240,
     "max_iter": 5,
     "linear_path": False,
     "dtype": "float64",

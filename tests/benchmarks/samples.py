@@ -1,6 +1,7 @@
 """Are new rows like unseen ones? Draws of every estimator beside held-out digits or MNIST.
 
     python tests/benchmarks/samples.py [--mnist mnist.npz] [--components 10 20] [--neighbours 15]
+    python tests/benchmarks/samples.py --only DenoisingAutoencoder --mnist mnist.npz
 
 "apart" is how often the nearest neighbour among draws and unseen rows is of the same kind (0.5 is
 perfect), "sure" the mean of the largest probability that a logistic regression of training rows
@@ -89,6 +90,7 @@ def main():
     parser.add_argument("--mnist")
     parser.add_argument("--components", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--neighbours", type=int, default=skae.estimator.windows.N_NEIGHBOURS)
+    parser.add_argument("--only", nargs="*", help="names of estimators")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     skae.estimator.windows.N_NEIGHBOURS = arguments.neighbours
@@ -100,8 +102,10 @@ def main():
         judge = Judge(X / 16, y, 1000)
     sure = judge.sureness(judge.unseen)
     for estimator, ways in WAYS.items():
-        wide = estimator is DenoisingAutoencoder
-        for k in ["auto"] if wide else arguments.components:
+        if arguments.only and estimator.__name__ not in arguments.only:
+            continue
+        wide = ["auto"] if estimator is DenoisingAutoencoder else []
+        for k in [*arguments.components, *wide]:
             given = {"condition": judge.y} if estimator is ConditionalVAE else {}
             model = estimator(k, random_state=0).fit(judge.train, **given)
             given = {"condition": judge.y_unseen} if given else {}
