@@ -3,6 +3,7 @@
     python tests/benchmarks/images.py --mnist mnist.npz --rows 5000 --minutes 1 3
     python tests/benchmarks/images.py --mnist mnist.npz --rows 60000 --minutes 10
     python tests/benchmarks/images.py --colours --minutes 1       # patches of two photographs
+    python tests/benchmarks/images.py --colours --as-it-comes     # trial of decays, own epochs
     python tests/benchmarks/images.py --mnist mnist.npz --density --components 50 --minutes 4
 
 The squared error of an image, summed over its numbers in [0, 1], of MNIST's test images or of
@@ -90,6 +91,7 @@ def main():
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--components", type=int, default=30)
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--as-it-comes", action="store_true")
     parser.add_argument("--only", nargs="*")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -105,7 +107,10 @@ def main():
         print(f"{'PCA':<30}{error(PCA(args.components).fit(X), X_test):8.3f}", flush=True)
     for name, model in contenders(shape, args.components, args.density).items():
         for minutes in args.minutes if not args.only or name in args.only else ():
-            spent = fit_for(model, X, minutes)
+            if args.as_it_comes:
+                spent = cpu_time(lambda model=model: model.fit(X)) / 60
+            else:
+                spent = fit_for(model, X, minutes)
             print(
                 f"{name:<30}{error(model, X_test):8.3f} training {error(model, X):8.3f}"
                 f"{spent:6.1f} min{model.n_iter_:5d} epochs",
