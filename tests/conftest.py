@@ -69,6 +69,11 @@ def pytest_addoption(parser):
     parser.addoption("--device", choices=["cpu", "cuda"], default="cpu", help=words)
 
 
+def pytest_configure(config):
+    if config.getoption("device") == "cuda" and not torch.cuda.is_available():
+        raise pytest.UsageError("--device cuda: torch finds no CUDA device on this machine.")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Let `device="auto"` be the CPU, which is faster here, unless CUDA is asked for.
@@ -89,6 +94,9 @@ def pytest_collection_modifyitems(items):
     Each law is tried on one variant in sixteen, and each variant in one law of sixteen, the same
     ones every time.
     """
+    from estimators import VARIANTS
+
+    variants = {id(estimator) for estimator in VARIANTS.values()}
     without = pytest.mark.skipif(not torch.cuda.device_count(), reason="needs a CUDA device")
     of_tests = itertools.groupby(items, lambda item: (item.module.__name__, item.originalname))
     for names, of_one in of_tests:
@@ -98,15 +106,12 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(without)
             if not SLOW.isdisjoint((item.name, item.originalname)):
                 item.add_marker(pytest.mark.slow)
-        for item in _later(of_one, is_thinned=not THINNED.isdisjoint(names)):
+        for item in _later(of_one, variants, is_thinned=not THINNED.isdisjoint(names)):
             item.add_marker(pytest.mark.slow)
 
 
-def _later(of_one, is_thinned):
+def _later(of_one, variants, is_thinned):
     """Return what is left to another time, of a test with all its parameters."""
-    from estimators import VARIANTS
-
-    variants = {id(estimator) for estimator in VARIANTS.values()}
     n_of = {}
     for item in of_one:
         given = getattr(item, "callspec", None)
