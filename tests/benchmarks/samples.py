@@ -13,12 +13,9 @@ import argparse
 import warnings
 
 import numpy as np
+from judges import Judge
 from mnist import load
 from sklearn.datasets import load_digits
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score, train_test_split
-from sklearn.neighbors import NearestNeighbors
 
 import skae.estimator.windows
 from skae import VAE, AdversarialAutoencoder, Autoencoder, ConditionalVAE, DenoisingAutoencoder
@@ -30,48 +27,6 @@ WAYS = {  # how each estimator has drawn before, beside what it does now
     DenoisingAutoencoder: [{}, {"codes": "chain"}],
     ConditionalVAE: [{}, {"codes": "prior"}],
 }
-
-
-class Judge:
-    """What compares draws with unseen rows.
-
-    Parameters
-    ----------
-    X, y : arrays
-        All rows and their labels.
-    n_train : int
-    """
-
-    def __init__(self, X, y, n_train):
-        parts = train_test_split(X, y, train_size=n_train, random_state=0)
-        self.train, self.unseen, self.y, self.y_unseen = parts
-        self.classifier = LogisticRegression(max_iter=1000).fit(self.train, self.y)
-        self.nearest = NearestNeighbors(n_neighbors=1).fit(self.train)
-
-    def sureness(self, rows):
-        """Return how sure a classifier is of rows."""
-        return self.classifier.predict_proba(rows).max(axis=1).mean()
-
-    def distance(self, rows):
-        """Return the mean distance to the nearest training row."""
-        return self.nearest.kneighbors(rows)[0].mean()
-
-    def beside(self, rows):
-        """Return unseen rows with others below them, and which are the others."""
-        kind = np.repeat([0, 1], [len(self.unseen), len(rows)])
-        return np.vstack([self.unseen, rows]), kind
-
-    def told(self, rows):
-        """Return the accuracy of boosted trees that tell rows from unseen ones."""
-        Z, kind = self.beside(rows)
-        trees = HistGradientBoostingClassifier(random_state=0)
-        return cross_val_score(trees, Z, kind, cv=5).mean()
-
-    def apart(self, rows):
-        """Return the accuracy of a nearest neighbour that tells rows from unseen ones."""
-        Z, kind = self.beside(rows)
-        near = NearestNeighbors(n_neighbors=2).fit(Z).kneighbors(Z, return_distance=False)[:, 1]
-        return (kind[near] == kind).mean()
 
 
 def draw(model, judge, way):
