@@ -45,8 +45,11 @@ def copy_share(
     Returns
     -------
     result : :class:`~sklearn.utils.Bunch`
+        Like a dictionary, with these entries as attributes.
+
         share : float
-            Share of the new rows that are nearer to a training row: 0.5 is fair, 1 means copies.
+            Share of the new rows that are nearer to a training row: 0.5 is fair, and near 1 they
+            are copies. Between the two the model fits training rows more closely than other rows.
         standard_error : float
             Standard deviation of `share` if chance had decided which rows are training rows and
             which are held out.
@@ -71,6 +74,8 @@ def copy_share(
 
     Notes
     -----
+    A share of 0.5 is no guarantee of privacy: single rows hardly count in a mean.
+
     Distances are Euclidean, in the units of the rows: divide columns with units of their own by
     their standard deviations first. Copies of training rows that are left out do not show: hold
     out as many rows as you train on where you can.

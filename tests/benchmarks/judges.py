@@ -6,6 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score, train_test_split
 from sklearn.neighbors import NearestNeighbors
 
+from skae.metrics import copy_share
+
 
 def told_apart(classifier, held_out, drawn, n_folds, seed=0):
     """Return the accuracy with which a classifier tells drawn rows from held-out ones.
@@ -54,6 +56,10 @@ class Judge:
     def distance(self, rows):
         """Return the mean distance to the nearest training row."""
         return self.nearest.kneighbors(rows)[0].mean()
+
+    def copies(self, rows):
+        """Return the `copy_share` of rows."""
+        return copy_share(rows, self.train, self.unseen)
 
     def told(self, rows):
         """Return the accuracy of boosted trees that tell rows from unseen ones."""

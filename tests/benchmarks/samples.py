@@ -5,8 +5,9 @@
 
 "apart" is how often the nearest neighbour among draws and unseen rows is of the same kind (0.5 is
 perfect), "sure" the mean of the largest probability that a logistic regression of training rows
-gives to draws, relative to unseen rows; "distance" is that to the nearest training row, and "of
-unseen" the same of what the model makes of unseen rows: draws that are nearer would be copies.
+gives to draws, relative to unseen rows; "copies" is the share of draws that are nearer to a
+training row than to an unseen one (0.5 is fair), with its standard error; "distance" is that to
+the nearest training row, and "of unseen" the same of what the model makes of unseen rows.
 """
 
 import argparse
@@ -67,10 +68,12 @@ def main():
             of_unseen = judge.distance(model.reconstruct(judge.unseen, **given))
             for way in ways:
                 S = draw(model, judge, way)
+                copies = judge.copies(S)
                 print(
                     f"{estimator.__name__:24} {k!s:4} {way.get('codes', 'fitted'):7} apart "
                     f"{judge.apart(S):.3f} told {judge.told(S):.3f} "
-                    f"sure {judge.sureness(S) / sure:.2f} distance "
+                    f"sure {judge.sureness(S) / sure:.2f} "
+                    f"copies {copies.share:.2f} ± {copies.standard_error:.2f} distance "
                     f"{judge.distance(S):.2f} of unseen {of_unseen:.2f}",
                     flush=True,
                 )
