@@ -59,7 +59,8 @@ def encoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
         With the input ``X``, (n_samples, n_features), for any number of rows, and the output
         ``Z``, (n_samples, n_components). A `ConditionalVAE` that is given its condition beside X
         has the second input ``condition``: labels in one dimension, as integers, booleans or
-        text, or numbers in two.
+        text, or numbers in two. A run fails for NaN, which stands for a missing value in `VAE`,
+        for infinity, and for labels that `fit` has not seen.
 
     Raises
     ------
