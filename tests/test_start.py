@@ -1,4 +1,4 @@
-"""A start that is kept: first steps, step sizes, codes of unit variance, decay by trial."""
+"""A start that is kept: first steps, step sizes, codes of unit variance."""
 
 import warnings
 
@@ -15,8 +15,6 @@ from skorch.callbacks import Callback
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae.data.batches import Batches
-from skae.estimator import decay
-from skae.exceptions import StartKeptWarning
 from skae.metrics import explained_variance
 from skae.nn.network import FULL_RATE_INPUTS
 from skae.nn.networks import MLP
@@ -169,97 +167,6 @@ def test_logistic_regression_converges_on_codes(n_components):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LogisticRegression().fit(Z, y)
-
-
-# Decay
-
-
-def linear_data(n_samples=400):
-    """Return draws of a Gaussian: there is nothing that a network could find."""
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(n_samples, 20)) @ rng.normal(size=(20, 20))
-
-
-def test_where_there_is_nothing_to_find_the_decay_is_strong_and_said():
-    train, test = train_test_split(linear_data(), random_state=0)
-    with pytest.warns(StartKeptWarning, match="alpha_=30"):
-        model = Autoencoder(5, random_state=0).fit(train)
-    assert model.alpha_ == decay.STRONG
-    assert model.score(test) > explained_variance(PCA(5).fit(train), test) - 0.005
-
-
-def test_where_there_is_something_the_decay_is_weak():
-    train, test = train_test_split(SETS["swiss roll"], random_state=0)
-    model = Autoencoder(1, random_state=0).fit(train)
-    assert model.alpha_ in (decay.WEAK, decay.MEDIUM)
-    assert model.score(test) > explained_variance(PCA(1).fit(train), test) + 0.1
-
-
-@pytest.mark.parametrize("kind", [*FREE, VAE])
-def test_the_trial_leaves_no_trace_but_its_result(kind):
-    """A fit is the one that is told the decay, bit for bit."""
-    settings, X = dict(n_components=1, max_iter=30, random_state=0), SETS["swiss roll"]
-    tried = kind(**settings).fit(X)
-    told = kind(**settings, alpha=tried.alpha_).fit(X)
-    np.testing.assert_array_equal(tried.transform(X), told.transform(X))
-    assert tried.loss_curve_ == told.loss_curve_
-
-
-def test_the_trial_asks_neither_callbacks_nor_rows_without_weight():
-    X = SETS["swiss roll"]
-    seen = np.r_[np.ones(150), np.zeros(150)]
-    far = np.where(seen[:, None] > 0, X, 1e6)
-    settings = dict(n_components=1, max_iter=30, random_state=0)
-    epochs = []
-
-    class Count(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            epochs.append(1)
-
-    counted = Autoencoder(**settings, callbacks=[Count()]).fit(X, sample_weight=seen)
-    assert len(epochs) == 30  # copies are called once an epoch
-    assert len(counted.history_) == 30
-    assert counted.alpha_ == Autoencoder(**settings).fit(far, sample_weight=seen).alpha_
-
-
-@pytest.mark.parametrize("n_seen", [2, 7, 12])
-def test_few_rows_with_weight_among_many_are_few_rows(n_seen):
-    weights = np.r_[np.ones(n_seen), np.zeros(178 - n_seen)]
-    few = Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"][:n_seen])
-    assert (
-        Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"], sample_weight=weights).alpha_
-        == few.alpha_
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "alpha"),
-    [
-        ({"alpha": 0.7}, 0.7),
-        ({"linear_path": False}, 0.0),
-        ({"hidden_layer_sizes": ()}, 0.0),
-        ({"max_iter": 3}, decay.WEAK),
-    ],
-)
-def test_decays_without_a_trial(settings, alpha, monkeypatch):
-    monkeypatch.setattr(decay, "_gain", None)
-    assert Autoencoder(random_state=0, **settings).fit(SETS["wine"]).alpha_ == alpha
-
-
-def test_a_fit_that_goes_on_keeps_its_decay(monkeypatch):
-    model = Autoencoder(1, max_iter=30, warm_start=True, random_state=0).fit(SETS["swiss roll"])
-    monkeypatch.setattr(decay, "_gain", None)
-    before = model.alpha_
-    assert model.fit(SETS["swiss roll"]).alpha_ == before
-
-
-def test_an_interrupt_of_the_trial_ends_the_fit_at_its_start(monkeypatch):
-    monkeypatch.setattr(decay, "_gain", lambda *args: None)
-    with pytest.warns(UserWarning, match="interrupted after 0 of"):
-        model = Autoencoder(2, random_state=0).fit(SETS["wine"])
-    pca = PCA(2).fit(SETS["wine"])
-    assert model.score(SETS["wine"]) == pytest.approx(pca.explained_variance_ratio_.sum())
-    assert model.n_iter_ == 0
 
 
 # Precision

@@ -25,9 +25,9 @@ from ..training.engine import Engine
 from ..training.randomness import make_generators
 from ..training.threads import threads_for
 from .choices import (
-    STRONG,
     batch_size_for,
     has_hidden_layers,
+    has_linear_path,
     has_own_networks,
     hidden_layer_sizes_of,
     n_epochs_for,
@@ -305,11 +305,8 @@ class BaseAutoencoder(BaseCoder):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
             outcome = Outcome(self, rows, weights, start if may_keep_start else None)
-            alpha = alpha_for(self, train, resume, one_pass)
-            if alpha is None:
-                self.alpha_, net.n_finished_, net.n_epochs_ = STRONG, 0, n_epochs
-            else:
-                self.alpha_ = net.alpha = alpha
+            self.alpha_ = net.alpha = alpha_for(self, train, resume, one_pass)
+            if net.n_finished_ is None:  # the trial of decays has not been interrupted
                 with epochs_as_tasks(self, lambda: as_fitted(self, rows, weights)):
                     net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
@@ -320,7 +317,6 @@ class BaseAutoencoder(BaseCoder):
         warn_of_interruption(net)
 
     _keeps_the_better = True  # of the linear start and the end of training
-    _tries_decays = True  # for alpha="auto"
 
     def _start_networks(self, rows, weights):
         """Give the networks their start; return weights and monitored loss of a linear one.
@@ -340,6 +336,8 @@ class BaseAutoencoder(BaseCoder):
         """Return the name of the linear start, and whether nothing trainable is better."""
         if self._linear_path_by_default():
             return "PCA's solution", not has_hidden_layers(self)
+        if not has_linear_path(self):
+            return "the column means", False
         return "a linear path at the principal components", False
 
     # What a fitted model does

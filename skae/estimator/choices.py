@@ -9,9 +9,10 @@ from .recipes import BaseRecipe, recipe_of
 
 EVERYTHING = (-math.inf, math.inf)
 
-# What alpha="auto" comes to, chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly
-# more than the linear path.
-WEAK, MEDIUM, STRONG = 0.1, 1.0, 30.0
+# The decays that alpha="auto" tries, chosen by tests/benchmarks/defaults.py and decay_trial.py:
+# the usual two, two more for data with outliers, and one that leaves hardly more than the linear
+# path, or a constant.
+WEAK, MEDIUM, STRONGER, STRONG = 0.1, 1.0, (3.0, 10.0), 30.0
 
 # What max_iter="auto" comes to. Few rows are few steps an epoch, and many rows need no 100 epochs.
 STEPS = 8000

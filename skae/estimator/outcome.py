@@ -1,4 +1,4 @@
-"""What has become of a training, and what the user is told of it."""
+"""Judges a finished training: keeps the better weights, and warns."""
 
 import math
 
@@ -155,15 +155,15 @@ class Outcome:
         )
 
     def _warn_of_restraint(self):
-        """Say that the networks were held back, as rows that they had not seen gained nothing."""
+        """Warn that the networks were held back, because they gained nothing on held-out rows."""
         name, _ = self.estimator._describe_start()
         if self._is_nothing_left():
             return
         warn(
-            "Tried on half of the rows, the networks did not lower the loss of the other half: "
-            f"the model is held near its start, {name}, by alpha_={STRONG:g}, and that will do "
-            "for such data. More rows may change it, and so may n_components; any number for "
-            "alpha, such as 0.1, trains without this trial.",
+            f"On held-out rows the networks did no better than {name}, or they memorised "
+            f"outliers, so the model stays close to {name} (alpha_={STRONG:g}), which is enough "
+            "for such data. More rows or another n_components may change it; a number for alpha, "
+            "such as 0.1, trains without this trial.",
             StartKeptWarning,
         )
 
@@ -181,10 +181,19 @@ class Outcome:
 def warn_of_interruption(net):
     """Warn where Ctrl-C has ended the training of an engine."""
     n_finished, n_epochs = net.n_finished_, net.n_epochs_
-    if n_finished is not None:
-        warn(
-            f"The training was interrupted after {n_finished} of {n_epochs} epochs, and the "
-            "model is what they have made of it. Interrupt twice within two seconds to stop "
-            "the whole program, a grid search say.",
-            InterruptionWarning,
+    if n_finished is None:
+        return
+    if n_epochs is None:
+        what = (
+            f"The trial of alpha='auto' was interrupted after {n_finished} epochs, and the model "
+            "is the network that was trained on half of the rows, or its start if that is better."
         )
+    else:
+        what = (
+            f"The training was interrupted after {n_finished} of {n_epochs} epochs, and the "
+            "model is what they have made of it."
+        )
+    warn(
+        f"{what} Interrupt twice within two seconds to stop the whole program, a grid search say.",
+        InterruptionWarning,
+    )

@@ -471,7 +471,6 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     # The start, better as a reconstruction, knows nothing of the prior.
     _keeps_the_better = False
-    _tries_decays = False  # which would say nothing of the match
 
     def prior_log_odds(self, X):
         r"""Return the discriminator's verdict on each row: the log-odds that its code is a draw.

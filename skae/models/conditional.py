@@ -14,7 +14,7 @@ from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
 from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
-from ..estimator.choices import reaches_everything
+from ..estimator.choices import has_linear_path, reaches_everything
 from ..estimator.coder import points_between
 from ..estimator.evidence import decompose_bound
 from ..estimator.inference import map_rows
@@ -312,7 +312,7 @@ class ConditionalVAE(VAE):
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
-        if self._n_conditions:
+        if self._n_conditions and has_linear_path(self):
             name = f"linear regression on the condition, then {name}"
         return name, is_optimal
 

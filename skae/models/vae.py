@@ -366,7 +366,9 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     # The start: the linear Gaussian model, at its maximum likelihood
 
     def _describe_start(self):
-        _, is_optimal = super()._describe_start()
+        name, is_optimal = super()._describe_start()
+        if not has_linear_path(self):
+            return name, is_optimal
         if self.covariance_type == "identity":
             return "the best linear model", is_optimal
         is_factor_analysis = noise_of(self).kind == "per_feature"
