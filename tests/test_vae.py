@@ -447,7 +447,7 @@ def test_nothing_warms_up_without_a_kl():
 
 
 def test_binary_rows_use_the_code():
-    """Without a warm-up two or three of eight components are in use, and it is -18.5 nats."""
+    """Without a warm-up three of eight components are in use, at -18.5 nats."""
     X = (load_digits().data > 8).astype(np.float32)
     vaes = [VAE(8, likelihood="bernoulli", random_state=seed).fit(X[:1200]) for seed in (0, 1)]
     assert np.mean([vae.score(X[1200:]) for vae in vaes]) > -18.0
