@@ -159,7 +159,7 @@ class ConditionalVAE(VAE):
         likelihood="gaussian",
         noise_variance="auto",
         beta=1.0,
-        warm_up=0.0,
+        warm_up="auto",
         free_bits=0.0,
         n_mc_samples=1,
         importance_weighted=False,
@@ -295,6 +295,9 @@ class ConditionalVAE(VAE):
             if self._condition.kind == "labels":
                 self.condition_classes_ = self._condition.classes
         return self._condition.beside(X, condition)
+
+    def _weighs_kl(self):
+        return self.conditional_prior != "none" and super()._weighs_kl()
 
     # Units, networks and their start
 
