@@ -8,7 +8,8 @@
 **Mistakes.** Each set is split, 70 % of the rows to fit. `alpha="auto"` and fixed decays are
 fitted with the same seed, and their losses on the other 30 % are compared with that of
 ``alpha=30``, which keeps the model at its linear start. A loss is a share of the variance
-(Autoencoder, and DenoisingAutoencoder for clean rows from noisy ones) or nats (VAE, divided by 20).
+(Autoencoder, and DenoisingAutoencoder for clean rows from noisy ones) or nats (VAE, divided by
+20).
 
 - "Held though better": the trial has chosen 30, and a smaller decay is better by more than 0.005.
 - "Not held though worse": the trial has chosen a smaller decay, and its model is worse than the
@@ -21,7 +22,7 @@ decide.
 **Outliers** (`--outliers`): 600 curved rows of which the first 1, 3, 10 or 30 are replaced by
 outliers; the AUROC of the reconstruction error of training rows, beside that of PCA.
 
-**Cost** (`--time`): seconds of a fit with `alpha="auto"` over those of one with the decay that it
+**Cost** (`--time`): seconds of CPU time of a fit with `alpha="auto"` over those of one with the decay that it
 has chosen, on one thread, interleaved, the median of `--repeats`.
 
 The halves are those of data_sets.py: choose by `--half tune`, report `--half report`. Every result
@@ -171,10 +172,10 @@ def report_outliers(args):
 
 
 def seconds_of(model, X):
-    """Return the seconds of a fit."""
-    start = time.perf_counter()
+    """Return the CPU seconds of a fit."""
+    start = time.process_time()
     model.fit(X)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def report_time(args):
