@@ -137,11 +137,14 @@ class Trial:
 
     def _choose(self):
         medium = self._try(MEDIUM)
-        if self.n_rows < MEDIUM_ROWS and abs(medium.n_errors) <= CLEAR:
+        is_longer = self.n_rows < MEDIUM_ROWS and abs(medium.n_errors) <= CLEAR
+        if is_longer:
             medium = self._try_for_longer(MEDIUM)
+        if medium.n_errors < (CLEAR if is_longer else -CLEAR):
+            return STRONG
         self.distances = distances_of_outliers(medium)
         best = self._best_of_more(medium)
-        is_worth_it = best.n_errors > 1 and not memorises(best, self.distances)
+        is_worth_it = best.n_errors > 1 and not self._memorises(best)
         return best.alpha if is_worth_it else STRONG
 
     def _try_for_longer(self, alpha):
@@ -154,26 +157,28 @@ class Trial:
 
     def _best_of_more(self, medium):
         """Try decays on the side where there is something to gain; return the best."""
-        if memorises(medium, self.distances):
+        if self._memorises(medium):
             return self._weakest_of_stronger()
-        if medium.n_errors > CLEAR:
-            if self.weak == MEDIUM:
-                return medium
+        if self.weak < MEDIUM and medium.n_errors > CLEAR:
             needs_all = self.n_rows < FEW_ROWS or self.distances.any()
             weak = self._try(self.weak, None if needs_all else 1)
             lead = weak.lead(medium)
-            if lead > 0 and weak.is_better_for_all(medium):
-                return medium if memorises(weak, self.distances) else weak
+            if lead > 0:
+                is_better = weak.is_better_for_all(medium) and not self._memorises(weak)
+                return weak if is_better else medium
             if lead > -1:
                 return medium
         strong = self._try(STRONGER[0])
         return strong if strong.lead(medium) > 0 else medium
 
+    def _memorises(self, tried):
+        return memorises(tried, self.distances)
+
     def _weakest_of_stronger(self):
         """Return the first of the stronger decays with which networks do not memorise."""
         for alpha in STRONGER:
             tried = self._try(alpha)
-            if not memorises(tried, self.distances):
+            if not self._memorises(tried):
                 break
         return tried
 

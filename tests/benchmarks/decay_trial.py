@@ -22,8 +22,8 @@ decide.
 **Outliers** (`--outliers`): 600 curved rows of which the first 1, 3, 10 or 30 are replaced by
 outliers; the AUROC of the reconstruction error of training rows, beside that of PCA.
 
-**Cost** (`--time`): seconds of CPU time of a fit with `alpha="auto"` over those of one with the decay that it
-has chosen, on one thread, interleaved, the median of `--repeats`.
+**Cost** (`--time`): seconds of CPU time of a fit with `alpha="auto"` over those of one with the
+decay that it has chosen, on one thread, interleaved, the median of `--repeats`.
 
 The halves are those of data_sets.py: choose by `--half tune`, report `--half report`. Every result
 is printed.
