@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae import VAE, Autoencoder, ConditionalVAE, DenoisingAutoencoder
 from skae.estimator.split import validation_rows
 from skae.metrics import explained_variance
 from skae.nn.nested_dropout import WHOLE, NestedDropout, shares_of_prefixes
@@ -19,7 +19,8 @@ from skae.nn.nested_dropout import WHOLE, NestedDropout, shares_of_prefixes
 DIGITS = load_digits().data[:600]
 DIGITS = DIGITS[:, DIGITS.any(axis=0)]
 WINE = StandardScaler().fit_transform(load_wine().data)
-QUICK = {"ordered": True, "max_iter": 5, "random_state": 0}
+EPOCHS = {"max_iter": 5, "random_state": 0}
+QUICK = {"ordered": True, **EPOCHS}
 MODELS = {
     "autoencoder": Autoencoder(4, **QUICK),
     "bernoulli": Autoencoder(4, likelihood="bernoulli", **QUICK),
@@ -133,6 +134,45 @@ def test_constant_data_explain_nothing():
 def test_what_a_vae_cannot_order(settings, words):
     with pytest.raises(ValueError, match=words):
         VAE(3, **QUICK, **settings).fit(WINE)
+
+
+def keep_terms(model, kept):
+    """Return a variational model whose module notes the arguments of its terms."""
+
+    def terms(self, x, z, noise, q, p_x, p_z):
+        kept.append((z, noise, q))
+        return parent.terms(self, x, z, noise, q, p_x, p_z)
+
+    parent = model._module_class
+    noting = {"_module_class": type("Noting", (parent,), {"terms": terms})}
+    return type("Variant", (type(model),), noting)(**model.get_params())
+
+
+DRAWING = {
+    "diagonal": VAE(4, **QUICK),
+    "full, draws": VAE(4, covariance_type="full", n_mc_samples=3, **QUICK),
+    "identity": VAE(4, covariance_type="identity", **QUICK),
+    "bernoulli": VAE(4, likelihood="bernoulli", **QUICK),
+    "denoising, validated": VAE(4, corruption="gaussian", early_stopping=True, **QUICK),
+    "condition": ConditionalVAE(4, **EPOCHS),
+    "without order": VAE(4, covariance_type="full", **EPOCHS),
+    "importance weighted": VAE(4, importance_weighted=True, n_mc_samples=3, **EPOCHS),
+}
+
+
+@pytest.mark.cpu  # on CUDA a step is recorded, and its memory is used again
+@pytest.mark.parametrize("model", DRAWING.values(), ids=DRAWING)
+def test_terms_are_given_the_noise_of_their_draws(model):
+    """In each step, and where a loss is measured: then q's two densities of a draw agree."""
+    X, kept = rows_for(model)[:90], []
+    condition = {"condition": X[:, 0] > 0} if isinstance(model, ConditionalVAE) else {}
+    keep_terms(model, kept).fit(X, **condition)
+    assert len(kept) > model.max_iter
+    for z, noise, q in kept:
+        assert z.shape == noise.shape
+        torch.testing.assert_close(z, q.draw(noise))
+        # Sums of squares in single precision, by two ways.
+        torch.testing.assert_close(q.log_prob_of_draw(noise), q.log_prob(z), rtol=1e-4, atol=1e-4)
 
 
 # Known answers
