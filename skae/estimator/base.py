@@ -239,6 +239,7 @@ class BaseAutoencoder(BaseCoder):
         if not resume:
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
+            self._is_stream = one_pass  # whose later rows may have more than these
             self._code_mean = self._code_units = None
             self._learn_units(X, weights)
             self._n_features_out = n_candidates(self, X, weights)

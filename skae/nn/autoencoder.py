@@ -101,6 +101,16 @@ class AutoencoderModule(BaseModule):
         if starts_itself(self.decoder):
             self.decoder.start_linear((scales[:, None] * back).T)
 
+    @torch.no_grad()
+    def drop_components(self, dropped):
+        """Let components that start at zero stay there; `dropped`, (n_components,), of bool.
+
+        Where neither the weights to a component nor those from it differ from zero, their
+        gradients are zero.
+        """
+        for name in self.decoder.of_inputs:
+            self.decoder.get_parameter(name)[:, dropped] = 0
+
     def left_by_prefixes(self, variances, residual):
         """Return what the linear start makes of the loss of each prefix, (n_components,).
 
