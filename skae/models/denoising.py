@@ -16,7 +16,7 @@ from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
 from ..estimator.needs import needs_value
 from ..estimator.ordered import OrderedCodes
-from ..estimator.outcome import loss_over
+from ..estimator.outcome import losses_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
@@ -340,7 +340,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         if start_at_pca(self, rows, weights) is None:
             return None
         # Under the noise, as the loss of the end is measured.
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
