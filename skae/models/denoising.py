@@ -155,8 +155,9 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     ----------
     n_components : int, float or "auto", default="auto"
         Size of the code; "auto" is the number of features: it is the noise that keeps the model
-        from copying, not the code. With ``ordered=True`` a share of the variance, or "auto", asks
-        for the size that the data need, see `Autoencoder`.
+        from copying, not the code. With a linear path, components beyond the rank of the training
+        rows are 0. With ``ordered=True`` a share of the variance, or "auto", asks for the size
+        that the data need, see `Autoencoder`.
 
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"

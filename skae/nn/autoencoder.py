@@ -43,7 +43,7 @@ class AutoencoderModule(BaseModule):
 
     #: Whether the objective does not depend on the scale of each number of the code, as long as
     #: the decoder undoes what the encoder does. A promise of a class, as `repeatable` is: users
-    #: then get codes of unit variance.
+    #: then get codes of unit variance, and components beyond the rank of the rows stay 0.
     free_scale = True
 
     def __init__(
@@ -103,10 +103,9 @@ class AutoencoderModule(BaseModule):
 
     @torch.no_grad()
     def drop_components(self, dropped):
-        """Let components that start at zero stay there; `dropped`, (n_components,), of bool.
+        """Let the components of a mask, (n_components,), which start at 0, stay there.
 
-        Where neither the weights to a component nor those from it differ from zero, their
-        gradients are zero.
+        The encoder has no weights to them. Without weights from them the gradients are 0, too.
         """
         for name in self.decoder.of_inputs:
             self.decoder.get_parameter(name)[:, dropped] = 0
