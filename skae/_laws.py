@@ -387,6 +387,26 @@ def check_one_row(estimator: Any) -> None:
         demand(np.isfinite(value), expected, value)
 
 
+def check_noise_of_terms(estimator: Any) -> None:
+    """The z that the terms of a variational module are given was made of the noise beside it."""
+    ae = _fit(estimator)
+    module, given = ae.module_, []
+    terms = module.terms
+
+    def noted(x: Any, z: Any, noise: Any, q: Any, *others: Any) -> Any:
+        given.append((z, q.mean + (q.factor @ noise[..., None])[..., 0]))
+        return terms(x, z, noise, q, *others)
+
+    module.terms = noted
+    rows = torch.from_numpy(X).to(next(module.parameters()))
+    for training in (True, False):
+        module.train(training)
+        with torch.random.fork_rng(), torch.no_grad():
+            module(rows, *module.draw(len(rows), ae.net_.generators))
+    for z, made in given:
+        demand_near(z.cpu(), made.cpu(), "z = the mean of q plus its factor times the noise", 1e-5)
+
+
 # Laws: data of every kind
 
 

@@ -161,6 +161,7 @@ OTHERS = {
     "own prior": AdversarialAutoencoder(prior=uniform, linear_path=True, **QUICK),
     "ordered vae": VAE(3, ordered=True, covariance_type="full", **QUICK),
     "ordered restorer": DenoisingAutoencoder(3, ordered=True, early_stopping=True, **QUICK),
+    "beyond the rank": DenoisingAutoencoder(6, **QUICK),
     "own template": Autoencoder(3, encoder=nn.Linear(4, 3), **QUICK),
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import DEFAULTS
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_swiss_roll
 from sklearn.decomposition import PCA
@@ -13,7 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import (
+    VAE,
+    AdversarialAutoencoder,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
 from skae.data.batches import Batches
 from skae.metrics import explained_variance
 from skae.nn.network import FULL_RATE_INPUTS
@@ -167,6 +175,153 @@ def test_logistic_regression_converges_on_codes(n_components):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LogisticRegression().fit(Z, y)
+
+
+# Components beyond the rank of the training rows
+
+
+def flat(rng):
+    """Rows of rank 2 in ten columns."""
+    plane = rng.normal(size=(2, 10))
+    return rng.normal(size=(160, 2)) @ plane, 2
+
+
+def wide(rng):
+    """Fewer rows than columns."""
+    return rng.normal(size=(160, 300)), 39
+
+
+def one_hot(rng):
+    """Two categories, of five and of four values; the last unseen rows are of unknown values."""
+    codes = [np.eye(n)[np.r_[np.arange(n), rng.integers(n, size=160 - n)]] for n in (5, 4)]
+    X = np.hstack(codes)
+    X[150:] = 0
+    return X, 7
+
+
+def twins(rng):
+    """Every column twice, and in the last unseen rows they differ."""
+    X = np.repeat(rng.normal(size=(160, 6)) * [5, 3, 2, 1, 0.5, 0.1], 2, axis=1)
+    X[150:, ::2] += 1
+    return X, 6
+
+
+RANKS = {make.__name__: make for make in (flat, wide, one_hot, twins)}
+EPOCHS = {"max_iter": 8, "alpha": 0.1, "batch_size": 20, "hidden_layer_sizes": (16,)}
+BEYOND = {
+    "plain": Autoencoder(**EPOCHS),
+    "trial": Autoencoder(max_iter=30, batch_size=20, hidden_layer_sizes=(16,)),
+    "ordered": Autoencoder(ordered=True, **EPOCHS),
+    "double": Autoencoder(dtype="float64", **EPOCHS),
+    "linear": Autoencoder(**{**EPOCHS, "hidden_layer_sizes": ()}),
+    "deep": Autoencoder(**{**EPOCHS, "hidden_layer_sizes": (16, 8)}),
+    "unscaled": Autoencoder(scaling=None, **EPOCHS),
+    "stopping": Autoencoder(early_stopping=True, **EPOCHS),
+    "denoising": DenoisingAutoencoder(**EPOCHS),
+    "masking": DenoisingAutoencoder(corruption="masking", ordered=True, **EPOCHS),
+    "noise of each": DenoisingAutoencoder(
+        corruption_units="data", scaling="standard", corruption_level=0.1, **EPOCHS
+    ),
+}
+BOUNDED = {
+    "tied": Autoencoder(linear_path=True, tied_weights=True, **EPOCHS),
+    "sparse": SparseAutoencoder(linear_path=True, code_activation="identity", **EPOCHS),
+    "contractive": ContractiveAutoencoder(
+        linear_path=True, tied_weights=False, code_activation="identity", **EPOCHS
+    ),
+    "adversarial": AdversarialAutoencoder(linear_path=True, **EPOCHS),
+    "gaussian": AdversarialAutoencoder(linear_path=True, encoder_type="gaussian", **EPOCHS),
+    "vae": VAE(**EPOCHS),
+}
+
+
+def fit_beyond(model, make, seed, n_more=3, **params):
+    """Return a model of more components than the rank, that rank, training and unseen rows."""
+    X, rank = make(np.random.default_rng(seed))
+    seen, unseen = X[:40], X[40:]
+    params = {"n_components": rank + n_more, "random_state": seed, **params}
+    return clone(model).set_params(**params).fit(seen), rank, seen, unseen
+
+
+THREE = ("plain", "ordered", "denoising")
+SEEDS = [(name, seed) for name in BEYOND for seed in range(3 if name in THREE else 1)]
+
+
+@pytest.mark.parametrize("make", RANKS.values(), ids=RANKS)
+@pytest.mark.parametrize(("name", "seed"), SEEDS)
+def test_components_beyond_the_rank_are_zero(name, seed, make):
+    model = BEYOND[name]
+    fitted, rank, seen, unseen = fit_beyond(model, make, seed)
+    for rows in (seen, unseen, unseen.astype("float32"), csr_matrix(unseen)):
+        np.testing.assert_array_equal(fitted.transform(rows)[:, rank:], 0)
+    Z = fitted.transform(unseen)
+    assert np.abs(Z).max() < 100
+    X_hat = fitted.reconstruct(unseen)  # in double precision, as these rows are
+    np.testing.assert_allclose(fitted.inverse_transform(Z), X_hat, atol=1e-9)
+    narrow = fit_beyond(model, make, seed, n_more=0)[0]
+    variance = np.square(seen - seen.mean(axis=0)).sum(axis=1).mean()
+    allowed = 1.1 * narrow.reconstruction_error(unseen).mean() + 1e-3 * variance
+    assert fitted.reconstruction_error(unseen).mean() <= allowed
+
+
+@pytest.mark.parametrize(("name", "seed"), zip(THREE, [3, 4, 5], strict=True))
+def test_the_rank_is_that_of_rows_with_weight_in_every_container(name, seed):
+    X, rank = wide(np.random.default_rng(seed))
+    counts = np.r_[np.ones(40), np.zeros(120)]
+    for rows in (X, X.astype("float32"), csr_matrix(X), X.tolist()):
+        fitted = clone(BEYOND[name]).set_params(n_components=rank + 6, random_state=seed)
+        for _ in range(2):  # the second fit goes on from the first
+            Z = fitted.fit(rows, sample_weight=counts).transform(X)
+            np.testing.assert_array_equal(Z[:, rank:], 0)
+            assert Z[:40, :rank].any(axis=0).all()
+            assert np.abs(Z).max() < 100
+            fitted.set_params(warm_start=True)
+
+
+def test_components_beyond_the_rank_of_wide_tables_are_zero():
+    """Above 2048 features components are found by subspace iteration, of CSR without a copy."""
+    X = np.random.default_rng(0).normal(size=(60, 2100))
+    for rows in (X, csr_matrix(X)):
+        model = Autoencoder(34, max_iter=2, hidden_layer_sizes=(8,), random_state=0).fit(rows[:30])
+        np.testing.assert_array_equal(model.transform(rows)[:, 29:], 0)
+        assert np.abs(model.transform(rows)).max() < 100
+
+
+def test_a_component_is_kept_for_later_rows_of_a_stream():
+    """Later calls of partial_fit may bring more than the rank of the first one."""
+    X, _ = wide(np.random.default_rng(0))
+    model = Autoencoder(12, hidden_layer_sizes=(16,), random_state=0).partial_fit(X[:5])
+    assert np.abs(model.transform(X)).max() < 100
+    for _ in range(20):
+        model.partial_fit(X)
+    assert np.abs(model.transform(X)).max() < 100
+    assert (model.transform(X).std(axis=0) > 0).all()
+    model.set_params(warm_start=True, max_iter=5).fit(X[:40])
+    assert np.abs(model.transform(X)).max() < 100
+
+
+def test_what_is_beyond_the_rank_changes_no_row():
+    fitted, rank, _, unseen = fit_beyond(BEYOND["plain"], flat, seed=0)
+    Z = fitted.transform(unseen)
+    Z[:, rank:] = 5.0
+    np.testing.assert_allclose(fitted.inverse_transform(Z), fitted.reconstruct(unseen), atol=1e-9)
+
+
+def test_small_components_are_no_rounding():
+    """Down to 1e-5 of the largest, in single precision, beside a large mean."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6)) * 10.0 ** -np.arange(6) + 3
+    model = Autoencoder(6, hidden_layer_sizes=(), random_state=0).fit(X)
+    np.testing.assert_allclose(model.transform(X).std(axis=0), 1, rtol=0.05)
+    left = np.square(X - model.reconstruct(X)).sum(axis=0)
+    assert left.max() < 1e-12 * np.square(X - X.mean(axis=0)).sum()
+
+
+@pytest.mark.parametrize("make", RANKS.values(), ids=RANKS)
+@pytest.mark.parametrize("model", BOUNDED.values(), ids=BOUNDED)
+def test_codes_of_unseen_rows_beyond_the_rank_are_bounded(model, make):
+    fitted, _, seen, unseen = fit_beyond(model, make, seed=0)
+    assert np.abs(fitted.transform(unseen)).max() < 100 * np.abs(fitted.transform(seen)).max()
 
 
 # Precision

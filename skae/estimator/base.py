@@ -38,7 +38,7 @@ from .explained import learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
-from .outcome import Outcome, loss_over, warn_of_interruption
+from .outcome import Outcome, losses_over, warn_of_interruption
 from .persistence import (
     complete_old_state,
     parameters_to_go_by,
@@ -239,6 +239,7 @@ class BaseAutoencoder(BaseCoder):
         if not resume:
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
+            self._is_stream = one_pass  # whose later rows may have more than these
             self._code_mean = self._code_units = None
             self._learn_units(X, weights)
             self._n_features_out = n_candidates(self, X, weights)
@@ -319,7 +320,7 @@ class BaseAutoencoder(BaseCoder):
     _keeps_the_better = True  # of the linear start and the end of training
 
     def _start_networks(self, rows, weights):
-        """Give the networks their start; return weights and monitored loss of a linear one.
+        """Give the networks their start; return weights and losses of a linear one.
 
         Without a linear path there is nothing to return. Where the start is PCA and the objective
         PCA's there is nothing to compute, and no rounding in the loss.
@@ -329,8 +330,8 @@ class BaseAutoencoder(BaseCoder):
             return None
         minimises_the_residual = type(self.module_) is AutoencoderModule and not self.ordered
         if self._linear_path_by_default() and minimises_the_residual:
-            return self.net_.weights(), residual
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+            return self.net_.weights(), {"training": residual}
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _describe_start(self):
         """Return the name of the linear start, and whether nothing trainable is better."""

@@ -11,6 +11,7 @@ from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from .choices import STRONG
 from .recipes import recipe_of
+from .size import is_chosen
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
@@ -18,10 +19,18 @@ N_FEW_ROWS = 256  # rows by which that is judged
 NOTHING_LEFT = 1e-3  # share of the variance below which a start leaves nothing to gain
 
 
-def loss_over(net, rows, weights):
-    """Return the monitored loss of a module over all rows, as it is now."""
-    batches = Batches(rows, weights, chunk_size(rows.shape[1]))
-    return net.monitored_loss(net.evaluate(batches))
+def losses_over(estimator, rows, weights):
+    """Return the losses over all rows by which the end of a training is compared with its start.
+
+    By what they are called: the monitored loss, and that of the whole code where it is ordered.
+    Where the size of the code is chosen after the training, the whole code is not the model's.
+    """
+    net, batches = estimator.net_, Batches(rows, weights, chunk_size(rows.shape[1]))
+    losses = {"training": net.monitored_loss(net.evaluate(batches))}
+    if estimator.ordered and not is_chosen(estimator):
+        with net.module_.nested.whole_code():
+            losses["whole code's training"] = net.monitored_loss(net.evaluate(batches))
+    return losses
 
 
 class Outcome:
@@ -37,8 +46,8 @@ class Outcome:
     rows : RowsOnDevice or RowsOnHost
         Those of the training, in the network's units.
     weights : tensor of shape (n_samples,) or None
-    start : tuple (weights of the networks, loss) or None
-        The linear start, where it may be kept.
+    start : tuple (weights of the networks, losses) or None
+        The linear start, with its `losses_over` the rows, where it may be kept.
     """
 
     def __init__(self, estimator, rows, weights, start):
@@ -127,16 +136,16 @@ class Outcome:
 
         Then return what the losses are of, that of the end, and the start's.
         """
-        start_weights, start_loss = self.start
+        start_weights, start_losses = self.start
         convergence, before = self.net.convergence, self.validation_loss_before
         if convergence.keep_best and convergence.best_ == before:  # its weights are here
             curve = self.estimator.validation_loss_curve_
             return "validation", min(curve, default=math.nan), before
-        loss = loss_over(self.estimator.net_, self.rows, self.weights)
-        if loss <= start_loss:
-            return None
-        self.net.set_weights(start_weights)  # a NaN is not better either
-        return "training", loss, start_loss
+        for kind, loss in losses_over(self.estimator, self.rows, self.weights).items():
+            if not loss <= start_losses[kind]:  # a NaN is not better either
+                self.net.set_weights(start_weights)
+                return kind, loss, start_losses[kind]
+        return None
 
     def _warn_of_the_start(self, kind, end, start):
         """Say that training was of no use, where it could have been."""

@@ -41,4 +41,6 @@ def start_at_pca(estimator, rows, weights):
     if not is_linear:
         return None
     module.start_linear(components, variances, mean)
+    if getattr(module, "has_free_scale", False) and not estimator._is_stream:
+        module.drop_components(~components.any(dim=1))
     return residual

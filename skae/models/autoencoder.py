@@ -22,7 +22,8 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or "auto", default=2
-        Size of the code. With ``ordered=True`` also a share of the variance, between 0 and 1, for
+        Size of the code; with a linear path, components beyond the rank of the training rows are
+        0. With ``ordered=True`` also a share of the variance, between 0 and 1, for
         the smallest prefix that explains it on the training rows, of as many numbers as PCA needs
         for it; or "auto", for the smallest prefix whose loss on rows set aside
         (`validation_fraction`) is within one standard error of the lowest, in nats: what the

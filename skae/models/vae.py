@@ -27,7 +27,7 @@ from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
 from ..estimator.noise import Noise, choose_noise, noise_of, noise_options
 from ..estimator.ordered import OrderedCodes
-from ..estimator.outcome import loss_over
+from ..estimator.outcome import losses_over
 from ..estimator.preparation import to_rows
 from ..estimator.ranks import WHOLE_BATCH, check_is_alone
 from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
@@ -399,7 +399,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             start_prior(self, rows, self.n_prior_components)
         if not has_linear_path(self):
             return None
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _learn_from_codes(self, X, streaming=False):
         """Find the active units, and warn where half of the code or more is unused."""
