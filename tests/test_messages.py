@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, has_engine
+from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, fitted, has_engine
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import (
     Callback,
@@ -34,6 +35,41 @@ trained_classes = pytest.mark.parametrize(
     [e for e in DEFAULTS.values() if has_engine(e)],
     ids=[name for name, e in DEFAULTS.items() if has_engine(e)],
 )
+
+
+# Attributes that users of PCA look for
+
+
+SHARES = [f"{kind}explained_variance_ratio_" for kind in ("", "validation_", "feature_")]
+
+
+@all_estimators()
+@pytest.mark.parametrize("name", ["components_", *SHARES])
+def test_attributes_of_pca_say_what_there_is_instead(estimator, name):
+    ordered = "ordered" in estimator.get_params()
+    is_there = (
+        isinstance(estimator, SparseAutoencoder)
+        if name == "components_"
+        else (ordered and estimator.ordered)
+    )
+    if is_there or (name in SHARES[1:] and not ordered):
+        pytest.skip("there, or no attribute of this class or of PCA")
+    words = (
+        "SparseAutoencoder.*loadings_"
+        if name == "components_"
+        else (r"skae\.metrics\.explained_variance")
+    )
+    assert not hasattr(estimator, name)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        getattr(clone(estimator), name)
+    ae = fitted(estimator)
+    assert not hasattr(ae, name)
+    with pytest.raises(AttributeError, match=rf"{name}.*{words}") as error:
+        getattr(ae, name)
+    if name != "components_":
+        assert "ordered=True" in str(error.value)
+    with pytest.raises(AttributeError, match=name):
+        getattr(type(ae), name)
 
 
 # Tables

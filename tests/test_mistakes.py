@@ -323,6 +323,7 @@ MISTAKES = {
         ("cvae.sample(3)", "condition"),
         ("cvae.sample(3, condition=7)", "condition", "7", "fit"),
         ("cvae.transform(X, condition=y[:10])", "condition", "10", "150"),
+        ("ConditionalVAE().fit(X, condition='red')", "condition", "'red'", "np.full(len(X)"),
         ("ConditionalVAE().fit(X, condition=y + 0.5)", "condition", "reshape(-1, 1)"),
         ("ConditionalVAE().fit(X, condition=np.where(y > 1, None, 'a'))", "condition", "missing"),
         (

@@ -12,6 +12,7 @@ from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
 from ..data.inputs import check_bool, describe_columns, how_to_encode
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
+from .absent import Absent, explain_components, explain_shares
 from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
@@ -107,6 +108,10 @@ class BaseCoder(
     # Links and notes on parameters in the diagrams of scikit-learn
     _doc_link_module = "skae"
     _doc_link_template = find_page_template()
+
+    # What PCA has: set where a fit knows it, and otherwise an error that says what there is
+    components_ = Absent(explain_components)
+    explained_variance_ratio_ = Absent(explain_shares)
 
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
