@@ -147,6 +147,8 @@ MISTAKES = {
         ("maximum_mean_discrepancy(X, X[:, :2])", "columns", "4", "2"),
     ],
     "Autoencoder": [
+        ("Autoencoder(latent_dim=2)", "latent_dim", "did you mean", "n_components"),
+        ("Autoencoder(100).fit(X)", "n_components=100", "4 columns", "Set n_components to 4"),
         ("Autoencoder(0).fit(X)", "n_components", "0", "[1, inf)"),
         ("Autoencoder(0.95).fit(X)", "n_components", "0.95", "PCA(0.95)"),
         ("Autoencoder('auto').fit(X)", "n_components", "'auto'", "int"),

@@ -17,7 +17,12 @@ from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
 from .links import find_page_template
-from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
+from .parameters import (
+    advise_on_words,
+    check_shape_is_kept,
+    explain_parameters,
+    warn_of_ignored,
+)
 from .persistence import (
     VERSION,
     as_it_was_on_failure,
@@ -122,7 +127,12 @@ class BaseCoder(
 
     def _validate_params(self):
         explain_parameters(self)
-        super()._validate_params()
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if advice := advise_on_words(self):
+                raise type(error)(f"{error} {advice}") from error
+            raise
 
     # What a subclass says of itself
 

@@ -9,6 +9,7 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._keywords import explains_unknown_keywords
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
 from ..data.weights import check_weights, weighted_mean
 from . import answers
@@ -209,6 +210,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    @explains_unknown_keywords
     def __init__(
         self,
         n_components="auto",
