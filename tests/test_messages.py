@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, fitted, has_engine
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -181,6 +182,18 @@ def test_images_are_told_how_to_become_rows(estimator, container):
         ae.inverse_transform(images)
     flat = np.asarray(images).reshape(len(images), -1)
     np.testing.assert_array_equal(ae.transform(flat), ae.transform(X))
+
+
+@every_class
+@pytest.mark.parametrize("container", [np.asarray, list, sparse.csr_matrix, pd.DataFrame])
+def test_the_first_rows_are_two_and_later_ones_may_be_one(estimator, container):
+    ae, row = clone(estimator), container(X[:1])
+    words = r"minimum of 2 is required by \w+\. fit, and the first call of partial_fit, learn mean"
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(ValueError, match=words):
+            method(row)
+    ae.partial_fit(X[:2]).partial_fit(row)
+    assert ae.transform(row).shape[0] == 1
 
 
 @every_class

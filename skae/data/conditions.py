@@ -42,8 +42,8 @@ class Condition:
         How the user has named columns of X.
     columns : tuple of ndarray or None
         The numbers of the columns of X that are modelled, and of those that are the condition.
-    mean, scale : ndarray of shape (n_numbers,)
-        What the networks see is the numbers less `mean`, divided by `scale`.
+    mean, scale : ndarray of shape (n_numbers,) or None
+        What the networks see is the numbers less `mean`, divided by `scale`; None without any.
     """
 
     kind: str = "none"
@@ -57,7 +57,7 @@ class Condition:
     @property
     def units(self):
         """The units of the condition, the user's and the network's."""
-        return Units(self.mean, self.scale)
+        return Units() if self.mean is None else Units(self.mean, self.scale)
 
     def enter(self, c):
         """Return conditions, a tensor, in the network's units."""
@@ -65,6 +65,8 @@ class Condition:
 
     def learn_units(self, C, weights):
         """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
+        if self.kind == "none":
+            return
         self.mean, self.scale = np.zeros(self.n_numbers), np.ones(self.n_numbers)
         if self.kind in ("numbers", "columns"):
             moments = weighted_moments(C, weights)

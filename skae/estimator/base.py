@@ -91,8 +91,9 @@ class BaseAutoencoder(BaseCoder):
         The trained networks.
 
     history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
+        One row per epoch: every loss term on the training and validation rows; the duration
+        ``dur`` in seconds, which copies and files do not have; ``rescued`` after a loss that was
+        not finite.
 
     loss_curve_ : list of float
         Training loss after each epoch, in scaled units.
@@ -420,6 +421,8 @@ class BaseAutoencoder(BaseCoder):
         state = super().__getstate__()
         if "net_" in state:
             state["net_"] = to_arrays(self.net_.state())
+            for row in state["net_"]["history"]:
+                row.pop("dur", None)  # or no two fits would have the same hash
             del state["_units"]
             state.pop("_code_units", None)
         return state
