@@ -51,7 +51,7 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
         )
     if sample_weight is None:
         return X, None
-    weights = check_weights(sample_weight, X, ensure_non_negative=True)
+    weights = check_weights(sample_weight, X)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return X, weights

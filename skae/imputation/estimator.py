@@ -269,7 +269,7 @@ class Imputer(TransformerMixin, BaseEstimator):
             and an estimator.
         """
         X, observed = self._check(X, reset=True, ensure_min_samples=2)
-        weights = check_weights(sample_weight, X, ensure_non_negative=True)
+        weights = check_weights(sample_weight, X)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         counts = weights > 0
