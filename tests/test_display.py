@@ -982,6 +982,11 @@ def test_what_displays_cannot_draw_is_a_value_error_that_names_it(name):
     assert len(plt.get_fignums()) == n_figures  # no empty picture is left
 
 
+def test_objects_that_have_an_order_are_classes():
+    display = LatentDisplay(EYE, np.array([1, 2.5, True], dtype=object)).plot()
+    assert len(display.ax_.get_legend_handles_labels()[1]) == 2  # True is 1
+
+
 def test_lists_will_do_where_arrays_do():
     grid = list(range(10)), list(range(10))
     field = np.random.default_rng(0).normal(size=(10, 10, 2)).tolist()

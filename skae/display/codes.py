@@ -188,12 +188,14 @@ def _check_values(y, n_rows):
             f"y must have one value for each of the {n_rows} rows. Got {len(y)} values instead."
         )
     assert_all_finite(y, input_name="y")
-    kinds = sorted({type(value).__name__ for value in y.tolist()})
-    if y.dtype == object and (len(kinds) > 1 or kinds == ["NoneType"]):
+    try:
+        np.unique(y)
+    except TypeError as error:  # as None and text have no order
+        kinds = ", ".join(sorted({type(value).__name__ for value in y}))
         raise ValueError(
-            f"y must hold classes of one type. Got values of the types {', '.join(kinds)}: "
+            f"y must hold classes of one type. Got values of the types {kinds}: "
             "np.asarray(y).astype(str) makes strings of them."
-        )
+        ) from error
     return y
 
 

@@ -22,7 +22,7 @@ def check_shape(values, name, sizes, may_be_empty=False):
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{words}. Got {type(values).__name__} that is none: {error}.") from error
+        raise ValueError(f"{words}. Got a {type(values).__name__}: {error}.") from error
     fits = array.ndim == len(sizes) and all(
         isinstance(wanted, str) or wanted == size
         for wanted, size in zip(sizes, array.shape, strict=True)
@@ -57,7 +57,7 @@ def check_axes(axes, name, n_columns, n_rows):
     )
 
 
-def check_curves(curves, name, size, may_be_empty=False):
+def check_curves(curves, name, size):
     """Return one-dimensional arrays by name, at least one.
 
     Parameters
@@ -67,8 +67,6 @@ def check_curves(curves, name, size, may_be_empty=False):
         What the dict is called.
     size : str
         The word for the size of each.
-    may_be_empty : bool, default=False
-        Whether an array may be without entries.
     """
     if not isinstance(curves, Mapping) or not curves:
         got = "{}" if isinstance(curves, Mapping) else type(curves).__name__
@@ -76,8 +74,7 @@ def check_curves(curves, name, size, may_be_empty=False):
             f"{name} must be a dict of arrays by name, at least one. Got {got} instead."
         )
     return {
-        key: check_shape(values, f"{name}[{key!r}]", (size,), may_be_empty)
-        for key, values in curves.items()
+        key: check_shape(values, f"{name}[{key!r}]", (size,)) for key, values in curves.items()
     }
 
 
