@@ -121,6 +121,14 @@ def test_without_order_there_are_no_prefixes():
         plain.inverse_transform(np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("kind", ["", "feature_", "validation_"])
+@every_model
+def test_a_fit_without_order_forgets_the_shares_of_the_last_one(model, kind):
+    ae, X = clone(model).set_params(max_iter=1), rows_for(model)
+    assert hasattr(ae.fit(X), f"{kind}explained_variance_ratio_")
+    assert not hasattr(ae.set_params(ordered=False).fit(X), f"{kind}explained_variance_ratio_")
+
+
 def test_constant_data_explain_nothing():
     fitted = Autoencoder(2, **QUICK).fit(np.ones((20, 3)))
     np.testing.assert_array_equal(fitted.explained_variance_ratio_, 0)

@@ -34,7 +34,7 @@ from .choices import (
 )
 from .coder import BaseCoder
 from .decay import alpha_for
-from .explained import learn_shares
+from .explained import forget_shares, learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
@@ -181,6 +181,7 @@ class BaseAutoencoder(BaseCoder):
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
         self._X_dtype = table.dtype.name
         self._train(table, weights, resume=resume, one_pass=one_pass)
+        forget_shares(self)
         if self.ordered:
             unseen = None if one_pass else validation_rows(self, table.shape[0], weights)
             learn_shares(self, table, weights, unseen)
