@@ -30,7 +30,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from ._contrasts import as_table, contrast
 from ._folds import MEASURES, OF_CLASSES, OF_NUMBERS, OF_TARGETS, Fold, Outcome, run_fold
 from ._recording import repeat
-from .data.inputs import to_array
+from .data.inputs import shape_of, to_array
 from .estimator.wrapped import check_has
 
 __all__ = ["compare"]
@@ -153,7 +153,8 @@ def compare(
     TypeError
         If an estimator has no `fit` or no `transform`, or no `n_components` where these are given.
     ValueError
-        If two estimators have one name, a metric is unknown or not for this y, or y is neither.
+        If two estimators have one name, a metric is unknown or not for this y, y is neither, or
+        `cv` has no split.
     RuntimeError
         If a fit, or what follows it, fails; the message names estimator, step and fold.
 
@@ -226,9 +227,11 @@ def _make_entries(estimators: Estimators, n_components: Sequence[Any] | None) ->
     pairs = _check_estimators(estimators)
     if n_components is None:
         return [Entry(name, name, 0, estimator) for name, estimator in pairs]
-    sizes = list(n_components)
-    if not sizes:
-        raise ValueError("n_components must hold at least one size. Got [] instead.")
+    sizes = list(n_components) if isinstance(n_components, Iterable) else []
+    if not sizes or isinstance(n_components, str):
+        raise ValueError(
+            f"n_components must hold at least one size. Got {n_components!r} instead: pass a list."
+        )
     entries = [
         Entry(f"{method} {size}", method, place, _resized(method, estimator, size))
         for method, estimator in pairs
@@ -239,6 +242,11 @@ def _make_entries(estimators: Estimators, n_components: Sequence[Any] | None) ->
 
 
 def _check_estimators(estimators: Estimators) -> list[tuple[str, Any]]:
+    if not isinstance(estimators, Iterable):
+        raise TypeError(
+            "estimators must be a dict of transformers by name, or a list of pairs (name, "
+            f"transformer). Got {estimators!r} instead."
+        )
     pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
     if not pairs:
         raise ValueError("estimators must hold at least one. Got none.")
@@ -309,6 +317,8 @@ def _check_metrics(metrics: Sequence[str] | None, X: Any, kind: str) -> list[str
         return [m for m in possible if m not in OF_NUMBERS or _is_numeric(X)]
     if isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise ValueError(f"metrics must be a list of names. Got {metrics!r} instead.")
     for name in metrics:
         if name not in MEASURES:
             raise ValueError(f"metrics must be some of {list(MEASURES)}. Got {name!r} instead.")
@@ -335,12 +345,33 @@ def _make_folds(cv: Any, X: Any, y: Any, groups: Any, kind: str, random_state: A
         together = StratifiedGroupKFold if has_classes else GroupKFold
         splitter = (together if grouped else plain)(cv, shuffle=True, random_state=seed)
     else:
-        splitter = check_cv(cv)
+        splitter = check_cv(_check_splits(cv, shape_of(X)[0]))
     splits = enumerate(splitter.split(X, y, groups))
     return [
         Fold(k, np.asarray(train), np.asarray(test), (seed + k) % 2**32)
         for k, (train, test) in splits
     ]
+
+
+def _check_splits(cv: Any, n_samples: int) -> Any:
+    """Return pairs of training and test rows, checked; and all else as it is."""
+    if not isinstance(cv, Iterable) or hasattr(cv, "split"):
+        return cv
+    splits = list(cv)
+    if not splits:
+        raise ValueError("cv must hold at least one split into training and test rows. Got none.")
+    for split in splits:
+        if not isinstance(split, (tuple, list)) or len(split) != 2:
+            raise ValueError(
+                f"cv must hold pairs (training rows, test rows). Got {type(split).__name__} of "
+                f"{np.size(split)} numbers among them."
+            )
+        if max(np.max(rows, initial=0) for rows in split) >= n_samples:
+            raise ValueError(
+                f"cv must hold numbers of rows of X, below {n_samples}. Got "
+                f"{max(np.max(rows, initial=0) for rows in split)} among them."
+            )
+    return splits
 
 
 def _to_seed(random_state: Any) -> int:

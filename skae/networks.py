@@ -3,6 +3,7 @@
 import math
 from numbers import Integral
 
+from ._keywords import explains_unknown_keywords
 from ._sklearn import Interval, StrOptions
 from .estimator.recipes import BaseRecipe
 from .nn.activations import ACTIVATIONS
@@ -61,6 +62,7 @@ class Conv(BaseRecipe):
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
 
+    @explains_unknown_keywords
     def __init__(self, image_shape, *, channels=(32, 64), n_blocks=0, activation="silu"):
         self.image_shape = image_shape
         self.channels = channels

@@ -437,3 +437,35 @@ def test_what_is_no_transformer_is_refused(estimators, error, message):
 def test_what_cannot_be_measured_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         compare({"a": PCA(1)}, X, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"cv": []}, "cv must hold at least one split.*Got none"),
+        ({"cv": iter([])}, "cv must hold at least one split.*Got none"),
+        ({"cv": [np.arange(9)]}, "cv must hold pairs.*ndarray of 9 numbers"),
+        ({"cv": [(np.arange(5), np.arange(5), np.arange(5))]}, "cv must hold pairs.*tuple"),
+        ({"cv": [(np.arange(9), np.arange(999))]}, r"cv must hold numbers of rows.*Got 998"),
+        ({"metrics": 5}, "metrics must be a list of names. Got 5"),
+        ({"n_components": 2}, "n_components must hold at least one.*Got 2"),
+        ({"n_components": "auto"}, "n_components must hold at least one.*Got 'auto'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        compare({"PCA": PCA(2)}, X, **arguments)
+
+
+@pytest.mark.parametrize("estimators", [None, PCA(2), 3])
+def test_estimators_are_a_dict_or_pairs(estimators):
+    with pytest.raises(TypeError, match="estimators must be a dict of transformers by name"):
+        compare(estimators, X)
+
+
+def test_splits_may_come_one_by_one():
+    splits = [(np.arange(0, 100), np.arange(100, 150)), (np.arange(50, 150), np.arange(50))]
+    options = {"metrics": ["explained_variance"], "random_state": 0}
+    listed = compare({"PCA": PCA(2)}, X, cv=splits, **options)
+    yielded = compare({"PCA": PCA(2)}, X, cv=(split for split in splits), **options)
+    assert listed.equals(yielded)

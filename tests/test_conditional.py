@@ -1,6 +1,7 @@
 """The conditional VAE: conditions of every kind, routing, and what theory says of the code."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sklearn.utils.fixes import parse_version
 from skae import VAE, ConditionalVAE
 from skae.display import PriorDisplay
 from skae.estimator.evidence import make_draws
+from skae.exceptions import ParameterWarning
 
 iris, species = load_iris(return_X_y=True)
 QUICK = {"max_iter": 4, "random_state": 0}
@@ -259,6 +261,53 @@ def test_wrong_conditions_later(at_fit, later, words):
 def test_wrong_conditions_at_fit(condition, words):
     with pytest.raises(ValueError, match=words):
         ConditionalVAE(**QUICK).fit(iris, condition=condition)
+
+
+@pytest.mark.parametrize("value", ["red", np.array("red"), np.str_("red"), 3, 2.5, {"a": 1}])
+def test_a_single_value_is_no_condition_of_many_rows(value):
+    words = r"condition must hold a label, or a row of numbers, for each row of X\. Got the single"
+    calls = [ConditionalVAE(**QUICK).fit, ConditionalVAE(**QUICK).partial_fit]
+    for at_fit in (species, numbers):
+        cvae = ConditionalVAE(**QUICK).fit(iris, condition=at_fit)
+        calls += [cvae.transform, cvae.reconstruct, cvae.score_samples, cvae.partial_fit]
+    for call in calls:
+        with pytest.raises(ValueError, match=words):
+            call(iris, condition=value)
+    with pytest.raises(ValueError, match=words):
+        cvae.inverse_transform(np.zeros((3, 2)), condition=value)
+    with pytest.raises(ValueError, match="at least one label or row"):
+        cvae.sample(2, condition=[])
+
+
+MANY_LABELS = {
+    "integers": np.arange(150),
+    "whole floats": np.arange(150.0),
+    "strings": np.arange(150).astype(str),
+    "objects": np.arange(150).astype(str).astype(object),
+    "list": list(range(150)),
+    "series": pd.Series(np.arange(150), dtype="category"),
+    "half": np.arange(150) % 76,
+}
+
+
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # the labels say it all
+@pytest.mark.parametrize("condition", MANY_LABELS.values(), ids=MANY_LABELS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_labels_of_single_rows_are_warned_of_with_both_counts(method, condition):
+    n_labels = len(set(condition))
+    words = rf"{n_labels} different labels in 150 rows.*as a column.*reshape\(-1, 1\)"
+    with pytest.warns(ParameterWarning, match=words):
+        getattr(ConditionalVAE(**QUICK), method)(iris, condition=condition)
+
+
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")
+def test_labels_that_rows_share_and_numbers_are_not_warned_of():
+    rare = np.arange(150) % 75
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParameterWarning)
+        for condition in (rare, species, np.arange(150.0)[:, None]):
+            cvae = ConditionalVAE(**QUICK).fit(iris, condition=condition)
+            cvae.transform(iris[:1], condition=condition[:1])
 
 
 @pytest.mark.parametrize("features", [["z"], [9], [], [0, 1, 2, 3]])

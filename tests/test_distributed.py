@@ -328,6 +328,27 @@ def test_shards_are_disjoint_and_leave_no_row_out(tmp_path):
         np.testing.assert_array_equal(shard(source), X)
 
 
+@pytest.mark.parametrize("kind", ["table", "list", "file", "files"])
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"rank": 2, "n_ranks": 2}, r"rank must be.*n_ranks=2\. Got 2"),
+        ({"rank": -1, "n_ranks": 2}, "rank must be.*Got -1"),
+        ({"rank": 1}, r"rank must be.*n_ranks=1\. Got 1"),
+        ({"rank": 0.0, "n_ranks": 2}, r"rank must be.*Got 0\.0"),
+        ({"n_ranks": 0}, "n_ranks must be.*Got 0"),
+        ({"n_ranks": -2}, "n_ranks must be.*Got -2"),
+        ({"n_ranks": 2.0}, r"n_ranks must be.*Got 2\.0"),
+    ],
+)
+def test_a_rank_is_one_of_the_ranks(tmp_path, kind, place, words):
+    X, path = np.arange(12.0).reshape(6, 2), tmp_path / "all.npy"
+    np.save(path, X)
+    source = {"table": X, "list": X.tolist(), "file": path, "files": [path] * 6}[kind]
+    with pytest.raises(ValueError, match=words):
+        shard(source, **place)
+
+
 def test_a_file_stays_on_the_disk(tmp_path):
     np.save(tmp_path / "all.npy", np.zeros((7, 2)))
     part = shard(tmp_path / "all.npy", rank=1, n_ranks=2)

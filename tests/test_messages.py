@@ -1,17 +1,21 @@
 """What users hear at the door, and while a long fit goes on."""
 
 import functools
+import inspect
 import io
 import re
 import sys
+import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, has_engine
+from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, fitted, has_engine
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import (
     Callback,
@@ -23,8 +27,12 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, Imputer, SparseAutoencoder
+from skae._keywords import MEANT, WORDS
+from skae._sklearn import StrOptions
+from skae.exceptions import ParameterWarning
 from skae.metrics import explained_variance, explained_variance_scorer, maximum_mean_discrepancy
+from skae.networks import Conv
 from skae.training import progress
 
 X = np.random.default_rng(0).normal(size=(60, 4))
@@ -34,6 +42,125 @@ trained_classes = pytest.mark.parametrize(
     [e for e in DEFAULTS.values() if has_engine(e)],
     ids=[name for name, e in DEFAULTS.items() if has_engine(e)],
 )
+
+
+# Attributes that users of PCA look for
+
+
+SHARES = [f"{kind}explained_variance_ratio_" for kind in ("", "validation_", "feature_")]
+
+
+@all_estimators()
+@pytest.mark.parametrize("name", ["components_", *SHARES])
+def test_attributes_of_pca_say_what_there_is_instead(estimator, name):
+    ordered = "ordered" in estimator.get_params()
+    is_there = (
+        isinstance(estimator, SparseAutoencoder)
+        if name == "components_"
+        else (ordered and estimator.ordered)
+    )
+    if is_there or (name in SHARES[1:] and not ordered):
+        pytest.skip("there, or no attribute of this class or of PCA")
+    words = (
+        "SparseAutoencoder.*loadings_"
+        if name == "components_"
+        else (r"skae\.metrics\.explained_variance")
+    )
+    assert not hasattr(estimator, name)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        getattr(clone(estimator), name)
+    ae = fitted(estimator)
+    assert not hasattr(ae, name)
+    with pytest.raises(AttributeError, match=rf"{name}.*{words}") as error:
+        getattr(ae, name)
+    if name != "components_":
+        assert "ordered=True" in str(error.value)
+    with pytest.raises(AttributeError, match=name):
+        getattr(type(ae), name)
+
+
+# Words of other packages
+
+
+PUBLIC = {**{name: type(e) for name, e in DEFAULTS.items()}, "Imputer": Imputer, "Conv": Conv}
+every_constructor = pytest.mark.parametrize("cls", PUBLIC.values(), ids=PUBLIC)
+TYPOS = {
+    "n_component": "n_components",
+    "N_COMPONENTS": "n_components",
+    "randomstate": "random_state",
+}
+
+
+@every_constructor
+def test_words_of_other_packages_are_told_what_they_are_called_here(cls):
+    known = inspect.signature(cls).parameters
+    meant = {word: name for word, name in {**MEANT, **TYPOS}.items() if name in known}
+    assert meant or cls is Conv
+    for word, name in meant.items():
+        if word not in known:
+            with pytest.raises(TypeError, match=f"'{word}': did you mean '{name}'"):
+                cls(**{word: 3})
+
+
+@every_constructor
+def test_an_unknown_word_is_answered_with_all_parameters_sorted(cls):
+    words = ", ".join(sorted(inspect.signature(cls).parameters))
+    with pytest.raises(TypeError, match=f"argument 'xyz'. Its parameters are {words}\\."):
+        cls(xyz=3)
+
+
+def test_the_table_of_words_names_parameters_and_no_word_twice():
+    known = {name for cls in PUBLIC.values() for name in inspect.signature(cls).parameters}
+    assert set(WORDS) <= known
+    words = [word for words in WORDS.values() for word in words.split()]
+    assert len(words) == len(set(words))
+
+
+@every_class
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"optimizer": "Adam"}, "{'adam', 'adamw', 'rmsprop', 'sgd'}.*mean optimizer='adam'"),
+        ({"activation": "ReLU"}, "{'elu', 'gelu', .*'tanh'}.*Did you mean activation='relu'"),
+        ({"code_activation": "Sigmoid"}, "Did you mean code_activation='sigmoid'"),
+        ({"likelihood": "Gaussian"}, "'gaussian'.*Did you mean likelihood='gaussian'"),
+        ({"likelihood": "bernouli"}, "Did you mean likelihood='bernoulli'"),
+        ({"scaling": "GLOBAL"}, "{'auto'|{'global', 'standard'}.*Did you mean scaling='global'"),
+        ({"learning_rate": "cosin"}, "Did you mean learning_rate='cosine'"),
+        ({"dtype": "Float32"}, "Did you mean dtype='float32'"),
+        ({"sparsity": "TopK"}, "Did you mean sparsity='topk'"),
+        ({"prior": "VAMP"}, "Did you mean prior='vamp'"),
+        ({"objective": "Bound"}, "Did you mean objective='bound'"),
+        ({"alpha": "Auto"}, "Did you mean alpha='auto'"),
+        ({"optimizer": "xyz"}, "Got 'xyz' instead\\.$"),
+    ],
+)
+def test_words_that_a_parameter_may_be_are_sorted_and_the_nearest_is_named(
+    estimator, params, words
+):
+    ((name, given),) = params.items()
+    kinds = type(estimator)._parameter_constraints.get(name, [])
+    known = {word for kind in kinds if isinstance(kind, StrOptions) for word in kind.options}
+    if not known or ("mean" in words and given.lower() not in known | {"bernouli", "cosin"}):
+        pytest.skip("this class has no such word")
+    with pytest.raises(ValueError, match=words):
+        clone(estimator).set_params(**params).fit(X)
+
+
+@pytest.mark.parametrize("options", [{}, {"ordered": True}, {"hidden_layer_sizes": ()}])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_code_wider_than_the_data_is_told_how_many_components_suffice(method, options):
+    ae = Autoencoder(5, **QUICK, **options)
+    with pytest.warns(ParameterWarning, match=r"n_components=5 is more than the 4 columns.*to 4"):
+        getattr(ae, method)(X)
+    if method == "fit":  # which ends at least at PCA's solution; single precision is left
+        np.testing.assert_allclose(ae.reconstruct(X), X, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParameterWarning)
+        for other in (Autoencoder(4, **QUICK), SparseAutoencoder(9, **QUICK)):
+            getattr(other, method)(X)
+        getattr(Autoencoder(5, code_activation="relu", **QUICK), method)(X)
+        getattr(Autoencoder(**QUICK), method)(X[:, :1])
 
 
 # Tables
@@ -55,6 +182,18 @@ def test_images_are_told_how_to_become_rows(estimator, container):
         ae.inverse_transform(images)
     flat = np.asarray(images).reshape(len(images), -1)
     np.testing.assert_array_equal(ae.transform(flat), ae.transform(X))
+
+
+@every_class
+@pytest.mark.parametrize("container", [np.asarray, list, sparse.csr_matrix, pd.DataFrame])
+def test_the_first_rows_are_two_and_later_ones_may_be_one(estimator, container):
+    ae, row = clone(estimator), container(X[:1])
+    words = r"minimum of 2 is required by \w+\. fit, and the first call of partial_fit, learn mean"
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(ValueError, match=words):
+            method(row)
+    ae.partial_fit(X[:2]).partial_fit(row)
+    assert ae.transform(row).shape[0] == 1
 
 
 @every_class

@@ -124,6 +124,16 @@ def test_without_order_there_are_no_prefixes():
         plain.inverse_transform(np.zeros((2, 3)))
 
 
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # of a single epoch
+@every_model
+def test_a_fit_without_order_forgets_the_shares_of_the_last_one(model):
+    ae, X = clone(model).set_params(max_iter=1), rows_for(model)
+    names = [f"{kind}explained_variance_ratio_" for kind in ("", "feature_", "validation_")]
+    assert all(hasattr(ae.fit(X), name) for name in names)
+    ae.set_params(ordered=False).fit(X)
+    assert not any(hasattr(ae, name) for name in names)
+
+
 def test_constant_data_explain_nothing():
     fitted = Autoencoder(2, **QUICK).fit(np.ones((20, 3)))
     np.testing.assert_array_equal(fitted.explained_variance_ratio_, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,8 @@ class Condition:
         How the user has named columns of X.
     columns : tuple of ndarray or None
         The numbers of the columns of X that are modelled, and of those that are the condition.
-    mean, scale : ndarray of shape (n_numbers,)
-        What the networks see is the numbers less `mean`, divided by `scale`.
+    mean, scale : ndarray of shape (n_numbers,) or None
+        What the networks see is the numbers less `mean`, divided by `scale`; None without any.
     """
 
     kind: str = "none"
@@ -56,7 +57,7 @@ class Condition:
     @property
     def units(self):
         """The units of the condition, the user's and the network's."""
-        return Units(self.mean, self.scale)
+        return Units() if self.mean is None else Units(self.mean, self.scale)
 
     def enter(self, c):
         """Return conditions, a tensor, in the network's units."""
@@ -64,6 +65,8 @@ class Condition:
 
     def learn_units(self, C, weights):
         """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
+        if self.kind == "none":
+            return
         self.mean, self.scale = np.zeros(self.n_numbers), np.ones(self.n_numbers)
         if self.kind in ("numbers", "columns"):
             moments = weighted_moments(C, weights)
@@ -104,6 +107,7 @@ class Condition:
             raise ValueError(f"This model was fitted {said}")
         if self.kind == "none":
             return np.empty((n, 0), dtype)
+        check_is_for_rows(given)
         if self.kind == "labels":
             C = self._encode_labels(given).astype(dtype)
         else:
@@ -115,8 +119,10 @@ class Condition:
     def encode_any(self, given, dtype):
         """Return a label, labels or rows of numbers as numbers; no condition is one row."""
         given = to_array(given)
-        if given is not None and np.ndim(given) == 0:
+        if given is not None and shape_of(given) == ():
             given = [given]
+        if given is not None and len(given) == 0:
+            raise ValueError("condition must hold at least one label or row of numbers. Got none.")
         return self.encode(given, 1 if given is None else len(given), dtype)
 
     def _encode_labels(self, given):
@@ -128,6 +134,17 @@ class Condition:
                 f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
             )
         return np.eye(len(classes))[np.searchsorted(classes, labels)]
+
+    def warn_of_single_rows(self, n):
+        """Warn where most of n training rows can hardly share their label with another."""
+        if self.kind == "labels" and 2 * self.n_numbers > n:
+            warn(
+                "condition is one-dimensional, which means class labels, and holds "
+                f"{self.n_numbers} different labels in {n} rows: nothing can be learnt of a label "
+                "from a single row. Pass numbers as a column, "
+                "np.asarray(condition).reshape(-1, 1), and join labels that belong together.",
+                ParameterWarning,
+            )
 
     def _wanted(self):
         """Return what a condition of this model looks like, in words."""
@@ -173,6 +190,7 @@ def learn_condition(given, features, names, n_features):
             ParameterWarning,
         )
         return Condition()
+    check_is_for_rows(given)
     if len(shape_of(given)) == 1:
         classes = np.unique(np.concatenate(_ranks.gather(np.unique(check_labels(given)))))
         return Condition("labels", len(classes), classes=classes)
@@ -205,6 +223,16 @@ def find_columns(features, names, n_features):
             f"{features!r} of {n_features}."
         )
     return others, conditions
+
+
+def check_is_for_rows(condition):
+    """Refuse a single value where each row of X has a condition of its own."""
+    if shape_of(condition) == ():
+        raise ValueError(
+            "condition must hold a label, or a row of numbers, for each row of X. Got the single "
+            f"value {reprlib.repr(condition)} instead: a label that all rows share is "
+            "np.full(len(X), label)."
+        )
 
 
 def check_labels(condition):

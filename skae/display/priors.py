@@ -161,6 +161,10 @@ class PriorDisplay:
             Itself.
         """
         Z, Z_prior = (check_array(getattr(self, n), input_name=n) for n in ("Z", "Z_prior"))
+        if Z_prior.shape[1] != Z.shape[1]:
+            raise ValueError(
+                f"Z_prior must have the {Z.shape[1]} columns of Z. Got {Z_prior.shape[1]} instead."
+            )
         self.ax_, self.figure_ = new_axes(ax)
         draw = self._draw_line if Z.shape[1] == 1 else self._draw_regions
         draw(Z, Z_prior, kwargs)

@@ -34,7 +34,7 @@ from .choices import (
 )
 from .coder import BaseCoder
 from .decay import alpha_for
-from .explained import learn_shares
+from .explained import forget_shares, learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
@@ -91,8 +91,9 @@ class BaseAutoencoder(BaseCoder):
         The trained networks.
 
     history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
+        One row per epoch: every loss term on the training and validation rows; the duration
+        ``dur`` in seconds, which copies and files do not have; ``rescued`` after a loss that was
+        not finite.
 
     loss_curve_ : list of float
         Training loss after each epoch, in scaled units.
@@ -180,6 +181,7 @@ class BaseAutoencoder(BaseCoder):
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
         self._X_dtype = table.dtype.name
         self._train(table, weights, resume=resume, one_pass=one_pass)
+        forget_shares(self)
         if self.ordered:
             unseen = None if one_pass else validation_rows(self, table.shape[0], weights)
             learn_shares(self, table, weights, unseen)
@@ -419,6 +421,8 @@ class BaseAutoencoder(BaseCoder):
         state = super().__getstate__()
         if "net_" in state:
             state["net_"] = to_arrays(self.net_.state())
+            for row in state["net_"]["history"]:
+                row.pop("dur", None)  # or no two fits would have the same hash
             del state["_units"]
             state.pop("_code_units", None)
         return state

@@ -12,11 +12,17 @@ from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
 from ..data.inputs import check_bool, describe_columns, how_to_encode
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
+from .absent import Absent, explain_components, explain_shares
 from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
 from .links import find_page_template
-from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
+from .parameters import (
+    advise_on_words,
+    check_shape_is_kept,
+    explain_parameters,
+    warn_of_ignored,
+)
 from .persistence import (
     VERSION,
     as_it_was_on_failure,
@@ -108,6 +114,10 @@ class BaseCoder(
     _doc_link_module = "skae"
     _doc_link_template = find_page_template()
 
+    # What PCA has: set where a fit knows it, and otherwise an error that says what there is
+    components_ = Absent(explain_components)
+    explained_variance_ratio_ = Absent(explain_shares)
+
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
     _takes_holes = False  # whether X may have NaN, which is for not observed
@@ -117,7 +127,12 @@ class BaseCoder(
 
     def _validate_params(self):
         explain_parameters(self)
-        super()._validate_params()
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if advice := advise_on_words(self):
+                raise type(error)(f"{error} {advice}") from error
+            raise
 
     # What a subclass says of itself
 

@@ -33,6 +33,12 @@ def learn_shares(estimator, X, weights, unseen=None):
         estimator.validation_explained_variance_ratio_ = np.diff(prefixes, prepend=0)
 
 
+def forget_shares(estimator):
+    """Drop what an earlier fit has set, which may have been one with an ordered code."""
+    for kind in ("", "feature_", "validation_"):
+        vars(estimator).pop(f"{kind}explained_variance_ratio_", None)
+
+
 def explained_by_prefixes(estimator, X, weights=None):
     """Return the share of the variance of X that the first 1, 2, ... numbers explain.
 

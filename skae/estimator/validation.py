@@ -51,7 +51,7 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
         )
     if sample_weight is None:
         return X, None
-    weights = check_weights(sample_weight, X, ensure_non_negative=True)
+    weights = check_weights(sample_weight, X)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return X, weights
@@ -94,6 +94,11 @@ def _advise(estimator, X, reset, is_fit):
     if entries := text_columns(X):
         return estimator._advise_on_text(entries)
     shape = shape_of(X)
+    if reset and is_fit and len(shape) == 2 and shape[0] == 1:
+        return (
+            "fit, and the first call of partial_fit, learn mean and scale from their rows, and "
+            "need two of them at least; later calls of partial_fit take one."
+        )
     if reset or len(shape) != 2 or shape[1] == estimator.n_features_in_:
         return ""
     if is_fit:

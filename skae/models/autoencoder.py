@@ -1,9 +1,12 @@
 """The deterministic autoencoder. Its module is that of most others too: `nn.autoencoder`."""
 
+from numbers import Integral
+
 from ..estimator.base import BaseAutoencoder
 from ..estimator.ordered import OrderedCodes
 from ..estimator.sampling import SamplesFromCodes
 from ..estimator.size import SIZES
+from ..exceptions import ParameterWarning, warn
 
 
 class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
@@ -102,3 +105,15 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         verbose=0,
     ):
         self._store(locals())
+
+    def _check_parameters_for(self, n_features):
+        k, least = self.n_components, 2  # the default, which nobody has chosen for one column
+        is_too_wide = isinstance(k, Integral) and k > max(n_features, least)
+        if is_too_wide and self._get_code_activation() == "identity":
+            warn(
+                f"n_components={k} is more than the {n_features} columns of X: a code of "
+                f"{n_features} components suffices to reproduce every row. Set n_components to "
+                f"{n_features} or less; SparseAutoencoder and DenoisingAutoencoder learn from "
+                "wider codes.",
+                ParameterWarning,
+            )

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
+from .. import _ranks
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.conditions import Condition, learn_condition
 from ..data.inputs import check_bool, describe_columns, to_array
@@ -294,7 +295,10 @@ class ConditionalVAE(VAE):
             vars(self).pop("condition_classes_", None)
             if self._condition.kind == "labels":
                 self.condition_classes_ = self._condition.classes
-        return self._condition.beside(X, condition)
+        table = self._condition.beside(X, condition)
+        if reset:
+            self._condition.warn_of_single_rows(_ranks.total(table.shape[0]))
+        return table
 
     def _weighs_kl(self):
         return self.conditional_prior != "none" and super()._weighs_kl()

@@ -582,7 +582,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
                 "embedding_ holds the codes of training rows, which forget_rows has dropped. "
                 "transform computes codes of any rows."
             )
-        return self._embedding
+        return self._embedding.astype(self._X_dtype, copy=False)
 
     @property
     def prototypes_(self):

@@ -506,7 +506,8 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
                 "components_ exists for a built-in, linear decoder only: with decoder=None and "
                 "hidden_layer_sizes=()."
             )
-        return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
+        atoms = self.module_.decoder.first_weight().detach().T.cpu().numpy()
+        return atoms.astype(self._X_dtype)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw new rows from the distribution of the training codes, decoded.

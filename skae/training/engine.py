@@ -142,10 +142,16 @@ class Engine(NeuralNet):
     # What is learnt, as a whole
 
     def state(self):
-        """Return all that a later `train` depends on, as tensors, numbers and strings."""
+        """Return all that a later `train` depends on, as tensors, numbers and strings.
+
+        The rate of the last step is not part of it: each training begins with its own.
+        """
+        optimizer = copy.deepcopy(self.optimizer_.state_dict())
+        for group in optimizer["param_groups"]:
+            group["lr"] = factor_of(group)
         return {
             "weights": self.weights(),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "optimizer": optimizer,
             "optimizer_name": type(self.optimizer_).__name__,
             "n_remembered": self.step_.n_remembered,
             "batch_size": self.batch_size,
