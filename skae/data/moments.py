@@ -207,12 +207,12 @@ def scatter(rows, weights, mean, Q):
     trace = torch.zeros((), dtype=torch.float64)
     sum_of_weights = 0.0
     for span in chunks_of(rows):
-        x = rows.span(span)
+        x = rows.span(span).double()
         x = x - mean.to(x)
         wx = x if weights is None else x * weights[span, None]
         moment = wx.T @ (x if Q is None else x @ Q.to(x))
         image += moment.cpu()
-        trace += (wx * x).sum(dtype=torch.float64).cpu()
+        trace += (wx * x).sum().cpu()
         sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
     image, trace, sum_of_weights = _ranks.total(image, trace, sum_of_weights)
     return image / sum_of_weights, trace / sum_of_weights
