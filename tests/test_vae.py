@@ -152,7 +152,7 @@ def test_log_scales_are_bounded_and_the_bound_undone():
     q = make_posterior(torch.cat([torch.zeros(3), unbound_log_scale(log_scale)]), 3)
     torch.testing.assert_close(q.log_scale, log_scale)
     wild = make_posterior(torch.tensor([0.0, -1e9]), 1)
-    assert wild.log_scale.item() >= -8.0
+    assert wild.log_scale.item() >= -16.0  # beside a noise variance of 1e-12 it is about -14
 
 
 @pytest.mark.cpu

@@ -97,9 +97,11 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     noise_variance : {"auto", "shared", "per_feature"} or float, default="auto"
         Variance of the Gaussian likelihood: one learned number; a learned number for each feature;
         or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
-        squared scale. "auto" is the one of the two with which the linear model, learned from half
-        of the rows, fits the other half best; with a number for each feature that stays above a
-        thousandth, hundredth or tenth of the shared one, by the same rows. Columns that are
+        squared scale. "auto" is the one of the two with which the linear model fits rows best that
+        it was not learned from; the rows are held out in parts, four or, of more than 128
+        columns, two. A number for each feature then stays above a share of the shared one that
+        the same rows choose: a thousandth, a hundredth, a tenth, or, where columns are nearly
+        functions of others, less, down to 1e-12 of the squared scale. Columns that are
         constant are then set apart: each counts as in its place with probability
         (n + 1) / (n + 2), and as drawn from a Cauchy distribution otherwise, so that a row in
         which it differs costs some tens of nats and not thousands.

@@ -20,7 +20,7 @@ from .nested_vae import NestedVAE
 from .network import apply, draw_masks, is_ours
 from .priors import FittedPrior, MixturePrior, VampPrior
 
-TINY = 1e-12  # of noise above its least
+TINY = 1e-15  # of noise above its least
 
 
 class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
