@@ -590,7 +590,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     def noise_variance_(self):
         if self._fitted_params["likelihood"] != "gaussian":
             raise AttributeError("noise_variance_ needs likelihood='gaussian'.")
-        variance = self.module_.noise_variance().detach().double().cpu().numpy()
+        variance = self.module_.noise_variance().detach().cpu().numpy()
         constant = noise_of(self).constant
         if constant is not None:
             variance = np.where(constant, SPIKE**2, variance)
