@@ -5,6 +5,7 @@ import torch
 
 from .. import _ranks
 from ..data.moments import N_DENSE, principal_components, scatter
+from ..data.sources import rows_that_count
 from ..data.tables import chunks_of
 from ..nn import linear_gaussian
 from ..nn.holes import LinearGaussian
@@ -19,8 +20,9 @@ from .start import start_mean_of
 N_ROWS_OF_PRIORS, N_NEAR = 1000, 5
 
 
-def start_corruption(estimator, rows):
-    """Let salt and pepper know the range of each column."""
+def start_corruption(estimator, rows, weights):
+    """Let salt and pepper know the range of each column, in rows that have weight."""
+    rows = rows_that_count(rows, weights)
     filled = Filled(rows, start_mean_of(estimator)) if estimator._has_holes else rows
     module, spans = estimator.module_, (filled.span(span) for span in chunks_of(rows))
     module.corruption.start(module.split(x)[0] for x in spans)
@@ -182,9 +184,12 @@ def _given_noise(estimator, pca, known):
     return noise.clamp_min(known.least)
 
 
-def start_prior(estimator, rows, n_prior_components):
-    """Let a learned prior start at what the module makes of means of neighbouring rows."""
-    generators = estimator.net_.generators
+def start_prior(estimator, rows, weights, n_prior_components):
+    """Let a learned prior start at what the module makes of means of neighbouring rows.
+
+    Rows without weight are left out.
+    """
+    generators, rows = estimator.net_.generators, rows_that_count(rows, weights)
     order = torch.randperm(len(rows), generator=generators["initialisation"])[:N_ROWS_OF_PRIORS]
     some = rows.take(order.to(rows.device))
     if estimator._has_holes:

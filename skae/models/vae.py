@@ -376,10 +376,10 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         module = self.module_
         module.start_output(start_mean_of(self))
         if module.corruption is not None and module.corruption.kind == "salt_and_pepper":
-            start_corruption(self, rows)
+            start_corruption(self, rows, weights)
         start_linear_model(self, rows, weights)
         if self.prior != "standard":
-            start_prior(self, rows, self.n_prior_components)
+            start_prior(self, rows, weights, self.n_prior_components)
         if not has_linear_path(self):
             return None
         return self.net_.weights(), loss_over(self.net_, rows, weights)
