@@ -11,6 +11,7 @@ from ..nn import linear_gaussian
 from ..nn.holes import LinearGaussian
 from ..training.randomness import global_generator_for
 from .choices import has_linear_path
+from .corrupted_start import learns_from_corrupted, start_from_corrupted
 from .holes import Filled, fit_linear_model
 from .noise import noise_of, noise_rule
 from .start import start_mean_of
@@ -41,28 +42,28 @@ def start_linear_model(estimator, rows, weights):
     if estimator._has_holes:
         start_with_holes(estimator, rows, weights)
         return
-    part, mean, slopes = estimator._linear_part(rows, weights)
     is_gaussian = estimator.likelihood == "gaussian"
     learn = start_at_linear_gaussian if is_gaussian else learn_linear_model
-    learn(estimator, part, weights, mean, slopes)
+    learn(estimator, rows, weights)
 
 
-def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
+def start_at_linear_gaussian(estimator, rows, weights):
     """Set the noise variance, and with a linear path the networks, to the linear optimum.
 
     Parameters
     ----------
     estimator : VAE
-    rows : RowsOnDevice, RowsOnHost or Residuals
-        Of the training, in the network's units.
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units; conditions beside them.
     weights : tensor of shape (n_samples,) or None
-    mean : tensor of shape (n_features,)
-        Of the rows.
-    slopes : tensor of shape (n_features, n_conditions) or None
-        What a condition adds to it.
     """
-    noise, *linear_map = _solve_linear_case(estimator, rows, weights, mean)
+    part, mean, slopes = estimator._linear_part(rows, weights)
+    noise, *linear_map = _solve_linear_case(estimator, part, weights, mean)
     keep_linear_model(estimator, linear_map[0], noise, mean, slopes)
+    if learns_from_corrupted(estimator):
+        clean = noise, linear_map, mean, slopes
+        noise, linear_map = start_from_corrupted(estimator, rows, weights, *clean)
+        keep_linear_model(estimator, linear_map[0], noise, mean, slopes)
     estimator.module_.start_noise(noise)
     if estimator.ordered:
         estimator.module_.start_prefixes(linear_map[0], noise)
@@ -97,6 +98,10 @@ def start_with_holes(estimator, rows, weights):
     noise = model.noise if module.log_noise.dim() else model.noise.mean()
     if estimator.covariance_type == "identity":
         noise, *linear_map = linear_gaussian.unit_posterior(*_components_of(model), noise)
+    if learns_from_corrupted(estimator):
+        clean = noise, linear_map, model.mean, slopes
+        noise, linear_map = start_from_corrupted(estimator, rows, weights, *clean)
+        keep_linear_model(estimator, linear_map[0], noise, model.mean, slopes)
     module.start_noise(noise)
     if has_linear_path(estimator):
         module.start_posterior(*linear_map, model.mean, slopes)
@@ -111,17 +116,17 @@ def _components_of(model):
     return components, lengths.square() + noise, float((d - k) * noise)
 
 
-def learn_linear_model(estimator, rows, weights, mean, slopes=None):
+def learn_linear_model(estimator, rows, weights):
     """Learn the model by which holes are filled of rows that are whole, and no Gaussian's.
 
     Parameters
     ----------
-    estimator : VAE
-    rows, weights, mean, slopes
+    estimator, rows, weights
         As in `start_at_linear_gaussian`.
     """
+    part, mean, slopes = estimator._linear_part(rows, weights)
     generator = torch.Generator().manual_seed(estimator._seed)
-    pca = principal_components(rows, weights, mean, estimator._n_features_out, generator)
+    pca = principal_components(part, weights, mean, estimator._n_features_out, generator)
     loadings, noise = linear_gaussian.probabilistic_pca(*pca)
     keep_linear_model(estimator, loadings, noise, mean, slopes)
 
