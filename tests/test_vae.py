@@ -1,5 +1,6 @@
 """The variational autoencoder against probabilistic PCA, factor analysis and torch's KL."""
 
+import functools
 import itertools
 import math
 import re
@@ -12,7 +13,8 @@ import torch
 from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.linalg import subspace_angles
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_swiss_roll
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -527,6 +529,75 @@ def test_no_corruption_is_the_plain_vae():
         np.testing.assert_array_equal(vae.transform(iris), plain.transform(iris))
     with pytest.raises(ValueError, match="corruption_level is a probability"):
         VAE(corruption="masking", corruption_level=2.0).fit(iris)
+
+
+def without_noise(kind, seed):
+    """Return rows, some of whose columns follow from the others: training and held-out ones."""
+    rows = np.random.default_rng(seed).normal(size=(400, 4))
+    others = rows.sum(axis=1, keepdims=True) if kind == "totals" else rows[:, :2]
+    return np.split(np.column_stack([rows, others]), 2)
+
+
+def score_of_linear_model(rows, k, noise, unseen):
+    """Return the mean log density of probabilistic PCA with a given noise variance."""
+    values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True))
+    values[:-k] = noise
+    covariance = vectors * np.maximum(values, noise) @ vectors.T
+    return multivariate_normal(rows.mean(axis=0), covariance).logpdf(unseen).mean()
+
+
+WHOLE_CODES = [
+    VAE(4),
+    ConditionalVAE(4),
+]
+
+
+@pytest.mark.parametrize("kind", ["totals", "duplicates"])
+@pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper", "gaussian", "swap"])
+@pytest.mark.parametrize("vae", WHOLE_CODES, ids=lambda vae: type(vae).__name__)
+def test_a_denoising_vae_scores_as_its_noise_allows(vae, corruption, kind):
+    """Rows are scored clean, with the noise that corrupted ones leave: that is all they lose.
+
+    Without noise of their own, such columns have another nats in the plain model, about
+    log(1 / 1e-3) for each, which no model has that may be shown another part of the sum.
+    """
+    model = clone(vae).set_params(corruption=corruption, noise_variance="shared", **QUICK)
+    model.set_params(hidden_layer_sizes=(), scaling="global")
+    for seed in range(3):
+        rows, unseen = without_noise(kind, seed)
+        noise = model.fit(rows).noise_variance_
+        # Codes of clean rows are not those that the noise is for: a few tenths of a nat.
+        expected = score_of_linear_model(rows, 4, noise, unseen)
+        assert expected - 0.5 < model.score(unseen) < expected + 0.5
+
+
+@pytest.mark.parametrize("kind", ["totals", "duplicates"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"noise_variance": "per_feature"},
+        {"covariance_type": "identity"},
+        {"covariance_type": "full", "corruption": "swap"},
+        {"corruption": functools.partial(nn.functional.dropout, p=0.3)},
+        {"corruption_level": 0.9},
+        {"linear_path": False},
+        {"ordered": True},
+        {"missing": 0.1},
+        {"missing": 0.1, "noise_variance": "per_feature", "corruption": "masking"},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")
+def test_a_denoising_vae_is_no_worse_than_separate_columns(settings, kind):
+    """However much its encoder does not see, and however it starts."""
+    settings = {"corruption": "salt_and_pepper", **settings}
+    rows, unseen = without_noise(kind, 0)
+    seen, missing = rows.copy(), settings.pop("missing", 0)
+    seen[np.random.default_rng(0).random(rows.shape) < missing] = np.nan
+    score = VAE(4, **QUICK, **settings).fit(seen).score(unseen)
+    # Five epochs bring the noise that is left too high down by half of a nat in a column.
+    expected = norm(rows.mean(axis=0), rows.std(axis=0)).logpdf(unseen).sum(axis=1).mean()
+    assert score > expected - 0.5 * rows.shape[1]
 
 
 def test_a_denoising_vae_restores_the_clean_rows():

@@ -51,7 +51,7 @@ from .preparation import take_seed, to_rows
 from .sampling import SamplesFromCodes
 from .scale import code_units_of, learn_code_units
 from .size import check_size, is_chosen, keep_chosen_size, n_candidates
-from .split import sets_rows_aside, split, validation_rows
+from .split import sets_rows_aside, split, validation_rows, weights_of_training
 from .start import start_at_pca
 from .tasks import epochs_as_tasks
 from .units import learn_units
@@ -243,9 +243,10 @@ class BaseAutoencoder(BaseCoder):
             self._split_seed = self._seed
             self._is_stream = one_pass  # whose later rows may have more than these
             self._code_mean = self._code_units = None
-            self._learn_units(X, weights)
-            self._n_features_out = n_candidates(self, X, weights)
-            self._learn_likelihood(X, weights)
+            seen = weights_of_training(self, X.shape[0], weights)
+            self._learn_units(X, seen)
+            self._n_features_out = n_candidates(self, X, seen)
+            self._learn_likelihood(X, seen)
             self._watch = start_watch(X.shape[0], weights)
         self.net_ = self._build_engine(one_pass)
         if state is not None:
@@ -297,26 +298,27 @@ class BaseAutoencoder(BaseCoder):
         with threads_for(min(X.shape[0], batch_size) * net.flat_.numel()):
             rows, weights = to_rows(self, X, weights)
             chooses = not resume and not one_pass and is_chosen(self)
-            start = None if resume else self._start_networks(rows, weights)
+            train, unseen = split_rows(self, rows, weights, batch_size)
+            seen = train.weights_of_source()
+            start = None if resume else self._start_networks(rows, seen)
             if resume and self._shifted:
                 self._watch = keep_watch(self._watch, rows, weights, len(self.mean_))
             if one_pass:
                 net.convergence.patience = None
-            train, unseen = split_rows(self, rows, weights, batch_size)
             valid = unseen if self.early_stopping else None
             if net.convergence.keep_best and (start is not None or resume):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
-            outcome = Outcome(self, rows, weights, start if may_keep_start else None)
+            outcome = Outcome(self, rows, seen, start if may_keep_start else None)
             self.alpha_ = net.alpha = alpha_for(self, train, resume, one_pass)
             if net.n_finished_ is None:  # the trial of decays has not been interrupted
-                with epochs_as_tasks(self, lambda: as_fitted(self, rows, weights)):
+                with epochs_as_tasks(self, lambda: as_fitted(self, rows, seen)):
                     net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
             if chooses:
-                keep_chosen_size(self, X, rows, weights, unseen)
+                keep_chosen_size(self, X, rows, seen, unseen)
             if not one_pass:
-                learn_code_units(self, rows, weights)
+                learn_code_units(self, rows, seen)
         warn_of_interruption(net)
 
     _keeps_the_better = True  # of the linear start and the end of training

@@ -214,6 +214,7 @@ SHARED_PARAMETERS = {
         """
         Whether to set aside validation rows, to watch their loss instead of the training loss,
         and to keep the weights of the best epoch. `n_iter_no_change` says when to stop.
+        `mean_`, `scale_` and the start are learned from the other rows.
         """,
     ),
     "validation_fraction": _shared(

@@ -323,7 +323,7 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     early_stopping : bool, default=False
         Whether to set aside validation rows, to watch their reconstruction instead of that of the
         training rows, and to keep the weights of the best epoch. `n_iter_no_change` says when to
-        stop.
+        stop. `mean_`, `scale_` and the start are learned from the other rows.
 
     {shared parameters}
 

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions
+from ..data.sources import rows_that_count
 from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
@@ -20,6 +21,7 @@ from ..estimator.outcome import losses_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
+from ..estimator.split import weights_of_training
 from ..estimator.start import start_at_pca
 from ..nn.activations import identity
 from ..nn.autoencoder import AutoencoderModule, start_scales
@@ -300,7 +302,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     def _prepare(self, X, weights, *, resume, one_pass):
         names = ("corruption_level", "corruption_units")
         if resume and any(self._fitted_params[n] != getattr(self, n) for n in names):
-            self._learn_level(X, weights)
+            self._learn_level(X, weights_of_training(self, X.shape[0], weights))
         super()._prepare(X, weights, resume=resume, one_pass=one_pass)
 
     def _learn_units(self, X, weights):
@@ -337,7 +339,8 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         )
 
     def _start_networks(self, rows, weights):
-        self.module_.corruption.start(rows.span(span) for span in chunks_of(rows))
+        seen = rows_that_count(rows, weights)
+        self.module_.corruption.start(seen.span(span) for span in chunks_of(seen))
         if start_at_pca(self, rows, weights) is None:
             return None
         # Under the noise, as the loss of the end is measured.

@@ -153,3 +153,17 @@ def unit_posterior(
     s2 = noise.mean()
     w = (s2.sqrt() * roots - s2).clamp_min(0).sqrt()[:, None]
     return noise, w * components, w / (w.square() + s2) * components, torch.ones_like(variances)
+
+
+def unit_posterior_at(loadings: Tensor, before: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+    """Return loadings, gain and variances of `unit_posterior` for another noise variance.
+
+    Parameters
+    ----------
+    loadings : tensor of shape (n_components, n_features)
+        Those of `unit_posterior` for the noise variance `before`.
+    before, noise : tensors of shape () or (n_features,)
+    """
+    squares, s2 = loadings.square().sum(dim=1), before.mean()
+    components = loadings / torch.where(squares > 0, squares, 1.0).sqrt()[:, None]
+    return unit_posterior(components, (squares + s2).square() / s2, 0.0, noise)[1:]

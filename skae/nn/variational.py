@@ -133,7 +133,7 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         parameters = parameters.reshape(*z.shape[:-1], -1)
         if self.is_bernoulli:
             return Bernoulli(parameters)
-        log_scale = 0.5 * self.noise_variance().log()
+        log_scale = 0.5 * self.log_noise_variance()
         if log_ratio is not None:
             log_scale = (log_scale + 0.5 * log_ratio).expand(parameters.shape[-2:])
         if not self.has_constants:
@@ -146,11 +146,22 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         return z
 
     def noise_variance(self):
-        """Return the variance of p(x | z), of shape () or (n_features,)."""
-        return self.least_noise + self.log_noise.exp()
+        """Return the variance of p(x | z) in double precision, of shape () or (n_features,)."""
+        return self.least_noise + self.log_noise.double().exp()
+
+    def log_noise_variance(self):
+        """Return its logarithm in the precision of the networks.
+
+        A fixed variance, which has no least value, may be out of the range of that precision.
+        """
+        if not self.least_noise:
+            return self.log_noise
+        return (self.least_noise + self.log_noise.exp()).log()
 
     def to_log_noise(self, variance):
         """Return the parameter of which `noise_variance` makes this one."""
+        if not self.least_noise:
+            return variance.log()
         return (variance - self.least_noise).clamp_min(TINY).log()
 
     def undecayed_parameters(self):
