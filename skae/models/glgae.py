@@ -307,8 +307,9 @@ class GLGAE(ScoresLikelihood, BaseCoder):
             asked = "partial_fit" if one_pass else "solver='online'"
             others = "fit with solver='batch' adds up the statistics of all ranks"
             check_is_alone(self, asked, f"nodes follow one batch after the other; {others}")
-        # Places of nodes may be an array of the user's.
-        self._fitted_params = copy.deepcopy(parameters_to_go_by(self))
+        # An array of the user's may change later.
+        places = copy.deepcopy(self.node_layout)
+        self._fitted_params = {**parameters_to_go_by(self), "node_layout": places}
         if not resume:
             self._prepare(X, weights)
         rows, weights = to_rows(self, X, np.ones(X.shape[0]) if weights is None else weights)
