@@ -35,6 +35,7 @@ from .subclassing import (
     complete_docstring,
     complete_method_docstrings,
     complete_signature,
+    default_parameters,
 )
 from .tasks import metadata_of, tasks_of_fit, without_callbacks
 from .validation import (
@@ -44,6 +45,7 @@ from .validation import (
     check_training_data,
     warn_of_targets,
 )
+from .values import plain_parameters
 
 
 class BaseCoder(
@@ -188,6 +190,7 @@ class BaseCoder(
         told = {"X": X, "y": y, "metadata": metadata_of(others)}
         with (
             as_it_was_on_failure(self),
+            plain_parameters(self, default_parameters(type(self))),
             _ranks.together(getattr(self, "distributed", False)),
             tasks_of_fit(self, one_pass, **told) as tasks,
             torch_as_usual(),
