@@ -13,6 +13,7 @@ from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool
 from ..data.moments import weighted_moments
 from ..data.streams import keep_watch, start_watch
+from ..data.tables import share
 from ..data.units import Units, check_magnitude, to_scale
 from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
@@ -442,7 +443,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
             names.append("ridge")
         params = {name: self._fitted_params[name] for name in names}
         A = (self.nodes_data_ - self.mean_) / self.scale_
-        A, B = (torch.from_numpy(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
+        A, B = (share(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
         variance = self.noise_variance_ / self.scale_**2
         return OBJECTIVES[objective](A, B, variance, **params)
 
@@ -487,7 +488,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         def log_density(nodes, x):
             x = self._units.enter(x, x.dtype)
             if kind == "marginal":
-                return nodes.log_density(x, torch.from_numpy(self.node_weights_).to(x))
+                return nodes.log_density(x, share(self.node_weights_).to(x))
             if self._fitted_params["objective"] == "bound":
                 nodes = self._module_in(x.dtype, "likelihood")
             return nodes.log_profile(x, self._fitted_params["max_encode_iter"])
