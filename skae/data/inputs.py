@@ -1,4 +1,4 @@
-"""What users give as tables: tensors as arrays, and words for what is no table of numbers."""
+"""What users give: tensors as arrays, numbers, and words for what is no table of numbers."""
 
 import math
 import sys
@@ -27,6 +27,18 @@ def shape_of(X):
         return (len(X), *shape_of(X[0])) if len(X) else (0,)
     shape = getattr(X, "shape", None)  # of a table that need not become an array for it
     return np.asarray(X).shape if shape is None else tuple(shape)
+
+
+def plain(value):
+    """Return numpy's numbers and text, in lists and tuples too, as Python's.
+
+    A short integer would overflow in products, and a short float round them.
+    """
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
 
 
 def check_is_real_table(X, name):

@@ -11,7 +11,7 @@ from .._sklearn import fit_context
 from ..data.batches import Batches
 from ..data.moments import row_norms
 from ..data.streams import keep_watch, start_watch
-from ..data.tables import chunk_size, has_nan
+from ..data.tables import chunk_size, has_nan, share
 from ..data.units import Units
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
@@ -383,7 +383,7 @@ class BaseAutoencoder(BaseCoder):
         """
         X = self._check_X(X)
         weights = check_weights(sample_weight, X)
-        mean = torch.from_numpy(self.mean_).to(self.device_)
+        mean = share(self.mean_).to(self.device_)
 
         def distances(module, x):
             left, all_ = x - self._reconstruct_batch(module, x).double(), x - mean

@@ -30,7 +30,6 @@ from .persistence import (
     parameters_to_go_by,
     read_state,
     refuse_instances,
-    without_codes,
 )
 from .prefixes import fill_up
 from .preparation import choose_device
@@ -42,6 +41,7 @@ from .subclassing import (
     complete_docstring,
     complete_method_docstrings,
     complete_signature,
+    default_parameters,
 )
 from .tasks import metadata_of, tasks_of_fit, without_callbacks
 from .validation import (
@@ -51,6 +51,7 @@ from .validation import (
     check_training_data,
     warn_of_targets,
 )
+from .values import plain_parameters
 
 
 class BaseCoder(
@@ -204,6 +205,7 @@ class BaseCoder(
         told = {"X": X, "y": y, "metadata": metadata_of(others)}
         with (
             as_it_was_on_failure(self),
+            plain_parameters(self, default_parameters(type(self))),
             _ranks.together(getattr(self, "distributed", False)),
             tasks_of_fit(self, one_pass, **told) as tasks,
             torch_as_usual(),
@@ -368,7 +370,9 @@ class BaseCoder(
         """Write the estimator, fitted or not, to a file that `skae.load` reads.
 
         The file is safetensors with JSON in its header: numbers, text and arrays, no code. It
-        takes the place of an older one in one step, when all of it is on the disk.
+        takes the place of an older one in one step, when all of it is on the disk, and keeps the
+        permissions of that. Where the path is a symbolic link, the file that it leads to is
+        replaced.
 
         Parameters
         ----------
@@ -384,12 +388,13 @@ class BaseCoder(
         TypeError
             If the estimator keeps anything but numbers, text and arrays, apart from parameters:
             those are handed in again, ``skae.load(path, encoder=MyNet)``.
+        RuntimeError
+            If the estimator is being fitted meanwhile, in another thread or by a callback.
         ImportError
             Without safetensors.
         """
         check_bool(codes, "codes")
-        drops = not codes and self.__sklearn_is_fitted__()
-        write_model(without_codes(self) if drops else self, path)
+        write_model(self, path, codes=codes or not self.__sklearn_is_fitted__())
 
     def __getstate__(self):
         return {**without_callbacks(super().__getstate__()), VERSION: __version__}

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .. import _ranks
-from ..data.tables import SomeRows
+from ..data.tables import SomeRows, share
 from .inference import iter_batches
 
 
@@ -55,7 +55,7 @@ def _explained(estimator, X, weights):
     """
     weights = np.ones(X.shape[0]) if weights is None else weights
     shares = weights / _ranks.total(weights.sum())
-    mean = torch.from_numpy(estimator.mean_).to(estimator.device_)
+    mean = share(estimator.mean_).to(estimator.device_)
 
     def squares(module, x, w):
         """Return those of the rows, and of what each prefix leaves of them."""
@@ -67,6 +67,6 @@ def _explained(estimator, X, weights):
             found.append(w @ left.square())
         return torch.stack(found)
 
-    parts = iter_batches(estimator, X, X.dtype, squares, torch.from_numpy(shares))
+    parts = iter_batches(estimator, X, X.dtype, squares, share(shares))
     total, *left = _ranks.total(sum(values for _, values in parts))
     return -np.diff([total, *left], axis=0), total

@@ -3,12 +3,13 @@
 import torch
 
 from ..data.moments import principal_components
+from ..data.tables import share
 from .choices import has_linear_path
 
 
 def start_mean_of(estimator):
     """Return the mean of the training data in the network's units."""
-    mean = torch.from_numpy(estimator.mean_)
+    mean = share(estimator.mean_)
     return torch.zeros_like(mean) if estimator._shifted else mean
 
 

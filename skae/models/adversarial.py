@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
+from ..data.tables import share
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.inference import map_rows
@@ -186,7 +187,7 @@ class AdversarialModule(AutoencoderModule):
 
     def draw_prior(self, n_samples, generator):
         """Return draws from the prior, (n_samples, n_components)."""
-        draws = torch.as_tensor(self.prior(n_samples, self.n_components, generator))
+        draws = _to_tensor(self.prior(n_samples, self.n_components, generator))
         return draws.to(next(self.discriminator.parameters()))
 
     def draw(self, n_rows, generators):
@@ -503,12 +504,17 @@ def _make_prior(prior, n_prior_components, n_components):
     return draw_standard if prior == "standard" else MixturePrior(n_prior_components, n_components)
 
 
+def _to_tensor(draws):
+    """Return what a sampler of the user's has returned, an array or a tensor, as a tensor."""
+    return share(draws) if isinstance(draws, np.ndarray) else torch.as_tensor(draws)
+
+
 def _check_prior(prior, n_components, device):
     """Refuse a sampler of the user's that does not return finite draws of the right shape."""
     generator = torch.Generator(device).manual_seed(0)
     try:
         with seeded_global_generator(generator):
-            draws = torch.as_tensor(prior(3, n_components, generator))
+            draws = _to_tensor(prior(3, n_components, generator))
     except Exception as error:
         raise ValueError(
             "prior must draw codes when called as prior(n_samples, n_components, generator), the "

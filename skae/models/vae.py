@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import _ranks
 from .._sklearn import Interval, StrOptions
-from ..data.inputs import check_bool
+from ..data.inputs import check_bool, plain
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
@@ -288,10 +288,10 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             check_is_alone(self, f"free_bits={self.free_bits!r}", WHOLE_BATCH)
         if not self.importance_weighted:
             return
-        for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
-            if getattr(self, name) not in (plain, "auto"):
+        for name, usual in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
+            if getattr(self, name) not in (usual, "auto"):
                 raise ValueError(
-                    f"importance_weighted=True needs {name}={plain}: its bound has no separate KL "
+                    f"importance_weighted=True needs {name}={usual}: its bound has no separate KL "
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
 
@@ -492,7 +492,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     def _score_rows(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
-        return bound_of(self, X, n_importance_samples)
+        return bound_of(self, X, plain(n_importance_samples))
 
     @available_if(predicts_cells)
     def posterior_predictive(self, X, n_draws=100):
@@ -521,7 +521,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             In the squared units of X.
         """
         X = self._check_X(X)
-        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        n_draws = plain(check_scalar(n_draws, "n_draws", Integral, min_val=1))
         log_weights, means = predictive_of(self, X, n_draws)
         variances = np.broadcast_to(self.noise_variance_, means.shape[-1:]).copy()
         return softmax(log_weights, axis=1), means, variances
