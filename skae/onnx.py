@@ -8,6 +8,7 @@ knows pipelines, column transformers and unions in which they stand. It needs
 from __future__ import annotations
 
 import importlib
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ except ImportError as error:
     ) from error
 
 from . import _BESIDE, _HOMES
-from ._onnx_graph import LEAST_OPSET, Graph
+from ._onnx_graph import LEAST_OPSET, MOST_OPSET, Graph
 from ._onnx_models import (
     check_is_known,
     write_codes,
@@ -49,7 +50,8 @@ def encoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
     dtype : {"float32", "float64"}, default="float32"
         Of ``X`` and of the codes, and the precision in which they are computed.
     target_opset : int, default=20
-        Version of ONNX's operators, at least 13; 18 for networks of your own.
+        Version of ONNX's operators: at least 13, at least 18 for networks of your own and at
+        least 19 for a condition of text labels, and at most the newest that onnx knows.
 
     Returns
     -------
@@ -178,8 +180,11 @@ def _check(estimator: Any, dtype: str, opset: int) -> None:
     check_is_known(estimator)
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64'. Got {dtype!r} instead.")
-    if opset < LEAST_OPSET:
-        raise ValueError(f"target_opset must be at least {LEAST_OPSET}. Got {opset} instead.")
+    if not (isinstance(opset, Integral) and LEAST_OPSET <= opset <= MOST_OPSET):
+        raise ValueError(
+            f"target_opset must be an integer from {LEAST_OPSET} to {MOST_OPSET}, the newest that "
+            f"the installed onnx knows. Got {opset!r} instead."
+        )
 
 
 # skl2onnx
