@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -30,6 +31,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "get_feature_names",
     "parse_version",
     "safe_indexing",
     "with_callbacks",

@@ -19,6 +19,7 @@ from .inputs import (
     to_array,
 )
 from .moments import weighted_moments
+from .names import check_names, names_of, row_to_frame
 from .tables import SideBySide, SomeColumns, has_nan
 from .units import Units, to_scale
 
@@ -41,6 +42,8 @@ class Condition:
         How the user has named columns of X.
     columns : tuple of ndarray or None
         The numbers of the columns of X that are modelled, and of those that are the condition.
+    names : list of str or None
+        Of the columns of numbers, where they have some.
     mean, scale : ndarray of shape (n_numbers,)
         What the networks see is the numbers less `mean`, divided by `scale`.
     """
@@ -50,6 +53,7 @@ class Condition:
     classes: np.ndarray | None = None
     features: Any = None
     columns: tuple | None = None
+    names: list | None = None
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
 
@@ -91,6 +95,16 @@ class Condition:
         C = self.encode(given, X.shape[0], X.dtype)
         return SideBySide(X, C) if C.shape[1] else X
 
+    def beside_all(self, X, given):
+        """Return rows and one condition of all of them side by side, and that condition."""
+        if self.kind == "columns":
+            return self.beside(X, given), X[:1, self.columns[1]]
+        row = row_to_frame(given)
+        if row is not None and len(shape_of(row)) < 2:
+            row = [to_array(row)]
+        C = self.encode(row, 1, X.dtype)
+        return SideBySide(X, np.repeat(C, len(X), axis=0)) if C.shape[1] else X, C
+
     def encode(self, given, n, dtype):
         """Return the condition of n rows as numbers, (n, n_numbers), checked."""
         given = to_array(given)
@@ -108,6 +122,7 @@ class Condition:
             C = self._encode_labels(given).astype(dtype)
         else:
             C = check_numbers(given, dtype, self.n_numbers)
+            check_names(names_of(given), self.names, "condition")
         if len(C) != n:
             raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
         return C
@@ -164,7 +179,9 @@ def learn_condition(given, features, names, n_features):
     given = to_array(given)
     if features is not None:
         columns = find_columns(features, names, n_features)
-        return Condition("columns", len(columns[1]), features=features, columns=columns)
+        their = [names[j] for j in columns[1]] if names else None
+        n = len(columns[1])
+        return Condition("columns", n, features=features, columns=columns, names=their)
     if given is None:
         warn(
             "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
@@ -176,7 +193,7 @@ def learn_condition(given, features, names, n_features):
     if len(shape_of(given)) == 1:
         classes = np.unique(np.concatenate(_ranks.gather(np.unique(check_labels(given)))))
         return Condition("labels", len(classes), classes=classes)
-    return Condition("numbers", check_numbers(given).shape[1])
+    return Condition("numbers", check_numbers(given).shape[1], names=names_of(given))
 
 
 def find_columns(features, names, n_features):

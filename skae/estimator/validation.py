@@ -17,6 +17,7 @@ from ..data.inputs import (
     text_columns,
     to_array,
 )
+from ..data.names import check_names, names_of, row_to_frame
 from ..data.tables import Bytes
 from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
@@ -123,7 +124,7 @@ def check_codes(estimator, X):
 
 
 def check_ends(estimator, x0, x1, n_steps):
-    """Return two rows, checked; names of features are not asked of a single row."""
+    """Return two rows, checked; a row may come without names where `fit` saw some."""
     check_is_fitted(estimator)
     check_scalar(n_steps, "n_steps", Integral, min_val=2)
     ends = []
@@ -134,6 +135,9 @@ def check_ends(estimator, x0, x1, n_steps):
                 f"{name} has {row.shape[1]} features, but {type(estimator).__name__} is expecting "
                 f"{estimator.n_features_in_} features as input."
             )
+        found, known = names_of(row_to_frame(x)), getattr(estimator, "feature_names_in_", None)
+        if found is not None and known is not None:
+            check_names(found, list(known), name)
         ends.append(check_array(row, dtype=FLOATS, input_name=name))
     return np.vstack(ends)
 

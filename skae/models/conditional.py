@@ -8,7 +8,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions, fit_context
 from ..data.conditions import Condition, learn_condition
-from ..data.inputs import check_bool, describe_columns, to_array
+from ..data.inputs import check_bool, describe_columns
 from ..data.regression import Residuals, regress
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
@@ -217,7 +217,8 @@ class ConditionalVAE(VAE):
         ------
         ValueError
             As in `VAE.fit`; and if the condition has another number of rows than X, is neither
-            labels nor numbers, or is given beside `condition_features`.
+            labels nor numbers, or is given beside `condition_features`. Later calls, and all other
+            methods, refuse a DataFrame whose columns have other names or another order.
         """
         warn_of_targets(X, y)
         return self._fit(X, sample_weight, y=y, condition=condition)
@@ -359,7 +360,10 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
         Z = check_codes(self, X)
-        C = self._condition.encode(condition, Z.shape[0], Z.dtype)
+        return self._decode_under(Z, self._condition.encode(condition, Z.shape[0], Z.dtype))
+
+    def _decode_under(self, Z, C):
+        """Return the data that codes stand for under conditions that have been checked."""
 
         def decode(module, z, c):
             x = self._units.leave(module.decode(z, self._condition.enter(c)))
@@ -567,7 +571,8 @@ class ConditionalVAE(VAE):
         Parameters
         ----------
         condition : label or array-like of shape (n_numbers,), default=None
-            The condition of all of them; with `condition_features` it is that of x0.
+            The condition of all of them, also as a row of a DataFrame; with `condition_features`
+            it is that of x0.
 
         {shared parameters}
 
@@ -577,11 +582,9 @@ class ConditionalVAE(VAE):
             In the units of X; an array whatever `set_output` asks for.
         """
         ends = check_ends(self, x0, x1, n_steps)
-        rows = None if condition is None else [to_array(condition)] * n_steps
-        XC = self._to_table(ends, reset=False, condition=rows and rows[:2])
-        if self._condition.kind == "columns":
-            rows = np.repeat(ends[:1, self._condition.columns[1]], n_steps, axis=0)
-        return self.inverse_transform(points_between(self._encode(XC), n_steps), condition=rows)
+        XC, C = self._condition.beside_all(ends, condition)
+        Z = points_between(self._encode(XC), n_steps)
+        return self._decode_under(Z, np.repeat(C, n_steps, axis=0))
 
     # Persistence
 
