@@ -19,7 +19,7 @@ from .inputs import (
     to_array,
 )
 from .moments import weighted_moments
-from .names import check_names, names_of, row_to_frame
+from .names import check_names, describe_names, names_of, row_to_frame
 from .tables import SideBySide, SomeColumns, has_nan
 from .units import Units, to_scale
 
@@ -194,6 +194,20 @@ def learn_condition(given, features, names, n_features):
         classes = np.unique(np.concatenate(_ranks.gather(np.unique(check_labels(given)))))
         return Condition("labels", len(classes), classes=classes)
     return Condition("numbers", check_numbers(given).shape[1], names=names_of(given))
+
+
+def describe_condition(given):
+    """Return the form of a condition, by the words for its parts, for ranks to compare."""
+    given = to_array(given)
+    if given is None:
+        return {"kind of condition": None}
+    shape = shape_of(given)
+    if len(shape) == 1:
+        is_text = any(isinstance(label, (str, bytes)) for label in given)
+        return {"kind of condition": "labels of text" if is_text else "labels"}
+    names = describe_names("condition", names_of(given) or [])
+    columns = {"number of columns of condition": shape[1]}
+    return {"kind of condition": "numbers", **columns, **names}
 
 
 def find_columns(features, names, n_features):

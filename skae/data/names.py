@@ -12,6 +12,11 @@ def names_of(table):
     return None if names is None else names.tolist()
 
 
+def describe_names(table, names):
+    """Return the names of the columns of a table, an entry for each, for ranks to compare."""
+    return {f"name of column {j} of {table}": name for j, name in enumerate(names)}
+
+
 def row_to_frame(row):
     """Return a pandas Series, one row of a DataFrame, as a DataFrame; all else as it is."""
     is_series = hasattr(row, "to_frame") and hasattr(row, "index")

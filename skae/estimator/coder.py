@@ -196,7 +196,7 @@ class BaseCoder(
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = check_training_data(self, X, sample_weight, not resume, least)
-            check_is_alike(self, X, resume)
+            check_is_alike(self, X, resume, others.get("condition"))
             if not one_pass:  # which has no use for some of the parameters
                 warn_of_ignored(self)
             choose_device(self, resume)
