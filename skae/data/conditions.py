@@ -10,14 +10,9 @@ from sklearn.utils import check_array, column_or_1d
 
 from .. import _ranks
 from ..exceptions import ParameterWarning, warn
-from .inputs import (
-    check_is_real_table,
-    describe_columns,
-    how_to_encode,
-    shape_of,
-    text_columns,
-    to_array,
-)
+from .columns import columns_without_numbers, describe_columns, how_to_encode, is_text
+from .inputs import check_is_real_table, shape_of, to_array
+from .missing import without_na
 from .moments import weighted_moments
 from .names import check_names, describe_names, names_of, row_to_frame
 from .tables import SideBySide, SomeColumns, has_nan
@@ -136,18 +131,18 @@ class Condition:
 
     def _encode_labels(self, given):
         labels, classes = check_labels(given), self.classes
-        unseen = [label for label in np.unique(labels).tolist() if label not in classes]
-        if unseen:
-            seen = ", ".join(map(repr, classes[:10].tolist())) + ", ..." * (len(classes) > 10)
+        unseen = np.setdiff1d(labels, classes)
+        if len(unseen):
+            seen = f"{_listed(classes[:10])}{', ...' * (len(classes) > 10)}"
             raise ValueError(
-                f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
+                f"condition holds labels that fit did not see: [{_listed(unseen)}]. It saw {seen}."
             )
         return np.eye(len(classes))[np.searchsorted(classes, labels)]
 
     def _wanted(self):
         """Return what a condition of this model looks like, in words."""
         if self.kind == "labels":
-            return f"labels such as {', '.join(map(repr, self.classes[:5].tolist()))}"
+            return f"labels such as {_listed(self.classes[:5])}"
         if self.kind == "columns":
             return f"an array of the values of condition_features={self.features!r}"
         return f"an array with {self.n_numbers} columns of numbers"
@@ -160,6 +155,11 @@ class Condition:
         out = x.new_empty(len(x), len(modelled) + len(conditions))
         out[:, modelled], out[:, conditions] = x, c.to(x)
         return out
+
+
+def _listed(labels):
+    is_dates = labels.dtype.kind in "Mm"
+    return ", ".join(map(str if is_dates else repr, labels if is_dates else labels.tolist()))
 
 
 def learn_condition(given, features, names, n_features):
@@ -246,7 +246,7 @@ def check_labels(condition):
             "condition must be one-dimensional, which means class labels, as in `fit`. Got the "
             f"shape {shape} instead."
         )
-    labels = column_or_1d(condition)
+    labels = without_na(column_or_1d(condition))
     # numpy makes strings of all in a list in which there is one.
     given = condition if isinstance(condition, (list, tuple)) else labels
     missing = [i for i, label in enumerate(given) if label is None or label != label]
@@ -298,8 +298,8 @@ def check_numbers(condition, dtype="numeric", n_columns=None):
     try:
         with np.errstate(over="ignore"):  # what does not fit the precision is refused
             numbers = check_array(condition, dtype=dtype, input_name="condition")
-    except ValueError as error:
-        if entries := text_columns(condition):
+    except (TypeError, ValueError) as error:
+        if entries := columns_without_numbers(condition):
             raise ValueError(_explain_labels(entries, shape[1])) from error
         raise
     if n_columns is not None and numbers.shape[1] != n_columns:
@@ -311,6 +311,8 @@ def check_numbers(condition, dtype="numeric", n_columns=None):
 
 def _explain_labels(entries, n_columns):
     found = f"condition is two-dimensional, which means numbers, but {describe_columns(entries)}."
+    if not any(is_text(entry) for _, entry in entries):
+        return f"{found} Leave it out, or make numbers of it."
     encoder = how_to_encode(entries)
     if n_columns > 1:
         return (

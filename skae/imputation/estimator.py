@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..data.inputs import to_array
 from ..data.weights import check_weights, weighted_mean
 from . import answers
 from .advice import tell_of_empty_columns, tell_of_what_is_given_up
@@ -494,7 +495,7 @@ class Imputer(TransformerMixin, BaseEstimator):
                 "inverse_transform needs the columns of the indicator, which say what was "
                 "missing: set add_indicator=True."
             )
-        X = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
+        X = check_array(to_array(X), dtype=FLOATS, ensure_all_finite="allow-nan")
         kept, marked = self._kept, self.indicator_.features_
         if X.shape[1] != len(kept) + len(marked):
             raise ValueError(

@@ -7,8 +7,9 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from .._sklearn import Interval, StrOptions, fit_context
+from ..data.columns import describe_columns, is_text
 from ..data.conditions import Condition, learn_condition
-from ..data.inputs import check_bool, describe_columns
+from ..data.inputs import check_bool
 from ..data.regression import Residuals, regress
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
@@ -278,9 +279,10 @@ class ConditionalVAE(VAE):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
-    def _advise_on_text(self, entries):
-        if self.condition_features is None:
-            return super()._advise_on_text(entries)
+    def _advise_on_columns(self, entries):
+        has_text = any(is_text(entry) for _, entry in entries)
+        if self.condition_features is None or not has_text:
+            return super()._advise_on_columns(entries)
         return (
             f"X must hold numbers, and {describe_columns(entries)}. Leave labels out of X, and "
             "pass them as condition= in place of condition_features."
