@@ -4,6 +4,7 @@ import functools
 import io
 import re
 import sys
+import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -364,6 +365,55 @@ def test_text_in_condition_features():
 
 
 # Parameters
+
+
+SHORT = {
+    "n_components": 3,
+    "batch_size": 16,
+    "max_iter": 3,
+    "hidden_layer_sizes": 100,
+    "n_mc_samples": 5,
+    "n_nodes": 100,
+    "n_prior_components": 4,
+    "n_nonzero_coefs": 2,
+}
+
+
+@every_class
+@pytest.mark.parametrize("name", SHORT)
+def test_short_integers_of_numpy_are_integers(estimator, name):
+    """Of 8 bits, that hold no product of two sizes."""
+    if name not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    found, wanted = (
+        clone(estimator).set_params(**{name: value}).fit(X)
+        for value in (np.int8(SHORT[name]), SHORT[name])
+    )
+    for method in ("transform", "score_samples"):
+        np.testing.assert_array_equal(getattr(found, method)(X), getattr(wanted, method)(X))
+
+
+@every_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_may_be_read_only(estimator, early_stopping):
+    """As a Series of pandas 3 is, and an array in shared memory."""
+    if early_stopping and "early_stopping" not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    stops = {"early_stopping": True, "alpha": 0.1} if early_stopping else {}
+    ae = clone(estimator).set_params(**stops)
+    weights = np.random.default_rng(0).uniform(size=60)
+    wanted = clone(ae).fit(X, sample_weight=weights).transform(X)
+    read_only = weights.copy()
+    read_only.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*not writable")
+        for given in (
+            pd.Series(weights, index=np.arange(60)[::-1]),
+            read_only,
+            pl.Series(weights),
+        ):
+            found = clone(ae).fit(X, sample_weight=given)
+            np.testing.assert_array_equal(found.transform(X), wanted)
 
 
 @all_estimators(exclude=["own template"])
