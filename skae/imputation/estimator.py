@@ -1,5 +1,6 @@
 """The imputer: what users see of the mixture."""
 
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -29,6 +30,18 @@ class _Given(NamedTuple):
     X: np.ndarray
     observed: np.ndarray
     table: answers.Table
+
+
+@contextmanager
+def _as_it_was_on_failure(imputer):
+    """Undo what a fit has changed if it ends in an error or an interrupt."""
+    before = dict(vars(imputer))
+    try:
+        yield
+    except BaseException:
+        vars(imputer).clear()
+        vars(imputer).update(before)
+        raise
 
 
 class Imputer(TransformerMixin, BaseEstimator):
@@ -267,6 +280,11 @@ class Imputer(TransformerMixin, BaseEstimator):
             If X holds infinity, more components are asked for than there are rows, or components
             and an estimator.
         """
+        with _as_it_was_on_failure(self):
+            self._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X, sample_weight):
         X, observed = self._check(X, reset=True, ensure_min_samples=2)
         weights = check_weights(sample_weight, X, ensure_non_negative=True)
         if not weights.any():
@@ -283,7 +301,6 @@ class Imputer(TransformerMixin, BaseEstimator):
         model = fit_model(rows, self._settings(), self.random_state_)
         self._keep(model)
         tell_of_what_is_given_up(self, model)
-        return self
 
     def _settings(self):
         return Settings(
