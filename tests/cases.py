@@ -408,6 +408,9 @@ def _seldom(usual, strategy):
     return st.integers(0, 11).flatmap(lambda i: strategy if i == 7 else usual)
 
 
+conditions = st.one_of(
+    st.sampled_from(list(CONDITIONS)), st.sampled_from(["frame", "polars frame", "labels"])
+)
 shares = st.sampled_from([0.02, 0.2, 0.6, 1.0])
 containers = _seldom(_one_of([*CONTAINERS, *OBJECTS]), st.sampled_from(list(DATES)))
 tables = st.builds(
@@ -453,7 +456,7 @@ def cases(name):
         params=parameters(name),
         table=tables_for(name),
         weights=_one_of(WEIGHTS),
-        condition=_one_of(CONDITIONS) if has_condition(name) else st.just("none"),
+        condition=conditions if has_condition(name) else st.just("none"),
         numpy_params=_sometimes(False, st.just(True)),
         use=_one_of(USES),
     ).map(_in_reach)
