@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils._param_validation import StrOptions as _StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -40,6 +41,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "get_feature_names",
     "parse_version",
     "safe_indexing",
     "with_callbacks",

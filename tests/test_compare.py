@@ -18,6 +18,7 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
+    LeaveOneOut,
     ShuffleSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -328,6 +329,43 @@ def test_few_rows_of_a_class():
     tiny = compare({"PCA": PCA(1)}, X[:6], [0, 0, 0, 1, 1, 1], cv=3, random_state=0)
     assert tiny["accuracy_neighbors"].between(0, 1).all()  # of four rows
     assert np.isnan(tiny["trustworthiness"]).all()  # two rows have no nearer neighbour
+
+
+def test_folds_of_one_row_have_no_variance():
+    few, numbers = X[::10], X[::10, 0] + 0.01 * np.arange(15)
+    models = {"PCA": PCA(1), "other": PCA(2)}
+    for target, names in ((None, "'explained_variance'"), (numbers, "'r2_linear'")):
+        for cv in (LeaveOneOut(), 15, [(np.arange(1, 15), [0]), (np.arange(13), [13, 14])]):
+            with pytest.raises(ValueError, match=f"two rows.*{names}.*one row in fold 1.*cv=5"):
+                compare(models, few, target, cv=cv)
+    table = compare(models, few, numbers, cv=LeaveOneOut(), metrics=["score", "fit_time"])
+    by_hand = [PCA(1).fit(few[train]).score(few[test]) for train, test in LeaveOneOut().split(few)]
+    np.testing.assert_allclose(table.loc["PCA", "score"], np.mean(by_hand))
+
+
+class Supervised(PCA):
+    """Looks at its targets, of which there may be several for each row."""
+
+    def fit(self, X, y):
+        self.targets_ = np.shape(y)
+        return super().fit(X)
+
+    def score(self, X, y):
+        return float(np.shape(y)[1:] == self.targets_[1:])
+
+
+@pytest.mark.parametrize(
+    "target",
+    [X[:, :2], pd.DataFrame(X[:, :2]), [[a, b] for a, b in X[:, :2]], 0 * y, np.eye(3)[y]],
+    ids=["numbers", "frame", "lists", "one class", "indicators"],
+)
+def test_targets_that_no_metric_reads_may_be_anything(target):
+    table = compare({"a": Supervised(1)}, X, target, cv=2, metrics=["score", "explained_variance"])
+    assert table["score"].tolist() == [1.0]
+    with pytest.raises(ValueError, match="y"):
+        compare({"a": Supervised(1)}, X, target, cv=2)
+    with pytest.raises(ValueError, match="y"):
+        compare({"a": Supervised(1)}, X, target, cv=2, metrics="accuracy_linear")
 
 
 def test_metrics_are_chosen():

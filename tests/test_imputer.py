@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -609,9 +609,19 @@ def test_integers_booleans_and_pd_na():
     np.testing.assert_array_equal(filled, fitted.transform(fitted_floats(plain)))
     booleans = Imputer(1, ridge=0.01).fit_transform(X > 3)
     np.testing.assert_array_equal(booleans, X > 3)
-    with pytest.raises(TypeError, match=r"X\.convert_dtypes\(\) gives"):
-        Imputer(1, ridge=0.01).fit(frame.astype(object))
-    np.testing.assert_array_equal(fitted.transform(frame.astype(object).convert_dtypes()), filled)
+    for table in (frame.astype(object), frame.astype(object).convert_dtypes()):
+        np.testing.assert_array_equal(fitted.transform(table), filled)
+
+
+def test_a_fit_that_fails_leaves_the_imputer_as_it_was():
+    fitted, new = Imputer(1, ridge=0.1).fit(X), Imputer()
+    before = pickle.dumps(fitted)
+    for imputer in (fitted, new):
+        with pytest.raises(ValueError, match="n_components=3 needs as many rows"):
+            imputer.set_params(n_components=3).fit(X[:2, :2])
+    with pytest.raises(NotFittedError):
+        new.transform(X)
+    assert pickle.dumps(fitted.set_params(n_components=1)) == before
 
 
 def test_text_is_refused_with_advice():

@@ -10,13 +10,17 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, fitted, has_engine
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils import get_tags
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -31,7 +35,12 @@ from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, Imputer, SparseAutoenc
 from skae._keywords import MEANT, WORDS
 from skae._sklearn import StrOptions
 from skae.exceptions import ParameterWarning
-from skae.metrics import explained_variance, explained_variance_scorer, maximum_mean_discrepancy
+from skae.metrics import (
+    explained_variance,
+    explained_variance_scorer,
+    imputation_score,
+    maximum_mean_discrepancy,
+)
 from skae.networks import Conv
 from skae.training import progress
 
@@ -212,6 +221,159 @@ def test_columns_of_text_are_named(estimator):
         clone(estimator).fit(table.to_numpy())
 
 
+# Dates, other objects, and pd.NA
+
+
+DAYS = pd.date_range("2020-01-01", periods=60)
+OBJECTS = np.array([list(DAYS)] * 2, dtype=object).T
+
+
+def beside_numbers(column):
+    return pd.DataFrame({"x": X[:, 0], "when": column})
+
+
+DATES = {  # tables, and the names of the columns that hold dates
+    "array": (np.array([DAYS, DAYS]).T, ["0", "1"]),
+    "array of durations": (np.array([DAYS - DAYS[0]] * 2).T, ["0", "1"]),
+    "array of NaT": (np.full((60, 2), "NaT", "datetime64[D]"), ["0", "1"]),
+    "objects": (OBJECTS, ["0", "1"]),
+    "nanoseconds among objects": (np.array([[1.0, np.datetime64(d, "ns")] for d in DAYS]), ["1"]),
+    "lists": ([[np.datetime64(d, "ns"), 1.0] for d in DAYS], ["0"]),
+    "lists of datetime": ([[1.0, d.to_pydatetime()] for d in DAYS], ["1"]),
+    "frame": (pd.DataFrame({"born": DAYS, "seen": DAYS}), ["'born'", "'seen'"]),
+    "frame with NaT": (pd.DataFrame({"born": [pd.NaT, *DAYS[1:]]}), ["'born'"]),
+    "frame of durations": (pd.DataFrame({"when": DAYS - DAYS[0]}), ["'when'"]),
+    "time zones": (pd.DataFrame({"when": DAYS.tz_localize("UTC")}), ["'when'"]),
+    "categories": (pd.DataFrame({"when": pd.Categorical(DAYS)}), ["'when'"]),
+    "beside numbers": (beside_numbers(DAYS), ["'when'"]),
+    "date objects": (
+        beside_numbers(pd.Series([d.date() for d in DAYS], dtype=object)),
+        ["'when'"],
+    ),
+    "beside nullable": (beside_numbers(DAYS).astype({"x": "Float64"}), ["'when'"]),
+    "one name twice": (pd.DataFrame([[1.0, d] for d in DAYS], columns=["a", "a"]), ["'a'"]),
+    "polars": (pl.DataFrame({"when": [d.date() for d in DAYS]}), ["'when'"]),
+    "polars beside numbers": (pl.DataFrame({"x": X[:, 0], "when": list(DAYS)}), ["'when'"]),
+    "polars durations": (pl.DataFrame({"x": X[:, 0], "when": list(DAYS - DAYS[0])}), ["'when'"]),
+    "polars times": (pl.DataFrame({"when": [d.time() for d in DAYS]}), ["'when'"]),
+}
+OTHERS = {  # and no names of dates
+    "periods": beside_numbers(DAYS.to_period("D")),
+    "intervals": beside_numbers(pd.interval_range(0, 60)),
+    "lists": beside_numbers([[1, 2]] * 60),
+    "arrays of one number": beside_numbers([np.ones(1)] * 60),
+    "dicts": beside_numbers([{}] * 60),
+    "polars lists": pl.DataFrame({"x": X[:, 0], "when": [[1, 2]] * 60}),
+    "polars structs": pl.DataFrame({"x": X[:, 0], "when": [{"a": 1}] * 60}),
+}
+with_imputer = pytest.mark.parametrize(
+    "estimator", [*DEFAULTS.values(), Imputer(1, ridge=0.1)], ids=[*DEFAULTS, "Imputer"]
+)
+
+
+def ways_in(estimator, d):
+    """Return the methods that take rows, of an estimator and of one fitted to d columns."""
+    ae = clone(estimator).fit(X[:, :d])
+    names = ("partial_fit", "transform", "score", "score_samples", "reconstruct")
+    return [clone(estimator).fit] + [getattr(ae, name) for name in names if hasattr(ae, name)]
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+def test_dates_are_refused_by_the_names_of_their_columns(estimator):
+    ways = {d: ways_in(estimator, d) for d in (1, 2)}
+    for table, names in DATES.values():
+        for way in ways[2 if isinstance(table, list) else table.shape[1]]:
+            with pytest.raises(
+                ValueError, match="X must hold numbers, and column.*days since"
+            ) as e:
+                way(table)
+            assert [name for name in names if f"column {name} holds" not in str(e.value)] == []
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+def test_columns_of_other_objects_are_named(estimator):
+    for table in OTHERS.values():
+        for way in ways_in(estimator, 2):
+            with pytest.raises((TypeError, ValueError), match="column 'when' holds.*Leave it out"):
+                way(table)
+
+
+@pytest.mark.parametrize("estimator", [VAE(2, **QUICK), GLGAE(2, **EPOCHS)])
+def test_dates_as_codes_ends_conditions_and_rows_of_metrics(estimator):
+    days, ae = np.array([DAYS, DAYS]).T, clone(estimator).fit(X[:, :2])
+    frame = pd.DataFrame(days, columns=["a", "b"])
+    for use in (
+        lambda: ae.inverse_transform(days),
+        lambda: ae.interpolate(X[0, :2], days[0]),
+        lambda: ae.interpolate(frame.iloc[0], X[0, :2]),
+        lambda: ConditionalVAE(**QUICK).fit(X, condition=frame),
+        lambda: explained_variance(PCA(1).fit(X[:, :2]), days),
+        lambda: maximum_mean_discrepancy(days, days),
+        lambda: imputation_score(SimpleImputer(), frame),
+    ):
+        with pytest.raises(ValueError, match="must hold numbers, and column"):
+            use()
+
+
+def test_dates_may_be_labels_of_a_condition():
+    labels = DAYS[np.arange(60) % 3]
+    for dates in (labels, labels.to_numpy().astype("datetime64[ns]"), pd.Series(labels)):
+        cvae = ConditionalVAE(**QUICK).fit(X, condition=dates)
+        assert len(cvae.condition_classes_) == 3
+        same = ConditionalVAE(**QUICK).fit(X, condition=np.arange(60) % 3)
+        np.testing.assert_array_equal(
+            cvae.transform(X, condition=dates), same.transform(X, condition=np.arange(60) % 3)
+        )
+        with pytest.raises(ValueError, match="did not see.*2021"):
+            cvae.transform(X, condition=dates + np.timedelta64(366, "D"))
+
+
+NA_TABLES = {
+    "array": lambda table: table.to_numpy(),
+    "lists": lambda table: table.to_numpy().tolist(),
+    "tuples": lambda table: tuple(map(tuple, table.to_numpy())),
+    "frame": lambda table: table,
+    "beside numbers": lambda table: table.astype({"b": float, "c": "Float64"}),
+    "no names": lambda table: table.set_axis(range(4), axis=1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+@pytest.mark.parametrize("container", NA_TABLES.values(), ids=NA_TABLES)
+def test_pd_na_among_objects_is_missing(estimator, container):
+    """The last column has pd.NA in an object column whatever the others are."""
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    holes[:, 1] = X[:, 1]
+    objects = pd.DataFrame(holes, columns=list("abcd")).astype(object)
+    table = container(objects.where(objects.notna(), pd.NA))
+    before = str(table)
+    if not get_tags(estimator).input_tags.allow_nan:
+        for way in ways_in(estimator, 4):
+            with pytest.raises(ValueError, match="X contains NaN"):
+                way(table)
+    else:
+        found, wanted = (clone(estimator).fit(data) for data in (table, holes))
+        np.testing.assert_array_equal(found.transform(table), wanted.transform(holes))
+        assert found.score_samples(table).tolist() == wanted.score_samples(holes).tolist()
+    assert str(table) == before
+
+
+def test_pd_na_in_a_condition_is_missing():
+    labels = np.array(["a", pd.NA] * 30, dtype=object)
+    for condition in (labels, labels.tolist(), pd.Series(labels), pd.array([1, pd.NA] * 30)):
+        with pytest.raises(ValueError, match="missing labels"):
+            ConditionalVAE(**QUICK).fit(X, condition=condition)
+    for condition in (np.array([[1, pd.NA]] * 60, dtype=object), [[1, pd.NA]] * 60):
+        with pytest.raises(ValueError, match="condition contains NaN"):
+            ConditionalVAE(**QUICK).fit(X, condition=condition)
+
+
+# Tensors
+
+
 TENSORS = {
     "float32": lambda A: torch.tensor(A, dtype=torch.float32),
     "float16": lambda A: torch.tensor(A, dtype=torch.float16),
@@ -341,6 +503,55 @@ def test_text_in_condition_features():
 
 
 # Parameters
+
+
+SHORT = {
+    "n_components": 3,
+    "batch_size": 16,
+    "max_iter": 3,
+    "hidden_layer_sizes": 100,
+    "n_mc_samples": 5,
+    "n_nodes": 100,
+    "n_prior_components": 4,
+    "n_nonzero_coefs": 2,
+}
+
+
+@every_class
+@pytest.mark.parametrize("name", SHORT)
+def test_short_integers_of_numpy_are_integers(estimator, name):
+    """Of 8 bits, that hold no product of two sizes."""
+    if name not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    found, wanted = (
+        clone(estimator).set_params(**{name: value}).fit(X)
+        for value in (np.int8(SHORT[name]), SHORT[name])
+    )
+    for method in ("transform", "score_samples"):
+        np.testing.assert_array_equal(getattr(found, method)(X), getattr(wanted, method)(X))
+
+
+@every_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_may_be_read_only(estimator, early_stopping):
+    """As a Series of pandas 3 is, and an array in shared memory."""
+    if early_stopping and "early_stopping" not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    stops = {"early_stopping": True, "alpha": 0.1} if early_stopping else {}
+    ae = clone(estimator).set_params(**stops)
+    weights = np.random.default_rng(0).uniform(size=60)
+    wanted = clone(ae).fit(X, sample_weight=weights).transform(X)
+    read_only = weights.copy()
+    read_only.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*not writable")
+        for given in (
+            pd.Series(weights, index=np.arange(60)[::-1]),
+            read_only,
+            pl.Series(weights),
+        ):
+            found = clone(ae).fit(X, sample_weight=given)
+            np.testing.assert_array_equal(found.transform(X), wanted)
 
 
 @all_estimators(exclude=["own template"])

@@ -1,5 +1,7 @@
 """Metrics and scorers, on scikit-learn's transformers and ours."""
 
+import re
+
 import numpy as np
 import pytest
 from estimators import DEFAULTS, fitted
@@ -13,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skae import Autoencoder, Imputer, metrics
+from skae.display import ErrorDisplay
 from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 
 X = load_iris().data
@@ -121,6 +124,45 @@ def test_scorers_in_a_grid_search(scorer, model):
 def test_what_cannot_go_back_is_refused():
     with pytest.raises(TypeError, match=r"inverse_transform\. Got LinearRegression"):
         metrics.explained_variance(LinearRegression(), X)
+
+
+class Returns:
+    """A transformer whose way back returns an array of some shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def transform(self, X):
+        return np.zeros((len(X), 1))
+
+    def inverse_transform(self, Z):
+        return np.zeros(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(150, 1), (1, 4), (150, 5), (149, 4)])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        metrics.explained_variance,
+        metrics.mean_squared_reconstruction_error,
+        metrics.explained_variance_scorer,
+        metrics.neg_mean_squared_reconstruction_error_scorer,
+        ErrorDisplay.from_estimator,
+    ],
+)
+def test_reconstructions_of_another_shape_are_refused(shape, measure):
+    """numpy would repeat the one column or the one row."""
+    with pytest.raises(ValueError, match=re.escape(f"(150, 4). That of Returns returns {shape}")):
+        measure(Returns(shape), X)
+
+
+def test_filled_rows_of_another_number_are_refused():
+    class One(Returns):
+        def transform(self, X):
+            return np.zeros((1, 4))
+
+    with pytest.raises(ValueError, match="transform returns 1 rows of 150"):
+        metrics.imputation_score(One(None), X)
 
 
 # Two samples

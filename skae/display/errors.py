@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_scalar
 
-from ..data.inputs import to_array
 from ..estimator.wrapped import check_has
+from ..metrics.reconstructions import rows_and_reconstructions
 from .axes import make_room, new_axes
 from .inputs import check_curves
 from .losses import COLORS
-from .pictures import to_dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,7 +226,5 @@ def _errors_of(estimator, X, response_method):
     if response_method == "score_samples":
         check_has(estimator, "score_samples")
         return -np.asarray(estimator.score_samples(X))
-    check_has(estimator, "inverse_transform")
-    X_hat = to_dense(estimator.inverse_transform(estimator.transform(X)))
-    residual = check_array(to_dense(to_array(X)), dtype=np.float64) - X_hat
-    return np.square(residual).sum(axis=1)
+    X, X_hat = rows_and_reconstructions(estimator, X)
+    return np.square(X - X_hat).sum(axis=1)

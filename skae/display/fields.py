@@ -11,6 +11,7 @@ from sklearn.utils import check_array, check_scalar
 
 from ..data.inputs import to_array
 from ..estimator.wrapped import check_has
+from ..metrics.reconstructions import rows_and_reconstructions
 from .axes import make_room, new_axes
 from .codes import check_pair
 from .inputs import check_axes, check_names, check_shape
@@ -204,7 +205,8 @@ def _move_rows(estimator, rows, X):
     table = type(X)(rows, columns=X.columns) if hasattr(X, "iloc") else rows
     if hasattr(estimator, "score_field"):
         return estimator.score_field(table)
-    return to_dense(estimator.inverse_transform(estimator.transform(table))) - rows
+    rows, moved = rows_and_reconstructions(estimator, table)
+    return moved - rows
 
 
 def _move_codes(estimator, Z):

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__, _ranks
 from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
-from ..data.inputs import check_bool, describe_columns, how_to_encode
+from ..data.columns import advise_on_columns
+from ..data.inputs import check_bool
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
 from .absent import Absent, explain_components, explain_shares
@@ -213,7 +214,7 @@ class BaseCoder(
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = check_training_data(self, X, sample_weight, not resume, least)
-            check_is_alike(self, X, resume)
+            check_is_alike(self, X, resume, others.get("condition"))
             if not one_pass:  # which has no use for some of the parameters
                 warn_of_ignored(self)
             choose_device(self, resume)
@@ -226,12 +227,9 @@ class BaseCoder(
 
     # Input
 
-    def _advise_on_text(self, entries):
-        """Say what to do about columns of X, with their first entries, that are no numbers."""
-        return (
-            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
-            f"before this one: {how_to_encode(entries)}."
-        )
+    def _advise_on_columns(self, entries):
+        """Return what to do about columns of X that hold something other than numbers."""
+        return advise_on_columns(entries)
 
     def _check_X(self, X):
         check_is_fitted(self)

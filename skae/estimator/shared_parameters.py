@@ -251,7 +251,7 @@ SHARED_PARAMETERS = {
         :mod:`torch.distributed`'s process group, which must be there. Each is given rows of its
         own; `batch_size` is that of one of them, "auto" its share of what one process would take,
         and `max_iter` goes by all rows. All must be called in the same order, with the same
-        parameters, and end with the same model.
+        parameters, columns and kinds of tables, and end with the same model.
         """,
     ),
     "warm_start": _shared(

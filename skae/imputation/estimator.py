@@ -1,5 +1,6 @@
 """The imputer: what users see of the mixture."""
 
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._keywords import explains_unknown_keywords
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..data.inputs import to_array
 from ..data.weights import check_weights, weighted_mean
 from ..exceptions import ParameterWarning, warn
 from . import answers
@@ -41,6 +43,18 @@ class _Given(NamedTuple):
     X: np.ndarray
     observed: np.ndarray
     table: answers.Table
+
+
+@contextmanager
+def _as_it_was_on_failure(imputer):
+    """Undo what a fit has changed if it ends in an error or an interrupt."""
+    before = dict(vars(imputer))
+    try:
+        yield
+    except BaseException:
+        vars(imputer).clear()
+        vars(imputer).update(before)
+        raise
 
 
 class Imputer(TransformerMixin, BaseEstimator):
@@ -279,6 +293,11 @@ class Imputer(TransformerMixin, BaseEstimator):
         ValueError
             If X holds infinity, or more components are asked for than there are rows.
         """
+        with _as_it_was_on_failure(self):
+            self._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X, sample_weight):
         X, observed = self._check(X, reset=True, ensure_min_samples=2)
         weights = check_weights(sample_weight, X)
         if not weights.any():
@@ -295,7 +314,6 @@ class Imputer(TransformerMixin, BaseEstimator):
         model = fit_model(rows, self._settings(), self.random_state_)
         self._keep(model)
         tell_of_what_is_given_up(self, model)
-        return self
 
     def _settings(self):
         return Settings(
@@ -508,7 +526,7 @@ class Imputer(TransformerMixin, BaseEstimator):
             With ``add_indicator=False``.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
+        X = check_array(to_array(X), dtype=FLOATS, ensure_all_finite="allow-nan")
         kept, marked = self._kept, self.indicator_.features_
         if X.shape[1] != len(kept) + len(marked):
             raise ValueError(

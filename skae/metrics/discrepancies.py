@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, check_random_state, check_scalar
 
+from ..data.columns import check_has_no_dates
 from ..data.inputs import to_array
 
 Array = NDArray[np.float64]
@@ -132,6 +133,8 @@ def maximum_mean_discrepancy_null(
 
 def _pooled_kernel(X: Any, Y: Any, bandwidths: str | ArrayLike) -> tuple[Array, int]:
     """Return the kernel between all rows, its diagonal zero, and the number of rows of X."""
+    for A, name in ((X, "X"), (Y, "Y")):
+        check_has_no_dates(A, name)
     X, Y = (
         check_array(to_array(A), dtype=np.float64, ensure_min_samples=2, input_name=name)
         for A, name in ((X, "X"), (Y, "Y"))

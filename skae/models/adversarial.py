@@ -450,21 +450,21 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     def _make_networks(self, n_features, generator):
         if self.encoder_type == "deterministic":
             return super()._make_networks(n_features, generator)
-        k, sizes = self.n_components, hidden_layer_sizes_of(self)
+        k, sizes = self._n_features_out, hidden_layer_sizes_of(self)
         encoder = make_network(self, "encoder", n_features, sizes, 2 * k, generator)
         return encoder, make_network(self, "decoder", k, sizes[::-1], n_features, generator)
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
         discriminator = MLP(
-            self.n_components, self._get_discriminator_sizes(), 1, generator=generator
+            self._n_features_out, self._get_discriminator_sizes(), 1, generator=generator
         )
         return self._module_class(
             encoder,
             decoder,
             discriminator,
-            prior=_make_prior(self.prior, self.n_prior_components, self.n_components),
-            n_components=self.n_components,
+            prior=_make_prior(self.prior, self.n_prior_components, self._n_features_out),
+            n_components=self._n_features_out,
             is_gaussian=self.encoder_type == "gaussian",
             weight=self._get_adversarial_weight(n_features),
             **self._module_options(),

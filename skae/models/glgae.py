@@ -328,7 +328,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
     def _prepare(self, X, weights):
         """Draw the seed and learn the units."""
         take_seed(self)
-        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
+        self._n_features_out, self._X_dtype = int(self.n_components), X.dtype.name
         moments = weighted_moments(X, weights)
         self.mean_, self.scale_ = moments.mean, to_scale(moments)
         check_magnitude(moments, self.scale_, self.dtype)

@@ -413,7 +413,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
             check_is_alone(self, f"sparsity={self.sparsity!r}", f"{WHOLE_BATCH}; {kinds}")
 
     def _get_n_active(self, n_features):
-        return self.n_nonzero_coefs or max(1, n_features // 10)
+        return int(self.n_nonzero_coefs or max(1, n_features // 10))
 
     def _check_parameters_for(self, n_features):
         n_components, n_active = n_components_of(self, n_features), self._get_n_active(n_features)

@@ -326,7 +326,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             **noise_options(self, n_features),
             beta=self.beta,
             free_bits=self.free_bits,
-            n_mc_samples=self.n_mc_samples,
+            n_mc_samples=int(self.n_mc_samples),
             importance_weighted=self.importance_weighted,
             corruption=self.corruption
             and Corruption(self.corruption, self.corruption_level, n_features),
