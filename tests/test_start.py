@@ -264,7 +264,7 @@ def test_components_beyond_the_rank_are_zero(name, seed, make):
     assert fitted.reconstruction_error(unseen).mean() <= allowed
 
 
-@pytest.mark.parametrize(("name", "seed"), zip(THREE, [3, 4, 5], strict=True))
+@pytest.mark.parametrize(("name", "seed"), list(zip(THREE, [3, 4, 5], strict=True)))
 def test_the_rank_is_that_of_rows_with_weight_in_every_container(name, seed):
     X, rank = wide(np.random.default_rng(seed))
     counts = np.r_[np.ones(40), np.zeros(120)]

@@ -585,7 +585,7 @@ def test_a_denoising_vae_scores_as_its_noise_allows(vae, corruption, kind):
         {"missing": 0.1},
         {"missing": 0.1, "noise_variance": "per_feature", "corruption": "masking"},
     ],
-    ids=str,
+    ids=lambda settings: re.sub(" at 0x[0-9a-f]+", "", str(settings)),
 )
 @pytest.mark.filterwarnings("ignore:The posterior has collapsed")
 def test_a_denoising_vae_is_no_worse_than_separate_columns(settings, kind):
