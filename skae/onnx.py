@@ -25,7 +25,7 @@ except ImportError as error:
         "it writes, onnxruntime."
     ) from error
 
-from . import _HOMES
+from . import _BESIDE, _HOMES
 from ._onnx_graph import LEAST_OPSET, MOST_OPSET, Graph
 from ._onnx_models import (
     check_is_known,
@@ -237,5 +237,18 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     add_onnx_graph(scope, operator, container, model)
 
 
+def _refuse(operator: Any) -> None:
+    """Say why there is no graph of an imputer, where skl2onnx first looks at one."""
+    raise ValueError(
+        "ONNX has no Imputer of skae: it solves equations of its own for each pattern of missing "
+        "values. Convert the steps after it, and fill rows with Imputer.transform before; or fit "
+        "the pipeline with an imputer that skl2onnx converts, such as SimpleImputer or KNNImputer "
+        "of scikit-learn."
+    )
+
+
 for name in _HOMES:
     register(getattr(importlib.import_module(__package__), name))
+for name in _BESIDE:
+    imputer = getattr(importlib.import_module(__package__), name)
+    update_registered_converter(imputer, f"Skae{name}", _refuse, _convert, overwrite=True)

@@ -17,7 +17,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import GLGAE, VAE, Autoencoder, ConditionalVAE
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, Imputer
 from skae.estimator.recipes import BaseRecipe
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.networks import MLP
@@ -368,3 +368,16 @@ def test_constant_columns_of_a_density_stay_constant():
     found = run(skae.onnx.reconstruct(model), X=rows)[0]
     assert_close(found, model.reconstruct(rows))
     assert (found[:, 4] == 7).all()
+
+
+@pytest.mark.parametrize("kind", ["alone", "pipeline", "columns"])
+def test_an_imputer_is_refused_with_what_to_do(kind):
+    holes = np.where(np.eye(*X.shape, dtype=bool), np.nan, X)
+    imputer = Imputer(1, ridge=0.01)
+    model = {
+        "alone": imputer,
+        "pipeline": make_pipeline(imputer, LogisticRegression(max_iter=500)),
+        "columns": ColumnTransformer([("holes", imputer, [0, 1])]),
+    }[kind].fit(holes, y)
+    with pytest.raises(ValueError, match="ONNX has no Imputer of skae.*SimpleImputer"):
+        skl2onnx.to_onnx(model, holes[:1].astype("float32"))

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from estimators import DEFAULTS, code_size, has_engine, main_estimators
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
@@ -22,10 +24,20 @@ from skae import (
     SparseAutoencoder,
 )
 from skae.estimator.parameters import NEITHER, TRAINING, changeable_parameters
+from skae.estimator.split import validation_rows
 
 X = load_iris().data
 ENGINE = {name: estimator for name, estimator in DEFAULTS.items() if has_engine(estimator)}
 every_class = pytest.mark.parametrize("estimator", DEFAULTS.values(), ids=DEFAULTS)
+
+
+def without_a_cell(rows):
+    """Return rows of which one cell in ten is missing, none of the column that is a condition."""
+    is_missing = np.random.default_rng(0).random(rows.shape) < 0.1
+    is_missing[:, 1] = False
+    return np.where(is_missing, np.nan, rows)
+
+
 nothing_to_code = pytest.mark.filterwarnings("ignore:The posterior has collapsed")
 
 # Another value for each parameter; for an estimator of which it says nothing, None.
@@ -209,6 +221,75 @@ def test_a_warm_start_keeps_its_validation_rows(estimator):
         ae.fit(X)
     assert splits[0] == splits[1]
     assert len(splits[0]) == 135
+
+
+SHOWN_NOTHING = {
+    **ENGINE,
+    "by chosen size alone": Autoencoder("auto", ordered=True),
+    "scaled by column": Autoencoder(scaling="standard"),
+    "scaled if need be": ConditionalVAE(scaling="auto", condition_features=[1]),
+    "salt and pepper": DenoisingAutoencoder(corruption="salt_and_pepper"),
+    "noise level": DenoisingAutoencoder(corruption_level="auto"),
+    "noise of each column": VAE(noise_variance="per_feature"),
+    "noise and salt": VAE(corruption="salt_and_pepper", noise_variance="shared"),
+    "mixture": VAE(prior="mixture"),
+    "pseudo-inputs": VAE(prior="vamp"),
+    "share": Autoencoder(0.9, ordered=True),
+    "chosen size": VAE("auto", ordered=True),
+    "held at the start": Autoencoder(learning_rate_init=10.0),
+}
+CONTAINERS = {"array": np.asarray, "CSR": sparse.csr_matrix, "NaN": without_a_cell}
+
+
+def check_unmoved(estimator, container, unseen, **fit_params):
+    """Check that rows that are not `X`, of some numbers, change nothing but the stopping.
+
+    Losses of the training rows tell of all weights, from the start to the last epoch.
+    """
+    moved = X.copy()
+    moved[unseen] = 50 - 3 * X[unseen]
+    # As a condition it stays within ten deviations: those beyond set the scale of all.
+    moved[unseen, 1] = 1 + X[unseen, 1]
+    fits = [clone(estimator).fit(container(rows), **fit_params) for rows in (X, moved)]
+    for name in ("mean_", "scale_", "loss_curve_", "_linear", "_noise", "_noise_level"):
+        np.testing.assert_equal(*(getattr(model, name, None) for model in fits))
+    return fits
+
+
+@nothing_to_code
+@pytest.mark.filterwarnings(
+    "ignore:corruption_level='auto'", "ignore:No prefix", "ignore:The loss"
+)
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("name", SHOWN_NOTHING)
+def test_validation_rows_have_no_part_in_the_start(name, container):
+    model = clone(SHOWN_NOTHING[name]).set_params(max_iter=2, random_state=0)
+    model.set_params(early_stopping=name != "by chosen size alone")
+    if container is without_a_cell and not model._takes_holes:
+        pytest.skip("NaN is refused.")
+    unseen = validation_rows(clone(model).fit(container(X)), len(X), None)
+    assert len(unseen) == 15
+    check_unmoved(model, container, unseen)
+
+
+@nothing_to_code
+@pytest.mark.parametrize(
+    "estimator", [VAE(prior="vamp"), *(SHOWN_NOTHING[n] for n in ("salt and pepper", "mixture"))]
+)
+def test_rows_without_weight_have_no_part_in_the_start(estimator):
+    """Nor in what follows: all weights are the same."""
+    weights = np.r_[np.ones(100), np.zeros(50)]
+    model = clone(estimator).set_params(max_iter=2, random_state=0)
+    fits = check_unmoved(model, np.asarray, slice(100, None), sample_weight=weights)
+    np.testing.assert_array_equal(*(fitted.transform(X) for fitted in fits))
+
+
+def test_with_validation_rows_no_worse_than_pca_of_the_others():
+    ae = Autoencoder(early_stopping=True, max_iter=1, random_state=0, learning_rate_init=10.0)
+    seen = np.delete(X, validation_rows(ae.fit(X), len(X), None), axis=0)
+    error, pca = ae.reconstruction_error(seen).mean(), PCA(2).fit(seen)
+    of_pca = np.square(pca.inverse_transform(pca.transform(seen)) - seen).sum(axis=1).mean()
+    assert error <= of_pca * (1 + 1e-5)  # single precision
 
 
 def test_validation_rows_have_weight():

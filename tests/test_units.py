@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import StandardScaler
 
-from skae import GLGAE, Autoencoder, ConditionalVAE
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE
 from skae.data.moments import weighted_moments
 from skae.data.units import Units, to_scale
 
@@ -229,3 +229,31 @@ def test_log_densities_are_summed_in_double_precision(objective, kind):
     assert np.isfinite(scores).all()
     assert (scores[3:] < -1e39).all()
     np.testing.assert_allclose(scores[:3], model.score_samples(X[:3], kind=kind), atol=1e-4)
+
+
+NOISY = {"hidden_layer_sizes": (), "alpha": 0.0, **QUICK}
+DENSITIES = {
+    f"{kind.__name__}, {settings}": kind(2, **settings, **NOISY)
+    for kind in (VAE, ConditionalVAE)
+    for settings in ({"scaling": None}, {"scaling": "global"}, {"scaling": "standard"})
+}
+DENSITIES |= {"ordered": VAE(2, ordered=True, **NOISY), "GLGAE": GLGAE(n_nodes=9, **QUICK)}
+
+
+@pytest.mark.filterwarnings("ignore:The loss became NaN")  # of 1e12 in single precision
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # where all is noise
+@pytest.mark.parametrize("estimator", DENSITIES.values(), ids=DENSITIES)
+@pytest.mark.parametrize("share", [1e-12, 1e20, 1e45])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_a_fixed_noise_variance_holds_in_either_precision(estimator, share, scale):
+    """Single precision has no number 1e45, and no variance of 1e-36 beside it."""
+    noise, scores = share * scale**2, []
+    for dtype in (np.float32, np.float64):
+        model = clone(estimator).set_params(noise_variance=noise, dtype=np.dtype(dtype).name)
+        data = (X * scale).astype(dtype)
+        scores.append(model.fit(data).score(data))
+        # The logarithm of 1e45 is 104, with an error of 4e-6 in single precision.
+        np.testing.assert_allclose(model.noise_variance_, noise, rtol=1e-5)
+        assert np.isfinite(model.sample(3)).all()
+    # Weights differ by single precision, and with little noise the score is a sum of squares.
+    np.testing.assert_allclose(*scores, rtol=1e-3)

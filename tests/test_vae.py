@@ -1,7 +1,10 @@
 """The variational autoencoder against probabilistic PCA, factor analysis and torch's KL."""
 
+import functools
 import itertools
 import math
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,8 @@ import torch
 from quadrature import check_bounds, log_likelihood
 from scipy import sparse
 from scipy.linalg import subspace_angles
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_swiss_roll
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -20,9 +24,11 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from skae import VAE
+from skae import VAE, ConditionalVAE
 from skae.estimator import evidence
 from skae.estimator.evidence import log_volume, make_draws
+from skae.exceptions import CollapseWarning
+from skae.metrics import explained_variance
 from skae.nn.distributions import Gaussian, make_posterior, unbound_log_scale
 
 iris = load_iris().data
@@ -148,7 +154,7 @@ def test_log_scales_are_bounded_and_the_bound_undone():
     q = make_posterior(torch.cat([torch.zeros(3), unbound_log_scale(log_scale)]), 3)
     torch.testing.assert_close(q.log_scale, log_scale)
     wild = make_posterior(torch.tensor([0.0, -1e9]), 1)
-    assert wild.log_scale.item() >= -8.0
+    assert wild.log_scale.item() >= -16.0  # beside a noise variance of 1e-12 it is about -14
 
 
 @pytest.mark.cpu
@@ -397,6 +403,100 @@ def test_free_bits_keep_units_alive():
     assert vae.elbo_decomposition(X)["kl_closed_form"] > 0.8
 
 
+# Collapse
+
+
+class Line(nn.Linear):
+    """A network of a user."""
+
+
+@pytest.mark.parametrize("cls", [VAE, ConditionalVAE])
+@pytest.mark.parametrize(
+    ("others", "share"),
+    [
+        ({}, 0.0),
+        ({"covariance_type": "identity"}, 0.0),
+        ({"hidden_layer_sizes": ()}, 0.0),
+        ({"encoder": Line, "decoder": Line, "linear_path": "auto"}, 0.5),
+        ({"linear_path": False}, 0.5),
+        ({"output_activation": "sigmoid"}, 0.5),
+        ({"likelihood": "bernoulli"}, 0.5),
+        ({"likelihood": "bernoulli", "linear_path": True}, 0.5),
+        ({"likelihood": "bernoulli", "importance_weighted": True, "n_mc_samples": 2}, 0.0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # hardly trained
+def test_the_kl_warms_up_where_training_does_not_start_at_the_linear_model(cls, others, share):
+    X = (iris - iris.min(axis=0)) / np.ptp(iris, axis=0)
+    auto, given = (
+        cls(**warm_up, **others, **QUICK).fit(X) for warm_up in ({}, {"warm_up": share})
+    )
+    assert auto.loss_curve_ == given.loss_curve_
+    np.testing.assert_array_equal(auto.transform(X), given.transform(X))
+
+
+@pytest.mark.parametrize("options", [{"prior": "mixture"}, {"prior": "vamp"}, {"ordered": True}])
+@pytest.mark.parametrize(("likelihood", "share"), [("gaussian", 0.0), ("bernoulli", 0.5)])
+def test_the_warm_up_goes_by_the_start_whatever_the_prior(options, likelihood, share):
+    vae = VAE(likelihood=likelihood, max_iter=10, **options)
+    assert vae._warm_up_share() == share
+
+
+def test_nothing_warms_up_without_a_kl():
+    """Else early stopping would wait for nothing."""
+    cvae = ConditionalVAE(conditional_prior="none", linear_path=False)
+    assert cvae._warm_up_share() == 0
+
+
+def test_binary_rows_use_the_code():
+    """Without a warm-up three of eight components are in use, at -18.5 nats."""
+    X = (load_digits().data > 8).astype(np.float32)
+    vaes = [VAE(8, likelihood="bernoulli", random_state=seed).fit(X[:1200]) for seed in (0, 1)]
+    assert np.mean([vae.score(X[1200:]) for vae in vaes]) > -18.0
+    assert min(vae.active_units_.sum() for vae in vaes) > 4
+
+
+@pytest.mark.parametrize(
+    "options", [{"likelihood": "bernoulli"}, {"output_activation": "sigmoid"}]
+)
+def test_grey_rows_use_the_code(options):
+    """The mean of a row given its code explains more than as many principal components do."""
+    X = load_digits().data / 16
+    vae = VAE(8, random_state=0, **options).fit(X[:1200])
+    pca = explained_variance(PCA(8).fit(X[:1200]), X[1200:])
+    assert explained_variance(vae, X[1200:]) > pca
+
+
+@pytest.mark.parametrize(("n_components", "warns"), [(3, False), (4, True), (5, True)])
+def test_half_of_a_code_unused_is_said(n_components, warns):
+    """Of the linear model two eigenvalues are above this noise: so many components are in use."""
+    vae = VAE(n_components, noise_variance=12.0, hidden_layer_sizes=(), **QUICK)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        vae.fit(X_train)
+    assert vae.active_units_.sum() == 2
+    said = [str(w.message) for w in caught if issubclass(w.category, CollapseWarning)]
+    assert len(said) == warns
+    assert all(f"2 of {n_components} components" in words for words in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "cures"),
+    [
+        ({}, "a smaller beta (now 1) or warm_up=0.5 or free_bits=0.1;"),
+        ({"warm_up": 0.5}, "a smaller beta (now 1) or free_bits=0.1;"),
+        ({"linear_path": False}, "a smaller beta (now 1) or free_bits=0.1;"),
+        ({"linear_path": False, "free_bits": 1e-9}, "a smaller beta (now 1);"),
+        ({"importance_weighted": True}, "importance_weighted=False;"),
+    ],
+)
+def test_against_a_collapse_only_what_is_left_to_try_is_advised(options, cures):
+    """All of these columns are noise."""
+    vae = VAE(4, noise_variance=100.0, max_iter=10, random_state=0, **options)
+    with pytest.warns(CollapseWarning, match=re.escape(f" Try {cures} where the columns")):
+        vae.fit(X_train)
+
+
 @pytest.mark.parametrize(("name", "value"), [("beta", 2.0), ("warm_up", 0.5), ("free_bits", 0.1)])
 def test_the_importance_weighted_bound_has_no_kl_of_its_own(name, value):
     with pytest.raises(ValueError, match=f"importance_weighted=True needs {name}"):
@@ -429,6 +529,75 @@ def test_no_corruption_is_the_plain_vae():
         np.testing.assert_array_equal(vae.transform(iris), plain.transform(iris))
     with pytest.raises(ValueError, match="corruption_level is a probability"):
         VAE(corruption="masking", corruption_level=2.0).fit(iris)
+
+
+def without_noise(kind, seed):
+    """Return rows, some of whose columns follow from the others: training and held-out ones."""
+    rows = np.random.default_rng(seed).normal(size=(400, 4))
+    others = rows.sum(axis=1, keepdims=True) if kind == "totals" else rows[:, :2]
+    return np.split(np.column_stack([rows, others]), 2)
+
+
+def score_of_linear_model(rows, k, noise, unseen):
+    """Return the mean log density of probabilistic PCA with a given noise variance."""
+    values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True))
+    values[:-k] = noise
+    covariance = vectors * np.maximum(values, noise) @ vectors.T
+    return multivariate_normal(rows.mean(axis=0), covariance).logpdf(unseen).mean()
+
+
+WHOLE_CODES = [
+    VAE(4),
+    ConditionalVAE(4),
+]
+
+
+@pytest.mark.parametrize("kind", ["totals", "duplicates"])
+@pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper", "gaussian", "swap"])
+@pytest.mark.parametrize("vae", WHOLE_CODES, ids=lambda vae: type(vae).__name__)
+def test_a_denoising_vae_scores_as_its_noise_allows(vae, corruption, kind):
+    """Rows are scored clean, with the noise that corrupted ones leave: that is all they lose.
+
+    Without noise of their own, such columns have another nats in the plain model, about
+    log(1 / 1e-3) for each, which no model has that may be shown another part of the sum.
+    """
+    model = clone(vae).set_params(corruption=corruption, noise_variance="shared", **QUICK)
+    model.set_params(hidden_layer_sizes=(), scaling="global")
+    for seed in range(3):
+        rows, unseen = without_noise(kind, seed)
+        noise = model.fit(rows).noise_variance_
+        # Codes of clean rows are not those that the noise is for: a few tenths of a nat.
+        expected = score_of_linear_model(rows, 4, noise, unseen)
+        assert expected - 0.5 < model.score(unseen) < expected + 0.5
+
+
+@pytest.mark.parametrize("kind", ["totals", "duplicates"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"noise_variance": "per_feature"},
+        {"covariance_type": "identity"},
+        {"covariance_type": "full", "corruption": "swap"},
+        {"corruption": functools.partial(nn.functional.dropout, p=0.3)},
+        {"corruption_level": 0.9},
+        {"linear_path": False},
+        {"ordered": True},
+        {"missing": 0.1},
+        {"missing": 0.1, "noise_variance": "per_feature", "corruption": "masking"},
+    ],
+    ids=lambda settings: re.sub(" at 0x[0-9a-f]+", "", str(settings)),
+)
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")
+def test_a_denoising_vae_is_no_worse_than_separate_columns(settings, kind):
+    """However much its encoder does not see, and however it starts."""
+    settings = {"corruption": "salt_and_pepper", **settings}
+    rows, unseen = without_noise(kind, 0)
+    seen, missing = rows.copy(), settings.pop("missing", 0)
+    seen[np.random.default_rng(0).random(rows.shape) < missing] = np.nan
+    score = VAE(4, **QUICK, **settings).fit(seen).score(unseen)
+    # Five epochs bring the noise that is left too high down by half of a nat in a column.
+    expected = norm(rows.mean(axis=0), rows.std(axis=0)).logpdf(unseen).sum(axis=1).mean()
+    assert score > expected - 0.5 * rows.shape[1]
 
 
 def test_a_denoising_vae_restores_the_clean_rows():

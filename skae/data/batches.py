@@ -31,6 +31,14 @@ class Batches:
     def __len__(self):
         return len(self.rows) if self.index is None else len(self.index)
 
+    def weights_of_source(self):
+        """Return the weight of each row of the source, 0 for those that are not used, or None."""
+        if self.index is None:
+            return self.weights
+        used = self.rows.span(slice(0, 1)).new_zeros(len(self.rows))
+        used[self.index] = 1.0 if self.weights is None else self.weights[self.index]
+        return used
+
     def _spans(self):
         n, size = len(self), self.batch_size
         edges = list(range(0, n, size)) + [n]

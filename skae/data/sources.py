@@ -111,6 +111,11 @@ class ChosenRows:
         return self.rows.take(self.index[rows])
 
 
+def rows_that_count(rows, weights):
+    """Return the source of those rows of another that have weight."""
+    return rows if weights is None else ChosenRows(rows, weights.nonzero()[:, 0])
+
+
 def make_source(X, units, dtype, device):
     """Return the source of batches that suits X: where it lies, its size and its precision."""
     if _is_shareable(X, units, dtype, device):

@@ -5,11 +5,13 @@ import torch
 
 from .. import _ranks
 from ..data.moments import N_DENSE, principal_components, scatter
-from ..data.tables import chunks_of
+from ..data.sources import rows_that_count
+from ..data.tables import chunks_of, share
 from ..nn import linear_gaussian
 from ..nn.holes import LinearGaussian
 from ..training.randomness import global_generator_for
 from .choices import has_linear_path
+from .corrupted_start import learns_from_corrupted, start_from_corrupted
 from .holes import Filled, fit_linear_model
 from .noise import noise_of, noise_rule
 from .start import start_mean_of
@@ -19,8 +21,9 @@ from .start import start_mean_of
 N_ROWS_OF_PRIORS, N_NEAR = 1000, 5
 
 
-def start_corruption(estimator, rows):
-    """Let salt and pepper know the range of each column."""
+def start_corruption(estimator, rows, weights):
+    """Let salt and pepper know the range of each column, in rows that have weight."""
+    rows = rows_that_count(rows, weights)
     filled = Filled(rows, start_mean_of(estimator)) if estimator._has_holes else rows
     module, spans = estimator.module_, (filled.span(span) for span in chunks_of(rows))
     module.corruption.start(module.split(x)[0] for x in spans)
@@ -39,28 +42,28 @@ def start_linear_model(estimator, rows, weights):
     if estimator._has_holes:
         start_with_holes(estimator, rows, weights)
         return
-    part, mean, slopes = estimator._linear_part(rows, weights)
     is_gaussian = estimator.likelihood == "gaussian"
     learn = start_at_linear_gaussian if is_gaussian else learn_linear_model
-    learn(estimator, part, weights, mean, slopes)
+    learn(estimator, rows, weights)
 
 
-def start_at_linear_gaussian(estimator, rows, weights, mean, slopes=None):
+def start_at_linear_gaussian(estimator, rows, weights):
     """Set the noise variance, and with a linear path the networks, to the linear optimum.
 
     Parameters
     ----------
     estimator : VAE
-    rows : RowsOnDevice, RowsOnHost or Residuals
-        Of the training, in the network's units.
+    rows : RowsOnDevice or RowsOnHost
+        Of the training, in the network's units; conditions beside them.
     weights : tensor of shape (n_samples,) or None
-    mean : tensor of shape (n_features,)
-        Of the rows.
-    slopes : tensor of shape (n_features, n_conditions) or None
-        What a condition adds to it.
     """
-    noise, *linear_map = _solve_linear_case(estimator, rows, weights, mean)
+    part, mean, slopes = estimator._linear_part(rows, weights)
+    noise, *linear_map = _solve_linear_case(estimator, part, weights, mean)
     keep_linear_model(estimator, linear_map[0], noise, mean, slopes)
+    if learns_from_corrupted(estimator):
+        clean = noise, linear_map, mean, slopes
+        noise, linear_map = start_from_corrupted(estimator, rows, weights, *clean)
+        keep_linear_model(estimator, linear_map[0], noise, mean, slopes)
     estimator.module_.start_noise(noise)
     if estimator.ordered:
         estimator.module_.start_prefixes(linear_map[0], noise)
@@ -95,6 +98,10 @@ def start_with_holes(estimator, rows, weights):
     noise = model.noise if module.log_noise.dim() else model.noise.mean()
     if estimator.covariance_type == "identity":
         noise, *linear_map = linear_gaussian.unit_posterior(*_components_of(model), noise)
+    if learns_from_corrupted(estimator):
+        clean = noise, linear_map, model.mean, slopes
+        noise, linear_map = start_from_corrupted(estimator, rows, weights, *clean)
+        keep_linear_model(estimator, linear_map[0], noise, model.mean, slopes)
     module.start_noise(noise)
     if has_linear_path(estimator):
         module.start_posterior(*linear_map, model.mean, slopes)
@@ -109,17 +116,17 @@ def _components_of(model):
     return components, lengths.square() + noise, float((d - k) * noise)
 
 
-def learn_linear_model(estimator, rows, weights, mean, slopes=None):
+def learn_linear_model(estimator, rows, weights):
     """Learn the model by which holes are filled of rows that are whole, and no Gaussian's.
 
     Parameters
     ----------
-    estimator : VAE
-    rows, weights, mean, slopes
+    estimator, rows, weights
         As in `start_at_linear_gaussian`.
     """
+    part, mean, slopes = estimator._linear_part(rows, weights)
     generator = torch.Generator().manual_seed(estimator._seed)
-    pca = principal_components(rows, weights, mean, estimator._n_features_out, generator)
+    pca = principal_components(part, weights, mean, estimator._n_features_out, generator)
     loadings, noise = linear_gaussian.probabilistic_pca(*pca)
     keep_linear_model(estimator, loadings, noise, mean, slopes)
 
@@ -141,7 +148,7 @@ def linear_model_of(estimator):
     """Return the model by which rows with holes are completed; None where none is known yet."""
     if estimator._linear is None:
         return None
-    parts = {name: torch.from_numpy(part) for name, part in estimator._linear.items()}
+    parts = {name: share(part) for name, part in estimator._linear.items()}
     parts["loadings"] = parts["loadings"][: estimator._n_features_out]  # of an ordered code
     return LinearGaussian(**parts)
 
@@ -182,9 +189,12 @@ def _given_noise(estimator, pca, known):
     return noise.clamp_min(known.least)
 
 
-def start_prior(estimator, rows, n_prior_components):
-    """Let a learned prior start at what the module makes of means of neighbouring rows."""
-    generators = estimator.net_.generators
+def start_prior(estimator, rows, weights, n_prior_components):
+    """Let a learned prior start at what the module makes of means of neighbouring rows.
+
+    Rows without weight are left out.
+    """
+    generators, rows = estimator.net_.generators, rows_that_count(rows, weights)
     order = torch.randperm(len(rows), generator=generators["initialisation"])[:N_ROWS_OF_PRIORS]
     some = rows.take(order.to(rows.device))
     if estimator._has_holes:

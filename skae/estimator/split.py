@@ -1,7 +1,9 @@
 """Rows that training does without, by which it is stopped or the size of the code is chosen."""
 
+import numpy as np
 import torch
 
+from ..data.tables import share
 from ..training.randomness import make_generator
 from .size import has_unseen_rows
 
@@ -48,5 +50,22 @@ def validation_rows(estimator, n_rows, weights):
     """
     if not sets_rows_aside(estimator):
         return None
-    weights = None if weights is None else torch.from_numpy(weights)
+    weights = None if weights is None else share(weights)
     return split(estimator, n_rows, weights)[0].numpy()
+
+
+def weights_of_training(estimator, n_rows, weights):
+    """Return the weights of rows as training has them: 0 for validation rows.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    n_rows : int
+    weights : ndarray of shape (n_rows,) or None
+    """
+    unseen = validation_rows(estimator, n_rows, weights)
+    if unseen is None:
+        return weights
+    seen = np.ones(n_rows) if weights is None else weights.copy()
+    seen[unseen] = 0
+    return seen

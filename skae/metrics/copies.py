@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from sklearn.utils import Bunch, check_array, check_random_state
 
-from ..data.inputs import describe_columns, how_to_encode, text_columns, to_array
+from ..data.columns import columns_without_numbers, describe_columns, how_to_encode, is_text
+from ..data.inputs import to_array
 
 Array = NDArray[np.float64]
 
@@ -139,7 +140,7 @@ def _check_numbers(X: Any, name: str) -> Array:
     try:
         return check_array(X, dtype=np.float64, input_name=name)
     except ValueError as error:
-        if entries := text_columns(X):
+        if entries := [found for found in columns_without_numbers(X) if is_text(found[1])]:
             raise ValueError(
                 f"{name} must hold numbers, but {describe_columns(entries)}. Fit encoder = "
                 f"{how_to_encode(entries)} to X_train, and pass encoder.transform(...) of all "

@@ -10,16 +10,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import Interval, StrOptions
+from ..data.sources import rows_that_count
 from ..data.tables import chunks_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
 from ..estimator.needs import needs_value
 from ..estimator.ordered import OrderedCodes
-from ..estimator.outcome import loss_over
+from ..estimator.outcome import losses_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
+from ..estimator.split import weights_of_training
 from ..estimator.start import start_at_pca
 from ..nn.activations import identity
 from ..nn.autoencoder import AutoencoderModule, start_scales
@@ -155,8 +157,9 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     ----------
     n_components : int, float or "auto", default="auto"
         Size of the code; "auto" is the number of features: it is the noise that keeps the model
-        from copying, not the code. With ``ordered=True`` a share of the variance, or "auto", asks
-        for the size that the data need, see `Autoencoder`.
+        from copying, not the code. With a linear path, components beyond the rank of the training
+        rows are 0. With ``ordered=True`` a share of the variance, or "auto", asks for the size
+        that the data need, see `Autoencoder`.
 
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"
@@ -299,7 +302,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     def _prepare(self, X, weights, *, resume, one_pass):
         names = ("corruption_level", "corruption_units")
         if resume and any(self._fitted_params[n] != getattr(self, n) for n in names):
-            self._learn_level(X, weights)
+            self._learn_level(X, weights_of_training(self, X.shape[0], weights))
         super()._prepare(X, weights, resume=resume, one_pass=one_pass)
 
     def _learn_units(self, X, weights):
@@ -336,11 +339,12 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         )
 
     def _start_networks(self, rows, weights):
-        self.module_.corruption.start(rows.span(span) for span in chunks_of(rows))
+        seen = rows_that_count(rows, weights)
+        self.module_.corruption.start(seen.span(span) for span in chunks_of(seen))
         if start_at_pca(self, rows, weights) is None:
             return None
         # Under the noise, as the loss of the end is measured.
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
-LARGEST_LOG_SCALE = 8.0  # standard deviations of codes stay between exp(-8) and exp(8)
+LARGEST_LOG_SCALE = 16.0  # standard deviations of codes stay between exp(-16) and exp(16)
 
 
 class Likelihood(NamedTuple):
@@ -92,7 +92,8 @@ class Gaussian:
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log N(z; m, B B^T)."""
         if self.log_scale.dim() == 0 and self.lower is None:  # one division for each row
-            squares = (z - self.mean).square().sum(-1) / self.scale.square()
+            variance = (2 * self.log_scale).to(z.dtype).exp()
+            squares = (z - self.mean).square().sum(-1) / variance
             k = self.mean.shape[-1]
             return -0.5 * (squares + k * LOG_2PI) - self.log_determinant
         if self.lower is None:

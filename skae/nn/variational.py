@@ -20,7 +20,7 @@ from .nested_vae import NestedVAE
 from .network import apply, draw_masks, is_ours
 from .priors import FittedPrior, MixturePrior, VampPrior
 
-TINY = 1e-12  # of noise above its least
+TINY = 1e-15  # of noise above its least
 
 
 class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
@@ -133,7 +133,7 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         parameters = parameters.reshape(*z.shape[:-1], -1)
         if self.is_bernoulli:
             return Bernoulli(parameters)
-        log_scale = 0.5 * self.noise_variance().log()
+        log_scale = 0.5 * self.log_noise_variance()
         if log_ratio is not None:
             log_scale = (log_scale + 0.5 * log_ratio).expand(parameters.shape[-2:])
         if not self.has_constants:
@@ -146,11 +146,22 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         return z
 
     def noise_variance(self):
-        """Return the variance of p(x | z), of shape () or (n_features,)."""
-        return self.least_noise + self.log_noise.exp()
+        """Return the variance of p(x | z) in double precision, of shape () or (n_features,)."""
+        return self.least_noise + self.log_noise.double().exp()
+
+    def log_noise_variance(self):
+        """Return its logarithm in the precision of the networks.
+
+        A fixed variance, which has no least value, may be out of the range of that precision.
+        """
+        if not self.least_noise:
+            return self.log_noise
+        return (self.least_noise + self.log_noise.exp()).log()
 
     def to_log_noise(self, variance):
         """Return the parameter of which `noise_variance` makes this one."""
+        if not self.least_noise:
+            return variance.log()
         return (variance - self.least_noise).clamp_min(TINY).log()
 
     def undecayed_parameters(self):
@@ -188,20 +199,18 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
             x_seen = torch.where(x.isnan(), x, x_seen)
         q = self.q_z(x_seen, c, encoder_masks)
 
-        def terms(*others):
+        def terms(q, noise, log_ratio, *others):
             z = q.draw(noise)  # (n_mc_samples, batch, n_components)
-            return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c), *others)
+            p_x = self.p_x(z, c, decoder_masks, log_ratio)
+            return self.terms(x, z, noise, q, p_x, self.p_z(c), *others)
 
         def terms_of_prefix(prefix, *others):
-            """Take for q the prior where a number is dropped, whose mean the decoder sees."""
+            """Replace q by the prior where a component is dropped; z is the prior's mean there."""
             mask = self.nested.kept[prefix]
-            kept = q.masked(mask)
-            z = kept.draw(noise * mask)
-            p_x = self.p_x(z, c, decoder_masks, self.log_noise_ratio(prefix))
-            return self.terms(x, z, noise, kept, p_x, self.p_z(c), *others)
+            return terms(q.masked(mask), noise * mask, self.log_noise_ratio(prefix), *others)
 
         if self.nested is None:
-            return terms(*others)
+            return terms(q, noise, None, *others)
         return self.nested.terms(terms_of_prefix, *others)
 
     def terms(self, x, z, noise, q, p_x, p_z):
@@ -213,7 +222,8 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         z : tensor of shape (n_mc_samples, batch, n_components)
             Draws from q.
         noise : tensor of shape (n_mc_samples, batch, n_components)
-            What they were made of.
+            What the draws were made of: standard normal numbers, and 0 where a component of an
+            ordered code is dropped.
         q, p_x, p_z : distributions
             q(z | x), p(x | z) and p(z), with a condition given it.
         """
