@@ -554,7 +554,8 @@ def check_holes(estimator: Any) -> None:
             alone = np.concatenate([dense(getattr(ae, name)(row[None])) for row in holes[:9]])
             demand_near(alone, found[name][:9], f"{name} of a row alone = in a batch", 1e-4)
         demand_error("infinity", ae.transform, np.where(np.isnan(holes), np.inf, X))
-    demand_near(ae.mean_, np.nanmean(holes, axis=0), "mean_ = that of observed cells", 1e-6)
+    if not getattr(ae, "early_stopping", False):  # which learns nothing from some of the rows
+        demand_near(ae.mean_, np.nanmean(holes, axis=0), "mean_ = that of observed cells", 1e-6)
     holes[:, 1] = np.nan
     demand_error("nothing but NaN", clone(estimator).fit, holes)
 

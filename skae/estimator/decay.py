@@ -1,6 +1,6 @@
 """Chooses alpha="auto" by a held-out trial."""
 
-import warnings
+import copy
 from collections import defaultdict
 
 import numpy as np
@@ -11,13 +11,22 @@ from ..data.batches import Batches
 from ..data.sources import ChosenRows
 from ..data.tables import chunk_size
 from ..training.randomness import make_generator
-from .choices import MEDIUM, STRONG, STRONGER, WEAK, has_hidden_layers, has_linear_path
+from .choices import (
+    MEDIUM,
+    STRONG,
+    STRONGER,
+    WEAK,
+    has_hidden_layers,
+    has_linear_path,
+    has_own_networks,
+)
 from .halves import FEWEST_ROWS, rows_with_weight
 from .held_out import Tried, distances_of_outliers, memorises
 from .persistence import with_attributes
 
 MOST_ROWS = 10000  # above which a network of usual size learns too little of the noise to be tried
 FEWEST_EPOCHS = 30  # below which a part of them says too little
+MANY_EPOCHS = 50  # above which a part of them does not show where log odds grow to
 
 # Chosen by tests/benchmarks/decay_trial.py.
 SHARE_OF_EPOCHS = 0.25  # that a network of the trial is trained for
@@ -61,9 +70,8 @@ def alpha_for(estimator, batches, resume, one_pass):
 
 def _without_trial(estimator, n_rows, n_least):
     """Return the decay where there is no trial, else None; `n_least` of the rows are on a rank."""
-    is_linear = has_linear_path(estimator)
-    weak = WEAK if is_linear else 0.0
-    if (is_linear and not has_hidden_layers(estimator)) or not estimator.net_.step_.n_decayed:
+    weak = WEAK if has_linear_path(estimator) else 0.0
+    if is_linear(estimator) or not estimator.net_.step_.n_decayed:
         return 0.0
     if n_rows > MOST_ROWS:
         return weak * MOST_ROWS / n_rows
@@ -76,12 +84,20 @@ def weakest_decay(estimator):
     """Return the weakest decay that is tried.
 
     Without a linear path it is 0: there is no start to keep. Log odds grow without bound under
-    it, where no prior holds codes back, but later than a trial can see.
+    it, where no prior holds codes back, but in long trainings later than a trial can see.
     """
     if has_linear_path(estimator):
         return WEAK
     is_unbounded = estimator.likelihood == "bernoulli" and not estimator._is_density
-    return MEDIUM if is_unbounded else 0.0
+    return MEDIUM if is_unbounded and estimator._n_epochs > MANY_EPOCHS else 0.0
+
+
+def is_linear(estimator):
+    """Whether encoder and decoder are linear maps, which cannot do worse than the linear model."""
+    if has_hidden_layers(estimator) or not has_own_networks(estimator):
+        return False
+    plain = estimator._get_code_activation() == estimator.output_activation == "identity"
+    return has_linear_path(estimator) or (plain and estimator.likelihood == "gaussian")
 
 
 class Trial:
@@ -190,9 +206,9 @@ class Trial:
         parts = self.parts[alpha]
         for fold in range(len(parts), n_folds or len(self.folds)):
             parts.append(self._try_fold(alpha, fold))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
-            return Tried(alpha, self.weights, *_gathered(*np.nanmean(parts, axis=0)))
+        with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+            means = np.nansum(parts, axis=0) / (~np.isnan(parts)).sum(axis=0)
+        return Tried(alpha, self.weights, *_gathered(*means))
 
     def _say(self, alpha):
         if self.estimator.verbose and _ranks.rank() == 0:
@@ -202,23 +218,33 @@ class Trial:
         """Return the losses of the rows for one pair of halves, as in `Tried`."""
         learnt, held_out = self.folds[fold]
         if fold not in self.plain and alpha != STRONG and not has_linear_path(self.estimator):
-            self.plain[fold] = self._try_fold(STRONG, fold)[1, held_out]
+            self.plain[fold] = self._try_fold(STRONG, fold)[1]
         trial, net = self._make_network(alpha)
         trial._start_networks(*self._rows_of(learnt))
         if fold not in self.plain and alpha != STRONG:
-            self.plain[fold] = self._losses(net, held_out)
+            self.plain[fold] = self._losses(net)
         self._train(net, alpha, learnt)
-        losses = np.full((3, len(self.index)), np.nan)
-        losses[0, held_out] = self.plain.get(fold, np.nan)
-        losses[1, held_out] = self._losses(net, held_out)
-        losses[2, learnt] = self._losses(net, learnt)
+        losses = np.stack([self.plain.get(fold, self._nothing), *2 * [self._losses(net)]])
+        losses[:2, self._others(held_out)] = np.nan
+        losses[2, self._others(learnt)] = np.nan
         return losses
+
+    @property
+    def _nothing(self):
+        return np.full(len(self.index), np.nan)
+
+    def _others(self, places):
+        """Return which places of the index are not among some."""
+        return ~np.isin(np.arange(len(self.index)), places.numpy())
 
     def _make_network(self, alpha):
         """Return a copy of the estimator and its engine, for a short training without a word."""
         n_epochs = max(1, round(self.share_of_epochs * self.estimator._n_epochs))
         short = {"_n_epochs": n_epochs, "n_iter_no_change": None, "early_stopping": False}
         trial = with_attributes(self.estimator, **short, callbacks=None, verbose=0)
+        if not has_own_networks(trial):  # those of the user are made once
+            module = self.estimator.module_
+            trial._make_module = lambda *args: copy.deepcopy(module)
         net = trial.net_ = trial._build_engine()
         net.alpha = alpha
         return trial, net
@@ -238,13 +264,10 @@ class Trial:
         rows = ChosenRows(self.batches.rows, numbers)
         return rows, None if weights is None else weights[numbers]
 
-    def _losses(self, net, places):
-        """Return the monitored loss of each row, in the order of the places."""
-        rows, _ = self._rows_of(places)
-        losses = net.evaluate_rows(Batches(rows, None, chunk_size(rows.shape[1])))
-        ordered = np.empty(len(places))
-        ordered[places.argsort().numpy()] = losses
-        return ordered
+    def _losses(self, net):
+        """Return the monitored loss of each row, under noise that is always the same for it."""
+        rows, _ = self._rows_of(torch.arange(len(self.index)))
+        return net.evaluate_rows(Batches(rows, None, chunk_size(rows.shape[1])))
 
     def _hand_over(self):
         """Give the estimator the network whose training was interrupted; return its decay.

@@ -144,6 +144,9 @@ def choose_noise(estimator, rows, weights):
         halves = halves_of(estimator, rows, weights, index)
         kind, least = _choose_with_holes(estimator, *halves, constant)
         return Noise(kind, least, constant, n_rows)
+    slopes = estimator._linear_part(rows, weights)[2]
+    if slopes is not None and 2 * slopes.shape[1] > n_rows:  # they leave nothing of the rows
+        return Noise("shared", LEAST_NOISE, constant, n_rows)
     parts = _covariances_of_parts(estimator, rows, weights, index, varies)
     d, k, floor = int(varies.sum()), estimator._n_features_out, LEAST_OF_TIES
     if n_rows // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * d:

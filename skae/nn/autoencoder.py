@@ -107,7 +107,7 @@ class AutoencoderModule(BaseModule):
 
         The encoder has no weights to them. Without weights from them the gradients are 0, too.
         """
-        for name in self.decoder.of_inputs:
+        for name in self.decoder.of_inputs if is_ours(self.decoder) else ():
             self.decoder.get_parameter(name)[:, dropped] = 0
 
     def left_by_prefixes(self, variances, residual):
