@@ -462,16 +462,15 @@ def test_the_code_leaves_the_label_to_the_condition(digits, conditional):
     assert conditional.score(B, condition=z) > vae.score(B)
 
 
-def test_no_prior_is_worse(digits):
-    """Codes without a KL are not where a Gaussian expects them."""
+@PRIORS
+def test_more_draws_change_scores_of_images_little(digits, conditional_prior):
+    """A bound that they raise by nats is far from what it bounds, and compares with nothing."""
     A, B, y, z = digits
-    scores = [
-        ConditionalVAE(8, conditional_prior=prior, max_iter=20, random_state=0)
-        .fit(A, condition=y)
-        .score(B, condition=z)
-        for prior in ("learned", "standard", "none")
-    ]
-    assert min(scores[:2]) > scores[2] + 5
+    cvae = ConditionalVAE(8, conditional_prior=conditional_prior, max_iter=20, random_state=0)
+    cvae.fit(A, condition=y)
+    few, many = (cvae.score_samples(B, n, condition=z).mean() for n in (16, 256))
+    # 16 draws miss 0.7 nats in eight numbers where a network has learned what they are drawn from.
+    assert -0.1 < many - few < 1
 
 
 @pytest.mark.parametrize(
