@@ -131,6 +131,7 @@ OF_TARGETS: dict[str, Measure] = {
     "r2_linear": lambda t: _judge(Ridge(), t),
     "r2_neighbors": lambda t: _judge(KNeighborsRegressor(_n_neighbors(t)), t),
 }
+OF_VARIANCE = ("explained_variance", *OF_TARGETS)  # relative to that of the rows held out
 TIMES: dict[str, Measure] = {
     "fit_time": lambda t: t.fit_time,
     "transform_time": lambda t: t.transform_time,

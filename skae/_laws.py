@@ -354,7 +354,8 @@ def _terms(row: dict[str, Any]) -> dict[str, float]:
 def check_warm_start(estimator: Any) -> None:
     """Two fits with warm_start=True are one of twice the length, through a pickle too."""
     params = {"linear_path": False, "early_stopping": False, "learning_rate": "constant"}
-    steady = _set(estimator, **params, revive=False)  # units are revived early in each fit
+    # Units are revived early in each fit, and the KL warms up over a share of its epochs.
+    steady = _set(estimator, **params, revive=False, warm_up=0.0)
     long = _set(steady, max_iter=4).fit(X)
     for pickled in (False, True):
         short = _set(steady, max_iter=2, warm_start=True).fit(X)
@@ -384,6 +385,26 @@ def check_one_row(estimator: Any) -> None:
     for name, value in _terms(ae.history_[-1]).items():
         expected = f"the term {name[len('train_') :]!r} to be finite for a batch of one row"
         demand(np.isfinite(value), expected, value)
+
+
+def check_noise_of_terms(estimator: Any) -> None:
+    """The z that the terms of a variational module are given was made of the noise beside it."""
+    ae = _fit(estimator)
+    module, given = ae.module_, []
+    terms = module.terms
+
+    def noted(x: Any, z: Any, noise: Any, q: Any, *others: Any) -> Any:
+        given.append((z, q.mean + (q.factor @ noise[..., None])[..., 0]))
+        return terms(x, z, noise, q, *others)
+
+    module.terms = noted
+    rows = torch.from_numpy(X).to(next(module.parameters()))
+    for training in (True, False):
+        module.train(training)
+        with torch.random.fork_rng(), torch.no_grad():
+            module(rows, *module.draw(len(rows), ae.net_.generators))
+    for z, made in given:
+        demand_near(z.cpu(), made.cpu(), "z = the mean of q plus its factor times the noise", 1e-5)
 
 
 # Laws: data of every kind

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, compose, defs, helper, numpy_helper
 
 from .nn.activations import ACTIVATIONS
 
 NAMES = {function: name for name, function in ACTIVATIONS.items()}
 LEAST_OPSET = 13  # from here on all nodes below mean what they do
+LEAST_OPSET_OF_TEXT = 19  # which Equal does not compare before
+MOST_OPSET = defs.onnx_opset_version()  # that the installed onnx knows
 IR_VERSION = 8  # readers refuse newer files than they know; this one has all that is used
 
 
@@ -34,6 +36,7 @@ class Graph:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self.inputs: list[Any] = []
+        self.zeros: list[str] = []  # added to the output; computing one fails, see `refuse`
 
     def input(self, name: str, shape: Sequence[Any], element: int | None = None) -> str:
         """Declare an input of the model."""
@@ -59,6 +62,23 @@ class Graph:
         array = np.array(value, self.dtype if dtype is None else dtype, order="C")
         self.constants.append(numpy_helper.from_array(array, name))
         return name
+
+    def refuse(self, is_bad: str, reason: str) -> None:
+        """Make the model fail where any entry of a boolean tensor is true.
+
+        Runtimes print `reason`, the name of the node that fails. It puts one number into more
+        places than one: the sizes of a tensor are always checked, an index out of range is not.
+        """
+        n_bad = self.add("ReduceSum", self.cast(is_bad, "int64"), keepdims=0)
+        shape = self.add("Add", n_bad, self.constant([1], np.int64))
+        self.zeros.append(self.add("Reshape", self.constant([0]), shape))
+        self.nodes[-1].name = reason
+
+    def refuse_no_numbers(self, x: str, n_columns: int, name: str) -> None:
+        """Make the model fail where an input, (n_samples, n_columns), has NaN or infinity."""
+        # Zero times these is NaN; the product takes one pass over the rows.
+        product = self.add("MatMul", x, self.constant(np.zeros((n_columns, 1))))
+        self.refuse(self.add("IsNaN", product), f"{name}_has_NaN_or_infinity")
 
     def cast(self, x: str, dtype: str) -> str:
         """Add a change of precision."""
@@ -99,6 +119,8 @@ class Graph:
 
     def to_model(self, output: str, name: str, n_columns: int) -> ModelProto:
         """Return the model that computes one of the values, under a name."""
+        for zero in self.zeros:
+            output = self.add("Add", output, zero)
         self.nodes.append(helper.make_node("Identity", [output], [name]))
         for i, node in enumerate(self.nodes):
             node.name = node.name or f"node_{i}"  # skl2onnx asks for one

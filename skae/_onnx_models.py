@@ -20,7 +20,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from ._onnx_graph import ACTIVATION_NODES, Graph
+from ._onnx_graph import ACTIVATION_NODES, LEAST_OPSET_OF_TEXT, Graph
 from .nn.convolutions import ConvDecoder, ConvEncoder
 from .nn.networks import MLP, TiedMLP
 from .nn.nodes import Nodes
@@ -254,6 +254,7 @@ def write_codes(g: Graph, estimator: Any, x: str, c: str | None = None) -> str:
 
 def write_rows(g: Graph, estimator: Any, z: str, c: str | None = None) -> str:
     """Add the rows that codes stand for, as `inverse_transform` returns them."""
+    g.refuse_no_numbers(z, estimator._n_features_out, "Z")
     module = _module_of(estimator, g)
     if isinstance(module, Nodes):
         return _leave(g, estimator._units, _mix_of_nodes(g, module, z))
@@ -301,6 +302,7 @@ def _decoded(g: Graph, estimator: Any, z: str, c: str | None) -> str:
 
 def _enter_rows(g: Graph, estimator: Any, x: str, c: str | None) -> str:
     """Add rows, and what is known of them beside them, in the network's units."""
+    g.refuse_no_numbers(x, estimator.n_features_in_, "X")
     if _columns_of(estimator) is not None:
         x = g.columns(x, np.concatenate(_columns_of(estimator)))
     elif c is not None:
@@ -319,20 +321,42 @@ def write_condition(g: Graph, estimator: Any, name: str) -> str | None:
     condition = getattr(estimator, "_condition", None)
     if condition is None or condition.kind == "none":
         return None
-    if condition.kind != "labels":
-        return g.input(name, ["n_samples", condition.n_numbers])
-    kind = condition.classes.dtype.kind
-    is_text = all(isinstance(label, str) for label in condition.classes.tolist())
-    if kind not in "iub" and not is_text:
-        raise ValueError(
-            "ONNX can compare labels that are integers, booleans or text. The condition of this "
-            f"{type(estimator).__name__} has {condition.classes.dtype}."
-        )
-    dtype = np.dtype(object) if is_text else np.dtype({"b": bool}.get(kind, np.int64))
+    if condition.kind == "labels":
+        return _write_labels(g, condition.classes, name, type(estimator).__name__)
+    c = g.input(name, ["n_samples", condition.n_numbers])
+    g.refuse_no_numbers(c, condition.n_numbers, name)
+    return c
+
+
+def _write_labels(g: Graph, classes: Any, name: str, owner: str) -> str:
+    """Add an input for labels, as ones and zeros; a label that is none of the classes fails."""
+    dtype = _type_of_labels(classes, g.opset, owner)
+    is_text = dtype.kind == "O"
     element = TensorProto.STRING if is_text else helper.np_dtype_to_tensor_dtype(dtype)
     labels = g.add("Unsqueeze", g.input(name, ["n_samples"], element), g.constant([1], np.int64))
-    known = g.constant(condition.classes.astype(dtype)[None], dtype)
-    return g.cast(g.add("Equal", labels, known), g.dtype.name)
+    known = g.constant(classes.astype(dtype)[None], dtype)
+    one_hot = g.cast(g.add("Equal", labels, known), g.dtype.name)
+    n_equal = g.add("MatMul", one_hot, g.constant(np.ones((len(classes), 1))))
+    g.refuse(g.add("Less", n_equal, g.constant(0.5)), f"{name}_has_labels_that_fit_did_not_see")
+    return one_hot
+
+
+def _type_of_labels(classes: Any, opset: int, owner: str) -> Any:
+    """Return the type of labels in ONNX; refuse what it cannot compare."""
+    kind = classes.dtype.kind
+    if all(isinstance(label, str) for label in classes.tolist()):
+        if opset < LEAST_OPSET_OF_TEXT:
+            raise ValueError(
+                f"The condition of this {owner} has labels that are text, and text needs "
+                f"target_opset of at least {LEAST_OPSET_OF_TEXT}. Got {opset} instead."
+            )
+        return np.dtype(object)
+    if kind not in "iub":
+        raise ValueError(
+            "ONNX can compare labels that are integers, booleans or text. The condition of this "
+            f"{owner} has {classes.dtype}."
+        )
+    return np.dtype({"b": bool}.get(kind, np.int64))
 
 
 # Units

@@ -6,9 +6,11 @@ An upgrade of scikit-learn that moves one of them breaks this file and no other.
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -22,6 +24,15 @@ except ImportError:  # before 1.9
         return method
 
 
+class StrOptions(_StrOptions):
+    __doc__ = _StrOptions.__doc__
+
+    def __str__(self):
+        """Return the words in alphabetical order: the same error each time."""
+        words = ", ".join(map(repr, sorted(self.options)))
+        return f"a str among {{{words}}}"
+
+
 __all__ = [
     "BaseSearchCV",
     "CallbackSupportMixin",
@@ -30,6 +41,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "get_feature_names",
     "parse_version",
     "safe_indexing",
     "with_callbacks",

@@ -28,9 +28,19 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
 from ._contrasts import as_table, contrast
-from ._folds import MEASURES, OF_CLASSES, OF_NUMBERS, OF_TARGETS, Fold, Outcome, run_fold
+from ._folds import (
+    MEASURES,
+    OF_CLASSES,
+    OF_NUMBERS,
+    OF_TARGETS,
+    OF_VARIANCE,
+    Fold,
+    Outcome,
+    run_fold,
+)
 from ._recording import repeat
-from .data.inputs import to_array
+from .data.columns import check_has_no_dates
+from .data.inputs import shape_of, to_array
 from .estimator.wrapped import check_has
 
 __all__ = ["compare"]
@@ -83,7 +93,8 @@ def compare(
         :func:`sklearn.utils.multiclass.type_of_target` says "binary" or "multiclass"; but for
         floats of more than 20 different values, which are numbers also where they are whole. They
         are handed to `fit` and `score` too, as :func:`sklearn.model_selection.cross_validate`
-        does; most transformers do not look at them.
+        does; most transformers do not look at them. Where `metrics` names none that reads y, it
+        may be any array that `fit` takes.
 
     n_components : list, default=None
         Sizes of the code: each estimator is taken once with each as its `n_components`, or as that
@@ -153,7 +164,9 @@ def compare(
     TypeError
         If an estimator has no `fit` or no `transform`, or no `n_components` where these are given.
     ValueError
-        If two estimators have one name, a metric is unknown or not for this y, or y is neither.
+        If two estimators have one name, a metric is unknown or not for this y, y is neither and
+        a metric reads it, `cv` has no split, or a fold holds out a single row and a metric is
+        relative to the variance of the rows held out, as "explained_variance" is.
     RuntimeError
         If a fit, or what follows it, fails; the message names estimator, step and fold.
 
@@ -202,9 +215,11 @@ def compare(
     entries = _make_entries(estimators, n_components)
     X, y, groups = indexable(to_array(X), to_array(y), groups)
     X = np.asarray(X) if isinstance(X, list) else X
-    kind, y = _kind_of_target(y)
+    metrics = _to_names(metrics)
+    kind, y = _kind_of_target(y, _reads_target(metrics))
     metrics = _check_metrics(metrics, X, kind)
     folds = _make_folds(cv, X, y, groups, kind, random_state)
+    _check_can_be_measured(folds, metrics)
     progress = str(len(folds)) if verbose else ""
     tasks = (
         delayed(run_fold)(entry.name, entry.estimator, X, y, fold, metrics, progress)
@@ -226,9 +241,11 @@ def _make_entries(estimators: Estimators, n_components: Sequence[Any] | None) ->
     pairs = _check_estimators(estimators)
     if n_components is None:
         return [Entry(name, name, 0, estimator) for name, estimator in pairs]
-    sizes = list(n_components)
-    if not sizes:
-        raise ValueError("n_components must hold at least one size. Got [] instead.")
+    sizes = list(n_components) if isinstance(n_components, Iterable) else []
+    if not sizes or isinstance(n_components, str):
+        raise ValueError(
+            f"n_components must hold at least one size. Got {n_components!r} instead: pass a list."
+        )
     entries = [
         Entry(f"{method} {size}", method, place, _resized(method, estimator, size))
         for method, estimator in pairs
@@ -239,6 +256,11 @@ def _make_entries(estimators: Estimators, n_components: Sequence[Any] | None) ->
 
 
 def _check_estimators(estimators: Estimators) -> list[tuple[str, Any]]:
+    if not isinstance(estimators, Iterable):
+        raise TypeError(
+            "estimators must be a dict of transformers by name, or a list of pairs (name, "
+            f"transformer). Got {estimators!r} instead."
+        )
     pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
     if not pairs:
         raise ValueError("estimators must hold at least one. Got none.")
@@ -285,10 +307,26 @@ def _resized(name: str, estimator: Any, size: Any) -> Any:
 # What is measured
 
 
-def _kind_of_target(y: Any) -> tuple[str, NDArray[Any] | None]:
-    """Return whether y are classes, numbers or none, and y as an array."""
+def _reads_target(metrics: Sequence[str] | None) -> bool:
+    return metrics is None or any(name in {**OF_CLASSES, **OF_TARGETS} for name in metrics)
+
+
+def _kind_of_target(y: Any, is_read: bool) -> tuple[str, NDArray[Any] | None]:
+    """Return whether y are classes, numbers or none, and y as an array.
+
+    A y of another kind is an error if it is read by a metric, and none otherwise.
+    """
     if y is None:
         return "none", None
+    try:
+        return _kind_of_readable(y)
+    except ValueError:
+        if is_read:
+            raise
+        return "none", np.asarray(y)
+
+
+def _kind_of_readable(y: Any) -> tuple[str, NDArray[Any]]:
     y = column_or_1d(y)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
@@ -307,8 +345,6 @@ def _check_metrics(metrics: Sequence[str] | None, X: Any, kind: str) -> list[str
     possible = [m for m in MEASURES if m in of_y or m not in {**OF_CLASSES, **OF_TARGETS}]
     if metrics is None:
         return [m for m in possible if m not in OF_NUMBERS or _is_numeric(X)]
-    if isinstance(metrics, str):
-        metrics = [metrics]
     for name in metrics:
         if name not in MEASURES:
             raise ValueError(f"metrics must be some of {list(MEASURES)}. Got {name!r} instead.")
@@ -319,8 +355,18 @@ def _check_metrics(metrics: Sequence[str] | None, X: Any, kind: str) -> list[str
     return list(dict.fromkeys(metrics))
 
 
+def _to_names(metrics: Any) -> Any:
+    """Return names of metrics as a list, None as it is."""
+    if metrics is None or isinstance(metrics, str):
+        return metrics and [metrics]
+    if not isinstance(metrics, Iterable):
+        raise ValueError(f"metrics must be a list of names. Got {metrics!r} instead.")
+    return list(metrics)
+
+
 def _is_numeric(X: Any) -> bool:
     try:
+        check_has_no_dates(X, "X")
         check_array(X, accept_sparse=True)
     except (TypeError, ValueError):
         return False
@@ -335,12 +381,45 @@ def _make_folds(cv: Any, X: Any, y: Any, groups: Any, kind: str, random_state: A
         together = StratifiedGroupKFold if has_classes else GroupKFold
         splitter = (together if grouped else plain)(cv, shuffle=True, random_state=seed)
     else:
-        splitter = check_cv(cv)
+        splitter = check_cv(_check_splits(cv, shape_of(X)[0]))
     splits = enumerate(splitter.split(X, y, groups))
     return [
         Fold(k, np.asarray(train), np.asarray(test), (seed + k) % 2**32)
         for k, (train, test) in splits
     ]
+
+
+def _check_splits(cv: Any, n_samples: int) -> Any:
+    """Return pairs of training and test rows, checked; and all else as it is."""
+    if not isinstance(cv, Iterable) or hasattr(cv, "split"):
+        return cv
+    splits = list(cv)
+    if not splits:
+        raise ValueError("cv must hold at least one split into training and test rows. Got none.")
+    for split in splits:
+        if not isinstance(split, (tuple, list)) or len(split) != 2:
+            raise ValueError(
+                f"cv must hold pairs (training rows, test rows). Got {type(split).__name__} of "
+                f"{np.size(split)} numbers among them."
+            )
+        if max(np.max(rows, initial=0) for rows in split) >= n_samples:
+            raise ValueError(
+                f"cv must hold numbers of rows of X, below {n_samples}. Got "
+                f"{max(np.max(rows, initial=0) for rows in split)} among them."
+            )
+    return splits
+
+
+def _check_can_be_measured(folds: list[Fold], metrics: list[str]) -> None:
+    """Refuse folds that hold out one row, for metrics that divide by the variance held out."""
+    names = [name for name in metrics if name in OF_VARIANCE]
+    alone = [fold.number for fold in folds if len(fold.test) < 2]
+    if names and alone:
+        raise ValueError(
+            f"cv must hold out two rows at least for the metrics {names}: a single row has no "
+            f"variance. Got one row in fold {alone[0] + 1}. Take larger folds, such as cv=5, or "
+            "name other metrics."
+        )
 
 
 def _to_seed(random_state: Any) -> int:

@@ -1,6 +1,7 @@
 """Rows for fits on many processes: what each is to read, for ``distributed=True``."""
 
 import os
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def shard(
         files it is all rows of files ``rank::n_ranks``.
 
     rank, n_ranks : int, default=None
-        Number of the process, from 0, and of how many. None: as torch.distributed's process group
-        says; without one there is a single process.
+        Number of the process, from 0 to ``n_ranks - 1``, and the number of processes. None takes
+        both from torch.distributed's process group; without a group there is a single process.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def shard(
     Raises
     ------
     ValueError
-        If there are fewer files than processes.
+        If `rank` is not between 0 and ``n_ranks - 1``, or if there are fewer files than processes.
 
     See Also
     --------
@@ -72,7 +73,14 @@ def _place(rank: int | None, n_ranks: int | None) -> tuple[int, None, int]:
         rank = 0 if is_one else distributed.get_rank()
     if n_ranks is None:
         n_ranks = 1 if is_one else distributed.get_world_size()
-    return rank, None, n_ranks
+    if not isinstance(n_ranks, Integral) or n_ranks < 1:
+        raise ValueError(f"n_ranks must be an int of at least 1. Got {n_ranks!r} instead.")
+    if not isinstance(rank, Integral) or not 0 <= rank < n_ranks:
+        raise ValueError(
+            f"rank must be an int from 0 to n_ranks - 1, with n_ranks={n_ranks}. Got {rank!r} "
+            "instead: the first process has rank 0."
+        )
+    return int(rank), None, int(n_ranks)
 
 
 def _are_files(source: Any) -> bool:

@@ -9,17 +9,16 @@ import importlib
 import os
 from typing import Any
 
-from . import _HOMES, networks
+from . import _BESIDE, _HOMES, networks
 from .estimator.coder import BaseCoder
 from .estimator.files import read_model
 from .exceptions import ModelFileError
+from .imputation.estimator import Imputer
 
 __all__ = ["load"]
 
 
-def load(
-    path: str | os.PathLike[str], *, estimator: type[BaseCoder] | None = None, **parts: Any
-) -> BaseCoder:
+def load(path: str | os.PathLike[str], *, estimator: type[Any] | None = None, **parts: Any) -> Any:
     """Return the estimator that `save` has written to a file.
 
     Nothing that the file says is run: it holds numbers, text and arrays. What is neither is handed
@@ -66,11 +65,11 @@ def load(
     >>> bool((skae.load(path).transform(X) == ae.transform(X)).all())
     True
     """
-    is_class = isinstance(estimator, type) and issubclass(estimator, BaseCoder)
+    is_class = isinstance(estimator, type) and issubclass(estimator, (BaseCoder, Imputer))
     if estimator is not None and not is_class:
         raise TypeError(f"estimator must be a class of estimators. Got {estimator!r} instead.")
 
-    def find_class(name: str) -> type[BaseCoder]:
+    def find_class(name: str) -> type[Any]:
         return _public_class(path, name) if estimator is None else _named(path, name, estimator)
 
     recipes = {name: getattr(networks, name) for name in networks.__all__}
@@ -79,7 +78,7 @@ def load(
 
 def _public_class(path: Any, name: str) -> Any:
     room, _, public = name.rpartition(".")
-    if room != "skae" or public not in _HOMES:
+    if room != "skae" or public not in {**_HOMES, **_BESIDE}:
         raise ModelFileError(
             f"{path} holds a {name}, which is no class of skae's. Pass the class: "
             f"load(path, estimator={public})."
@@ -87,7 +86,7 @@ def _public_class(path: Any, name: str) -> Any:
     return getattr(importlib.import_module(__package__), public)
 
 
-def _named(path: Any, name: str, given: type[BaseCoder]) -> type[BaseCoder]:
+def _named(path: Any, name: str, given: type[Any]) -> type[Any]:
     if name.rpartition(".")[2] != given.__name__:
         raise ModelFileError(f"{path} holds a {name}, and no {given.__name__}.")
     return given

@@ -3,7 +3,9 @@
 import math
 from numbers import Integral
 
+from ._keywords import explains_unknown_keywords
 from ._sklearn import Interval, StrOptions
+from .data.inputs import plain
 from .estimator.recipes import BaseRecipe
 from .nn.activations import ACTIVATIONS
 from .nn.convolutions import ConvDecoder, ConvEncoder, Plan
@@ -61,6 +63,7 @@ class Conv(BaseRecipe):
         "activation": [StrOptions(set(ACTIVATIONS))],
     }
 
+    @explains_unknown_keywords
     def __init__(self, image_shape, *, channels=(32, 64), n_blocks=0, activation="silu"):
         self.image_shape = image_shape
         self.channels = channels
@@ -143,8 +146,8 @@ class Conv(BaseRecipe):
 
     def _plan(self, linear_path=False):
         self._validate_params()
-        channels = [self.channels] if isinstance(self.channels, Integral) else self.channels
-        shape = tuple(self.image_shape)
+        channels = plain([self.channels] if isinstance(self.channels, Integral) else self.channels)
+        shape = plain(tuple(self.image_shape))
         _check_counts(
             "image_shape", shape, range(2, 4), "(height, width) or (height, width, channels)"
         )

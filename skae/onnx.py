@@ -8,6 +8,7 @@ knows pipelines, column transformers and unions in which they stand. It needs
 from __future__ import annotations
 
 import importlib
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ except ImportError as error:
         "it writes, onnxruntime."
     ) from error
 
-from . import _HOMES
-from ._onnx_graph import LEAST_OPSET, Graph
+from . import _BESIDE, _HOMES
+from ._onnx_graph import LEAST_OPSET, MOST_OPSET, Graph
 from ._onnx_models import (
     check_is_known,
     write_codes,
@@ -49,7 +50,8 @@ def encoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
     dtype : {"float32", "float64"}, default="float32"
         Of ``X`` and of the codes, and the precision in which they are computed.
     target_opset : int, default=20
-        Version of ONNX's operators, at least 13; 18 for networks of your own.
+        Version of ONNX's operators: at least 13, at least 18 for networks of your own and at
+        least 19 for a condition of text labels, and at most the newest that onnx knows.
 
     Returns
     -------
@@ -57,7 +59,8 @@ def encoder(estimator: Any, *, dtype: str = "float32", target_opset: int = OPSET
         With the input ``X``, (n_samples, n_features), for any number of rows, and the output
         ``Z``, (n_samples, n_components). A `ConditionalVAE` that is given its condition beside X
         has the second input ``condition``: labels in one dimension, as integers, booleans or
-        text, or numbers in two.
+        text, or numbers in two. A run fails for NaN, which stands for a missing value in `VAE`,
+        for infinity, and for labels that `fit` has not seen.
 
     Raises
     ------
@@ -178,8 +181,11 @@ def _check(estimator: Any, dtype: str, opset: int) -> None:
     check_is_known(estimator)
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64'. Got {dtype!r} instead.")
-    if opset < LEAST_OPSET:
-        raise ValueError(f"target_opset must be at least {LEAST_OPSET}. Got {opset} instead.")
+    if not (isinstance(opset, Integral) and LEAST_OPSET <= opset <= MOST_OPSET):
+        raise ValueError(
+            f"target_opset must be an integer from {LEAST_OPSET} to {MOST_OPSET}, the newest that "
+            f"the installed onnx knows. Got {opset!r} instead."
+        )
 
 
 # skl2onnx
@@ -231,5 +237,18 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     add_onnx_graph(scope, operator, container, model)
 
 
+def _refuse(operator: Any) -> None:
+    """Say why there is no graph of an imputer, where skl2onnx first looks at one."""
+    raise ValueError(
+        "ONNX has no Imputer of skae: it solves equations of its own for each pattern of missing "
+        "values. Convert the steps after it, and fill rows with Imputer.transform before; or fit "
+        "the pipeline with an imputer that skl2onnx converts, such as SimpleImputer or KNNImputer "
+        "of scikit-learn."
+    )
+
+
 for name in _HOMES:
     register(getattr(importlib.import_module(__package__), name))
+for name in _BESIDE:
+    imputer = getattr(importlib.import_module(__package__), name)
+    update_registered_converter(imputer, f"Skae{name}", _refuse, _convert, overwrite=True)

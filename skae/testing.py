@@ -33,6 +33,7 @@ from ._laws import (
     check_interpolation,
     check_likelihood_is_in_units_of_X,
     check_methods_agree,
+    check_noise_of_terms,
     check_one_row,
     check_other_seed_other_codes,
     check_partial_fit,
@@ -57,6 +58,7 @@ from ._laws import (
     make_quick,
     takes_holes,
 )
+from .nn.variational import VAEModule
 
 __all__ = ["autoencoder_checks_generator", "check_autoencoder"]
 
@@ -187,6 +189,8 @@ def _yield_checks_of_fits(estimator: Any) -> Iterator[Check]:
         yield check_history
         if has_parameter(estimator, "warm_start") and _has_named_optimizer(estimator):
             yield check_warm_start
+        if _is_variational(estimator):
+            yield check_noise_of_terms
     yield check_threads
     yield check_surroundings
     if not _brings_code(estimator):
@@ -242,6 +246,11 @@ def _is_density(estimator: Any) -> bool:
 def _is_trained_by_gradients(estimator: Any) -> bool:
     """Whether it has networks, epochs and a history."""
     return hasattr(type(estimator), "module_")
+
+
+def _is_variational(estimator: Any) -> bool:
+    """Whether its module has a q(z | x) to draw from, and terms that are given the draws."""
+    return issubclass(getattr(type(estimator), "_module_class", object), VAEModule)
 
 
 def _has_named_optimizer(estimator: Any) -> bool:

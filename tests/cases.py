@@ -10,12 +10,16 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import torch
 from estimators import DEFAULTS, SmallDecoder, SmallEncoder, jitter, uniform
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval, Options, _Booleans, make_constraint
 from skorch.callbacks import Callback
+
+from skae import VAE, Imputer
 
 # Parameters, from the constraints of each class
 
@@ -28,6 +32,9 @@ class Watch(Callback):
 
     def __repr__(self):
         return "Watch()"
+
+
+HOSTILE_ESTIMATORS = {**DEFAULTS, "Imputer": Imputer(random_state=0)}
 
 
 def halved(n_in, n_out):
@@ -54,6 +61,8 @@ NAMED = {
     "callbacks": ([], [Watch()]),
     "device": ("auto", "cpu", torch.device("cpu")),
     "random_state": (0, 1, 2**31),
+    "estimator": (None, VAE(1, max_iter=2, random_state=0)),  # of the imputer
+    "missing_values": (np.nan, 0.0, -1.0),
 }
 NOT_VARIED = {"verbose"}  # it prints
 NOT_SMALL = {"max_iter": {"auto"}}  # a hundred epochs for these few rows
@@ -87,8 +96,9 @@ def _numbers_for(name, interval):
 
 def parameters_of(name):
     """Return {parameter: values} of an estimator, of those that a case may vary."""
-    constraints = DEFAULTS[name]._parameter_constraints
-    varied = {p: values_of(p, constraints[p]) for p in DEFAULTS[name].get_params()}
+    estimator = HOSTILE_ESTIMATORS[name]
+    constraints = estimator._parameter_constraints
+    varied = {p: values_of(p, constraints[p]) for p in estimator.get_params(deep=False)}
     return {p: values for p, values in varied.items() if p not in NOT_VARIED}
 
 
@@ -97,7 +107,30 @@ def parameters(draw, name):
     """Draw parameters of an estimator; most of them stay as they are, or all would clash."""
     choice = parameters_of(name)
     chosen = draw(st.lists(st.sampled_from(sorted(choice)), max_size=6, unique=True))
-    return {p: draw(st.sampled_from(choice[p])) for p in chosen}
+    often = {p: values for p, values in OFTEN.items() if p in choice and p not in chosen}
+    drawn = {p: draw(st.sampled_from(values)) for p, values in often.items()}
+    return {p: value for p, value in drawn.items() if value is not None} | {
+        p: draw(st.sampled_from(choice[p])) for p in chosen
+    }
+
+
+# What six parameters among thirty would seldom be, more components than the rank for instance;
+# None leaves a parameter as it is.
+OFTEN = {
+    "n_components": (None, None, None, 3, 12),
+    "likelihood": (None, None, None, None, "bernoulli"),
+    "ordered": (None, None, None, None, True),
+}
+
+
+def to_numpy(value):
+    """Return the value of a parameter in a type of numpy: short integers, np.str_, np.bool_."""
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int):
+        return np.int16(value) if abs(value) < 2**15 else np.int64(value)
+    kinds = {str: np.str_, float: np.float64}
+    return kinds.get(type(value), lambda same: same)(value)
 
 
 # Data
@@ -116,7 +149,8 @@ VALUES = {
     "an outlier": lambda rng, n, d: rng.normal(size=(n, d)) + 1e6 * (np.arange(n) == 0)[:, None],
     "zeros": lambda rng, n, d: np.zeros((n, d)),
 }
-DTYPES = ("float64", "float32", "float16", ">f8", "int64", "int32", "uint8", "bool")
+SHORT = ("int8", "int16", "uint16")
+DTYPES = ("float64", "float32", "float16", ">f8", "int64", "int32", *SHORT, "uint8", "bool")
 LAYOUTS = {
     "C": np.ascontiguousarray,
     "Fortran": np.asfortranarray,
@@ -143,14 +177,48 @@ def _to_sparse(X):
     return X if X.dtype.isnative and X.dtype != np.float16 else X.astype(np.float64)
 
 
+def _to_frame(X):
+    return pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+
+
+def _to_polars(X):
+    """Return what polars has columns of: not float16, nor another byte order."""
+    X = X if X.dtype.isnative and X.dtype != np.float16 else X.astype(np.float64)
+    return pl.from_numpy(np.ascontiguousarray(X), [f"x{j}" for j in range(X.shape[1])])
+
+
+def _to_objects(X):
+    """Return objects, with pd.NA for NaN."""
+    objects = X.astype(object)
+    objects[X != X] = pd.NA
+    return objects
+
+
+def _days(n):
+    return np.datetime64("2020-01-01") + np.arange(n).astype("timedelta64[D]")
+
+
 CONTAINERS = {
     "array": lambda X: X,
     "list": lambda X: X.tolist(),
-    "DataFrame": lambda X: pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])]),
+    "DataFrame": _to_frame,
+    "polars": _to_polars,
     "CSR matrix": lambda X: sparse.csr_matrix(_to_sparse(X)),
     "CSR array": lambda X: sparse.csr_array(_to_sparse(X)),
     "CSC array": lambda X: sparse.csc_array(_to_sparse(X)),
     "memmap": _to_memmap,
+}
+OBJECTS = {
+    "objects": _to_objects,
+    "lists of objects": lambda X: _to_objects(X).tolist(),
+    "DataFrame of objects": lambda X: _to_frame(_to_objects(X)),
+}
+DATES = {  # which all estimators refuse
+    "dates": lambda X: np.repeat(_days(len(X))[:, None], X.shape[1], axis=1),
+    "dates beside numbers": lambda X: _to_frame(X).assign(when=_days(len(X))),
+    "DataFrame of dates": lambda X: pd.DataFrame({"when": _days(len(X))}),
+    "NaT": lambda X: np.full(X.shape, "NaT", "datetime64[ns]"),
+    "polars dates": lambda X: _to_polars(X).with_columns(when=pl.Series(_days(len(X)))),
 }
 WEIGHTS = {
     "none": lambda rng, n: None,
@@ -163,6 +231,10 @@ WEIGHTS = {
     "tiny": lambda rng, n: np.full(n, 1e-300),
     "huge": lambda rng, n: np.full(n, 1e300),
     "list": lambda rng, n: rng.uniform(size=n).tolist(),
+    "read-only": lambda rng, n: _read_only(rng.uniform(size=n)),
+    "Series": lambda rng, n: pd.Series(rng.uniform(size=n), index=np.arange(n)[::-1]),
+    "polars Series": lambda rng, n: pl.Series(rng.uniform(size=n)),
+    "short integers": lambda rng, n: rng.integers(1, 4, n).astype(np.int8),
 }
 CONDITIONS = {
     "none": lambda rng, n: None,
@@ -176,7 +248,9 @@ CONDITIONS = {
     "tiny numbers": lambda rng, n: 1e-200 * rng.normal(size=(n, 1)),
     "huge numbers": lambda rng, n: 1e200 * rng.normal(size=(n, 1)),
     "far numbers": lambda rng, n: 1e9 + rng.normal(size=(n, 1)),
+    "read-only numbers": lambda rng, n: _read_only(rng.normal(size=(n, 2))),
     "frame": lambda rng, n: pd.DataFrame(rng.normal(size=(n, 2)), columns=["a", "b"]),
+    "polars frame": lambda rng, n: pl.DataFrame(rng.normal(size=(n, 2)), schema=["a", "b"]),
 }
 
 
@@ -209,6 +283,7 @@ class Table:
     n_constant: int = 0  # columns
     n_equal: int = 0  # columns that equal the last
     n_distinct: int | None = None  # rows
+    missing: float = 0.0  # share of the cells that are NaN, of tables of floats
     dtype: str = "float64"
     layout: str = "C"
     container: str = "array"
@@ -218,8 +293,14 @@ class Table:
 
     def build(self):
         """Return X."""
-        X = LAYOUTS[self.layout](_convert(self._numbers(), self.dtype))
-        return CONTAINERS[self.container](X)
+        X = _convert(self._numbers(), self.dtype)
+        if self.has_missing():
+            X[np.random.default_rng(self.seed + 2).random(X.shape) < self.missing] = np.nan
+        return {**CONTAINERS, **OBJECTS, **DATES}[self.container](LAYOUTS[self.layout](X))
+
+    def has_missing(self):
+        """Whether cells are missing, which other types than floats have no number for."""
+        return self.missing > 0 and np.dtype(self.dtype).kind == "f"
 
     def _numbers(self):
         rng = np.random.default_rng(self.seed)
@@ -252,14 +333,44 @@ class Case:
     table: Table = Table()
     weights: str = "none"
     condition: str = "none"
+    numpy_params: bool = False
+    use: str = "again"  # what is done with the fitted estimator: see `oracle.USES`
 
     __repr__ = plain
 
     def estimator(self):
         """Return the estimator, small where the case does not say how large."""
-        cls = type(DEFAULTS[self.name])
-        small = {p: value for p, value in SMALL.items() if p in DEFAULTS[self.name].get_params()}
-        return cls(**{**small, **self.params})
+        default = HOSTILE_ESTIMATORS[self.name]
+        small = {p: value for p, value in SMALL.items() if p in default.get_params(deep=False)}
+        params = {**small, **self.params}
+        if self.numpy_params:
+            params = {p: to_numpy(value) for p, value in params.items()}
+        return type(default)(**params)
+
+    def features(self):
+        """Return the names of what is special about the case, for counts."""
+        features = {
+            "missing values": self.table.has_missing(),
+            "pd.NA": self.table.container in OBJECTS and self.table.has_missing(),
+            "objects": self.table.container in OBJECTS,
+            "dates": self.table.container in DATES,
+            "polars": self.table.container == "polars",
+            "read-only": "read-only" in (self.table.layout, self.weights, self.condition[:9]),
+            "weights in a Series": "Series" in self.weights,
+            "short integers": self.table.dtype in SHORT,
+            "more components than columns": self._has_many_components(),
+            "Bernoulli": self.params.get("likelihood") == "bernoulli",
+            "ordered": self.params.get("ordered", False),
+            "condition": self.condition != "none",
+            "condition in a DataFrame": "frame" in self.condition,
+            "parameters of numpy's types": self.numpy_params,
+            f"use: {self.use}": True,
+        }
+        return [name for name, is_so in features.items() if is_so]
+
+    def _has_many_components(self):
+        k = self.params.get("n_components", 1)
+        return not isinstance(k, str) and k is not None and k > self.table.d
 
     def data(self):
         """Return X and the further arguments of `fit`, fresh."""
@@ -271,9 +382,12 @@ class Case:
         return self.table.build(), {k: v for k, v in given.items() if v is not None}
 
 
+USES = ("again", "pickle", "file", "compare")
+
+
 def has_condition(name):
     """Whether `fit` takes a condition."""
-    return "condition" in inspect.signature(DEFAULTS[name].fit).parameters
+    return "condition" in inspect.signature(HOSTILE_ESTIMATORS[name].fit).parameters
 
 
 def _one_of(names):
@@ -287,9 +401,21 @@ def _sometimes(default, strategy):
 
 
 exponents = st.one_of(st.integers(-12, 12), st.floats(-300, 300).map(round))
+
+
+def _seldom(usual, strategy):
+    """Draw from a strategy one time in twelve; hypothesis likes the ends of a range."""
+    return st.integers(0, 11).flatmap(lambda i: strategy if i == 7 else usual)
+
+
+conditions = st.one_of(
+    st.sampled_from(list(CONDITIONS)), st.sampled_from(["frame", "polars frame", "labels"])
+)
+shares = st.sampled_from([0.02, 0.2, 0.6, 1.0])
+containers = _seldom(_one_of([*CONTAINERS, *OBJECTS]), st.sampled_from(list(DATES)))
 tables = st.builds(
     Table,
-    n=st.one_of(st.integers(1, 60), st.integers(1, 60), st.integers(2, 5)),
+    n=st.one_of(st.integers(2, 60), st.integers(2, 60), st.integers(1, 5)),
     d=st.integers(1, 8),
     values=_one_of(VALUES),
     exponent=_sometimes(0.0, exponents),
@@ -298,11 +424,28 @@ tables = st.builds(
     n_constant=_sometimes(0, st.integers(0, 4)),
     n_equal=_sometimes(0, st.integers(0, 4)),
     n_distinct=_sometimes(None, st.integers(1, 5)),
+    missing=_seldom(st.just(0.0), shares),
     dtype=_one_of(DTYPES),
     layout=_one_of(LAYOUTS),
-    container=_one_of(CONTAINERS),
+    container=containers,
     seed=st.integers(0, 3),
 )
+
+
+def tables_for(name):
+    """Draw tables, for estimators that take missing values often with some."""
+    if not get_tags(HOSTILE_ESTIMATORS[name]).input_tags.allow_nan:
+        return tables
+    often = st.tuples(tables, _sometimes(0.0, shares))
+    return often.map(lambda drawn: dataclasses.replace(drawn[0], missing=drawn[1]))
+
+
+def _in_reach(case):
+    """Return a case whose rows mostly are in reach of the Bernoulli likelihood, if it has that."""
+    if case.params.get("likelihood") != "bernoulli" or case.table.seed == 3:
+        return case
+    plain = {"values": "in [0, 1]", "exponent": 0.0, "spread": 0.0, "offset": 0.0}
+    return dataclasses.replace(case, table=dataclasses.replace(case.table, **plain))
 
 
 def cases(name):
@@ -311,10 +454,12 @@ def cases(name):
         Case,
         name=st.just(name),
         params=parameters(name),
-        table=tables,
+        table=tables_for(name),
         weights=_one_of(WEIGHTS),
-        condition=_one_of(CONDITIONS) if has_condition(name) else st.just("none"),
-    )
+        condition=conditions if has_condition(name) else st.just("none"),
+        numpy_params=_sometimes(False, st.just(True)),
+        use=_one_of(USES),
+    ).map(_in_reach)
 
 
 # Smaller cases
@@ -332,9 +477,9 @@ def _simpler(case):
     for name in case.params:
         rest = {k: value for k, value in case.params.items() if k != name}
         yield dataclasses.replace(case, params=rest)
-    for field in ("weights", "condition"):
-        if getattr(case, field) != "none":
-            yield dataclasses.replace(case, **{field: "none"})
+    for field in dataclasses.fields(Case)[3:]:
+        if getattr(case, field.name) != field.default:
+            yield dataclasses.replace(case, **{field.name: field.default})
     for field in dataclasses.fields(Table):
         if getattr(case.table, field.name) != field.default:
             table = dataclasses.replace(case.table, **{field.name: field.default})

@@ -67,7 +67,25 @@ def _other(value, rng):
     return others[rng.integers(len(others))]
 
 
-MUTATIONS = (flip, flip_in_the_header, cut, swap, edit_the_json)
+def nest(content, rng):
+    """Put lists in lists in the place of the header's text, or of the document in it."""
+    n = int.from_bytes(content[:8], "little")
+    deep = b"[" * (depth := int(10 ** rng.uniform(2, 5.5))) + b"]" * depth
+    header = json.loads(content[8 : 8 + n])
+    if rng.random() < 0.5:
+        header["__metadata__"]["skae"] = deep.decode()
+        deep = json.dumps(header).encode()
+    return len(deep).to_bytes(8, "little") + deep + content[8 + n :]
+
+
+MUTATIONS = (nest, flip, flip_in_the_header, cut, swap, edit_the_json)
+
+
+def edit_and_seal(document, rng):
+    """Return the text of a document with a few changes, as somebody writes it on purpose."""
+    for _ in range(rng.integers(1, 4)):
+        document = _other(document, rng)
+    return json.dumps(document)
 
 
 def judge(path, content, expected, X):

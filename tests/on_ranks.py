@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from estimators import DEFAULTS, SmallDecoder, SmallEncoder
 from keyboard import ctrl_c_as_usual
@@ -30,6 +31,7 @@ from skae import (
     GLGAE,
     VAE,
     Autoencoder,
+    ConditionalVAE,
     ContractiveAutoencoder,
     SparseAutoencoder,
 )
@@ -235,16 +237,71 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def attempt(rank, change=lambda x: x, **params):
+def attempt(rank, change=lambda x: x, condition=None, **params):
     """Return how a fit ends: epochs, or the kind of an error and its words; and the seconds."""
     interrupts._last, start = -np.inf, time.monotonic()
-    ae = Autoencoder(2, max_iter=6, alpha=0.1, random_state=0, distributed=True)
+    kind, rows = ConditionalVAE if condition else Autoencoder, X[PARTS[rank]].copy()
+    ae = kind(2, max_iter=6, alpha=0.1, random_state=0, distributed=True)
     distributed.barrier()
     try:
-        ae.set_params(**params).fit(change(X[PARTS[rank]].copy()))
+        given = {"condition": condition(rows)} if condition else {}
+        ae.set_params(**params).fit(change(rows), **given)
         return "epochs", ae.n_iter_, time.monotonic() - start
     except BaseException as error:
         return type(error).__name__, str(error), time.monotonic() - start
+
+
+def named(names):
+    return lambda x: pd.DataFrame(x[:, : len(names)], columns=list(names))
+
+
+def on_both(rows):
+    return rows
+
+
+def digits_of(x):
+    return x[:, 2].astype(int)
+
+
+LAYERS = [{"hidden_layer_sizes": sizes} for sizes in ([8], (9,))]
+# What differs between two ranks: the words for it; for each rank a function of its rows, its
+# parameters, and a function of its rows that makes a condition.
+AS_IS, NONE = (on_both, on_both), ({}, {})
+UNLIKE = {
+    "columns": ("number of columns of X", (on_both, lambda x: x[:, 1:]), NONE, None),
+    "CSR": ("kind of table X", (sparse.csr_matrix, on_both), NONE, None),
+    "precision": ("precision of X", (np.float32, on_both), NONE, None),
+    "order": ("name of column 1 of X", (named("abc"), named("acb")), NONE, None),
+    "names": ("name of column 2 of X", (named("abc"), named("abd")), NONE, None),
+    "no names": ("name of column 0 of X", (named("abc"), lambda x: x[:, :3]), NONE, None),
+    "epochs": ("max_iter", AS_IS, ({"max_iter": 3}, {"max_iter": 4}), None),
+    "seeds": ("random_state", AS_IS, ({"random_state": 0}, {"random_state": 1}), None),
+    "no seed": ("random_state", AS_IS, ({"random_state": 0}, {"random_state": None}), None),
+    "layers": ("hidden_layer_sizes", AS_IS, LAYERS, None),
+    "networks": ("encoder", AS_IS, ({}, {"encoder": SmallEncoder}), None),
+    "no condition": ("kind of condition", AS_IS, NONE, (lambda x: None, digits_of)),
+    "labels": ("kind of condition", AS_IS, NONE, (digits_of, lambda x: x[:, :2])),
+    "text": ("kind of condition", AS_IS, NONE, (digits_of, lambda x: digits_of(x).astype(str))),
+    "columns of the condition": (
+        "number of columns of condition",
+        AS_IS,
+        NONE,
+        (lambda x: x[:, :2], lambda x: x[:, :3]),
+    ),
+    "order of the condition": (
+        "name of column 0 of condition",
+        AS_IS,
+        NONE,
+        (named("ab"), named("ba")),
+    ),
+}
+
+
+def unlike(rank, folder):
+    for name, (_, changes, params, conditions) in UNLIKE.items():
+        yield name, attempt(rank, changes[rank], conditions and conditions[rank], **params[rank])
+    same = {"random_state": np.int64(0), "hidden_layer_sizes": ((8,), [8])[rank]}
+    yield "alike", attempt(rank, named("abc"), named("ab"), **same)
 
 
 def failures(rank, folder):
@@ -254,8 +311,6 @@ def failures(rank, folder):
             yield name, ("nothing", "", 0)
         except ValueError as error:
             yield name, ("ValueError", str(error), 0)
-    yield "columns", attempt(rank, lambda x: x[:, rank:])
-    yield "parameters", attempt(rank, max_iter=3 + rank)
     yield "NaN on one", attempt(rank, lambda x: np.where(rank and x > 0.9, np.nan, x))
     yield "error on one", attempt(rank, callbacks=[At(3, [1], fail)])
     yield "stopped by one", attempt(rank, callbacks=[At(3, [1], stop)])

@@ -1,19 +1,25 @@
 """What may come of a case: finite numbers, or an error that says what is wrong with it."""
 
 import inspect
+import pickle
 import re
 import sys
+import tempfile
 import warnings
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from cases import simplified
+from cases import DATES, simplified
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
+
+import skae
+from skae.data.inputs import to_array
+from skae.estimator.documents import is_writable
 
 FINITE, CLEAR_ERROR = "finite", "clear error"
 
@@ -26,6 +32,7 @@ INNER_WORDS = re.compile(
     re.IGNORECASE,
 )
 OF_THE_DATA = ("X", "sample_weight", "Sample weights", "condition", "sample", "feature", "column")
+OF_COMPARE = ("cv", "n_splits")
 
 
 class Fault(AssertionError):
@@ -54,7 +61,12 @@ def check(case):
         ae = case.estimator()
         params = ae.get_params()
         with surroundings_as_before():
-            outcome = _check_use(ae, X, given)
+            if case.use == "compare" and not given:
+                outcome = _check_compare(ae, X)
+            else:
+                outcome = _check_use(ae, X, given, case.use)
+        if outcome == FINITE and case.table.container in DATES:
+            raise Fault("names or dates ignored", "dates were taken for numbers")
         if any(ae.get_params()[name] is not value for name, value in params.items()):
             raise Fault("surroundings moved", "constructor parameters")
     return outcome
@@ -82,24 +94,77 @@ def signature_of(case):
 # Errors
 
 
-def _check_use(ae, X, given):
+def _check_use(ae, X, given, use):
     try:
         ae.fit(X, **given)
     except Exception as error:
         return _check_error(error, ae)
     outputs = _check_outputs(ae, X, given)
-    again = _use(clone(ae).fit, X, **given)
+    _check_names(ae, X, outputs["transform"], given)
+    again = _use(_SAME.get(use, _fitted_again), ae, X, given)
     for name, output in _all_outputs(again, X, given):
         if _bits(output) != _bits(outputs[name]):
             raise Fault("not the same twice", name)
     return FINITE
 
 
+def _fitted_again(ae, X, given):
+    return clone(ae).fit(X, **given)
+
+
+def _from_pickle(ae, X, given):
+    return pickle.loads(pickle.dumps(ae))
+
+
+def _from_file(ae, X, given):
+    if not hasattr(ae, "save"):  # the imputer has pickles alone
+        return _from_pickle(ae, X, given)
+    parts = {name: p for name, p in ae.get_params(deep=False).items() if not is_writable(p)}
+    with tempfile.TemporaryDirectory() as folder:
+        ae.save(Path(folder) / "model")
+        return skae.load(Path(folder) / "model", **parts)
+
+
+# What gives the same numbers as a fitted estimator, by what a case says of its use.
+_SAME = {"again": _fitted_again, "pickle": _from_pickle, "file": _from_file}
+
+
+def _check_compare(ae, X):
+    """Compare an estimator with itself: there is no difference."""
+    try:
+        table = skae.compare({"a": ae, "b": clone(ae)}, X, cv=2, random_state=0)
+    except RuntimeError as error:
+        return _check_error(error.__cause__, ae)
+    except Exception as error:
+        return _check_error(error, ae)
+    measured = [c for c in table.columns if f"{c}_difference" in table and "_time" not in c]
+    for metric in measured:
+        if table.loc["a", metric] != table.loc["b", metric] and table[metric].notna().any():
+            raise Fault("not the same twice", f"compare: {metric}")
+    return FINITE
+
+
+def _check_names(ae, X, Z, given):
+    """Complain where the columns of a condition may change places or names."""
+    frame = given.get("condition")
+    if not hasattr(frame, "columns"):
+        return
+    rename = frame.rename if hasattr(frame, "write_csv") else lambda to: frame.rename(columns=to)
+    for condition in (frame[["b", "a"]], rename({"a": "c"})):
+        for name, first in (("transform", [X]), ("inverse_transform", [Z]), ("sample", [])):
+            try:
+                getattr(ae, name)(*first, condition=condition)
+            except ValueError as error:
+                if "columns of condition" in str(error):
+                    continue
+            raise Fault("names or dates ignored", f"{name}: {list(condition.columns)}")
+
+
 def _check_error(error, ae):
     words = f"{type(error).__name__} from fit: {error}"
     if not isinstance(error, (ValueError, TypeError)):
         raise Fault("crash", words) from error
-    named = [*ae.get_params(), *OF_THE_DATA]
+    named = [*ae.get_params(), *OF_THE_DATA, *OF_COMPARE]
     if (
         isinstance(error, np.linalg.LinAlgError)
         or INNER_WORDS.search(str(error))
@@ -136,6 +201,11 @@ def _all_outputs(ae, X, given):
 
     name, Z = call("transform", X)
     yield name, Z
+    if isinstance(ae, skae.Imputer):
+        yield call("impute", X, 3, random_state=0)
+        for name in ("standard_deviations", "score_samples", "score"):
+            yield call(name, X)
+        return
     yield call("inverse_transform", Z, **_columns_as_condition(ae, X))
     for name in ("reconstruct", "reconstruction_error", "score_samples", "score"):
         yield call(name, X)
@@ -149,11 +219,11 @@ def _columns_as_condition(ae, X):
     columns = getattr(ae, "condition_features", None)
     if columns is None:
         return {}
-    dense = X.toarray() if sparse.issparse(X) else X
-    table = dense if isinstance(dense, pd.DataFrame) else pd.DataFrame(np.asarray(dense))
-    if isinstance(columns[0], str):
-        return {"condition": table[columns].to_numpy()}
-    return {"condition": table.to_numpy()[:, columns]}
+    if hasattr(X, "columns"):
+        names = columns if isinstance(columns[0], str) else np.array(X.columns)[columns].tolist()
+        return {"condition": X[names]}
+    dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    return {"condition": dense[:, columns]}
 
 
 def _check_outputs(ae, X, given):
@@ -166,7 +236,7 @@ def _check_outputs(ae, X, given):
     for name, output in _all_outputs(ae, X, given):
         outputs[name] = output
         array = output.toarray() if sparse.issparse(output) else np.asarray(output)
-        if array.shape != shapes[name]:
+        if array.shape != shapes.get(name, array.shape):
             raise Fault("wrong shape", f"{name}: {array.shape}, not {shapes[name]}")
         if not np.isfinite(array).all() and not _is_beyond_numbers(name, outputs, X):
             raise Fault("not finite", f"{name}: {array[~np.isfinite(array)][0]}")
@@ -178,9 +248,10 @@ def _is_beyond_numbers(name, outputs, X):
     """Whether squares, or their ratio, are infinite for want of such a number."""
     if name not in ("reconstruction_error", "score_samples", "score"):
         return False
-    X = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
-    error, root = np.abs(X - outputs["reconstruct"]).max(), np.finfo(np.float64).max ** 0.5 / 10
-    unit = np.abs(X - X.mean(axis=0)).max() if name == "score" else 1.0
+    X = np.asarray(X.toarray() if sparse.issparse(X) else to_array(X), dtype=np.float64)
+    X_hat, root = outputs.get("reconstruct", X), np.finfo(np.float64).max ** 0.5 / 10
+    error = np.nanmax(np.abs(X - X_hat))
+    unit = np.nanmax(np.abs(X - np.nanmean(X, axis=0))) if name == "score" else 1.0
     return 0 < unit < error / root
 
 
@@ -230,7 +301,10 @@ def _content(array):
     if sparse.issparse(array):
         parts = (array.data, array.indices, array.indptr)
         return [part.tobytes() for part in parts]
-    return np.asarray(array).tobytes()
+    if hasattr(array, "rows"):  # of polars, which makes no array of dates beside numbers
+        return repr(array.rows())
+    array = np.asarray(array)
+    return repr(array.tolist()) if array.dtype == object else array.tobytes()
 
 
 @contextmanager

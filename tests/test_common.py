@@ -190,6 +190,23 @@ def test_bad_parameters_are_named(estimator, parameter, value):
     assert not hasattr(ae, "net_")
 
 
+def numbers_of(ae):
+    """Return the fitted arrays of real numbers by name."""
+    names = [name for name in dir(ae) if name.endswith("_") and not name.startswith("_")]
+    arrays = {name: np.asarray(getattr(ae, name, None)) for name in names}
+    return {name: a for name, a in arrays.items() if a.dtype.kind == "f" and a.ndim > 0}
+
+
+@all_estimators()
+@pytest.mark.parametrize("dtype", [np.float64, int])
+def test_fitted_arrays_are_not_in_the_precision_of_the_network(estimator, dtype):
+    """They are in double precision, or as `transform` returns codes, in that of X."""
+    found = numbers_of(clone(estimator).fit(X.astype(dtype)))
+    assert {name: a.dtype for name, a in found.items() if a.dtype != np.float64} == {}
+    for name in {"components_", "embedding_"} & set(found):
+        assert getattr(clone(estimator).fit(X.astype(np.float32)), name).dtype == np.float32
+
+
 @every_class
 @pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there is a CUDA device")
 def test_cuda_without_cuda_is_a_clear_error(estimator):

@@ -18,6 +18,7 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
+    LeaveOneOut,
     ShuffleSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
@@ -330,6 +331,43 @@ def test_few_rows_of_a_class():
     assert np.isnan(tiny["trustworthiness"]).all()  # two rows have no nearer neighbour
 
 
+def test_folds_of_one_row_have_no_variance():
+    few, numbers = X[::10], X[::10, 0] + 0.01 * np.arange(15)
+    models = {"PCA": PCA(1), "other": PCA(2)}
+    for target, names in ((None, "'explained_variance'"), (numbers, "'r2_linear'")):
+        for cv in (LeaveOneOut(), 15, [(np.arange(1, 15), [0]), (np.arange(13), [13, 14])]):
+            with pytest.raises(ValueError, match=f"two rows.*{names}.*one row in fold 1.*cv=5"):
+                compare(models, few, target, cv=cv)
+    table = compare(models, few, numbers, cv=LeaveOneOut(), metrics=["score", "fit_time"])
+    by_hand = [PCA(1).fit(few[train]).score(few[test]) for train, test in LeaveOneOut().split(few)]
+    np.testing.assert_allclose(table.loc["PCA", "score"], np.mean(by_hand))
+
+
+class Supervised(PCA):
+    """Looks at its targets, of which there may be several for each row."""
+
+    def fit(self, X, y):
+        self.targets_ = np.shape(y)
+        return super().fit(X)
+
+    def score(self, X, y):
+        return float(np.shape(y)[1:] == self.targets_[1:])
+
+
+@pytest.mark.parametrize(
+    "target",
+    [X[:, :2], pd.DataFrame(X[:, :2]), [[a, b] for a, b in X[:, :2]], 0 * y, np.eye(3)[y]],
+    ids=["numbers", "frame", "lists", "one class", "indicators"],
+)
+def test_targets_that_no_metric_reads_may_be_anything(target):
+    table = compare({"a": Supervised(1)}, X, target, cv=2, metrics=["score", "explained_variance"])
+    assert table["score"].tolist() == [1.0]
+    with pytest.raises(ValueError, match="y"):
+        compare({"a": Supervised(1)}, X, target, cv=2)
+    with pytest.raises(ValueError, match="y"):
+        compare({"a": Supervised(1)}, X, target, cv=2, metrics="accuracy_linear")
+
+
 def test_metrics_are_chosen():
     table = compare({"a": PCA(1)}, X, metrics=["fit_time", "explained_variance"], cv=2)
     columns = [m + s for m in ("fit_time", "explained_variance") for s in STATISTICS]
@@ -437,3 +475,35 @@ def test_what_is_no_transformer_is_refused(estimators, error, message):
 def test_what_cannot_be_measured_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         compare({"a": PCA(1)}, X, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"cv": []}, "cv must hold at least one split.*Got none"),
+        ({"cv": iter([])}, "cv must hold at least one split.*Got none"),
+        ({"cv": [np.arange(9)]}, "cv must hold pairs.*ndarray of 9 numbers"),
+        ({"cv": [(np.arange(5), np.arange(5), np.arange(5))]}, "cv must hold pairs.*tuple"),
+        ({"cv": [(np.arange(9), np.arange(999))]}, r"cv must hold numbers of rows.*Got 998"),
+        ({"metrics": 5}, "metrics must be a list of names. Got 5"),
+        ({"n_components": 2}, "n_components must hold at least one.*Got 2"),
+        ({"n_components": "auto"}, "n_components must hold at least one.*Got 'auto'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        compare({"PCA": PCA(2)}, X, **arguments)
+
+
+@pytest.mark.parametrize("estimators", [None, PCA(2), 3])
+def test_estimators_are_a_dict_or_pairs(estimators):
+    with pytest.raises(TypeError, match="estimators must be a dict of transformers by name"):
+        compare(estimators, X)
+
+
+def test_splits_may_come_one_by_one():
+    splits = [(np.arange(0, 100), np.arange(100, 150)), (np.arange(50, 150), np.arange(50))]
+    options = {"metrics": ["explained_variance"], "random_state": 0}
+    listed = compare({"PCA": PCA(2)}, X, cv=splits, **options)
+    yielded = compare({"PCA": PCA(2)}, X, cv=(split for split in splits), **options)
+    assert listed.equals(yielded)

@@ -2,9 +2,11 @@
 
 import itertools
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -15,6 +17,7 @@ from scipy.stats import multivariate_normal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_moons, make_swiss_roll
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -22,9 +25,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 from torch.distributions import MultivariateNormal
 
+import skae
 from skae import VAE, ConditionalVAE
 from skae.display import PriorDisplay
 from skae.estimator.evidence import log_volume, make_draws
+from skae.exceptions import ParameterWarning
 
 iris, species = load_iris(return_X_y=True)
 QUICK = {"max_iter": 4, "random_state": 0}
@@ -200,6 +205,7 @@ def test_scores_of_what_is_observed_are_nearly_a_density(conditional_prior):
     assert 0.95 < total < 1.005
 
 
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # of six in four columns
 @pytest.mark.parametrize("k", [1, 2, 6])
 def test_a_fitted_prior_scores_a_linear_model_exactly(k):
     """Where the decoder is linear its posterior is the Gaussian that is drawn from.
@@ -238,6 +244,7 @@ def test_no_condition_is_the_vae_bit_for_bit():
     np.testing.assert_array_equal(cvae.sample(5), vae.sample(5))
 
 
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # two components, two columns
 def test_columns_of_x_may_be_the_condition():
     table = pd.DataFrame(iris, columns=list("abcd"))
     by_name = ConditionalVAE(condition_features=["d", "b"], **QUICK).fit(table)
@@ -345,11 +352,168 @@ def test_wrong_conditions_at_fit(condition, words):
         ConditionalVAE(**QUICK).fit(iris, condition=condition)
 
 
+@pytest.mark.parametrize("value", ["red", np.array("red"), np.str_("red"), 3, 2.5, {"a": 1}])
+def test_a_single_value_is_no_condition_of_many_rows(value):
+    words = r"condition must hold a label, or a row of numbers, for each row of X\. Got the single"
+    calls = [ConditionalVAE(**QUICK).fit, ConditionalVAE(**QUICK).partial_fit]
+    for at_fit in (species, numbers):
+        cvae = ConditionalVAE(**QUICK).fit(iris, condition=at_fit)
+        calls += [cvae.transform, cvae.reconstruct, cvae.score_samples, cvae.partial_fit]
+    for call in calls:
+        with pytest.raises(ValueError, match=words):
+            call(iris, condition=value)
+    with pytest.raises(ValueError, match=words):
+        cvae.inverse_transform(np.zeros((3, 2)), condition=value)
+    with pytest.raises(ValueError, match="at least one label or row"):
+        cvae.sample(2, condition=[])
+
+
+MANY_LABELS = {
+    "integers": np.arange(150),
+    "whole floats": np.arange(150.0),
+    "strings": np.arange(150).astype(str),
+    "objects": np.arange(150).astype(str).astype(object),
+    "list": list(range(150)),
+    "series": pd.Series(np.arange(150), dtype="category"),
+    "half": np.arange(150) % 76,
+}
+
+
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # the labels say it all
+@pytest.mark.parametrize("condition", MANY_LABELS.values(), ids=MANY_LABELS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_labels_of_single_rows_are_warned_of_with_both_counts(method, condition):
+    n_labels = len(set(condition))
+    words = rf"{n_labels} different labels in 150 rows.*as a column.*reshape\(-1, 1\)"
+    with pytest.warns(ParameterWarning, match=words):
+        getattr(ConditionalVAE(**QUICK), method)(iris, condition=condition)
+
+
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")
+def test_labels_that_rows_share_and_numbers_are_not_warned_of():
+    rare = np.arange(150) % 75
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParameterWarning)
+        for condition in (rare, species, np.arange(150.0)[:, None]):
+            cvae = ConditionalVAE(**QUICK).fit(iris, condition=condition)
+            cvae.transform(iris[:1], condition=condition[:1])
+
+
 @pytest.mark.parametrize("features", [["z"], [9], [], [0, 1, 2, 3]])
 def test_wrong_columns(features):
     table = pd.DataFrame(iris, columns=list("abcd"))
     with pytest.raises(ValueError, match="condition_features"):
         ConditionalVAE(condition_features=features, **QUICK).fit(table)
+
+
+# Names of the columns of a condition
+
+
+FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
+frames = pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+
+
+def frame_of(frame, names, columns=numbers):
+    return frame(dict(zip(names, columns.T, strict=True)))
+
+
+def uses(cvae, table, Z):
+    """Return every method that takes a condition, as functions of it alone."""
+    goes_on = clone_of(cvae).set_params(warm_start=True)
+    return [
+        lambda c: cvae.transform(table, condition=c),
+        lambda c: cvae.reconstruct(table, condition=c),
+        lambda c: cvae.reconstruction_error(table, condition=c),
+        lambda c: cvae.posterior(table, condition=c),
+        lambda c: cvae.score_samples(table, condition=c),
+        lambda c: cvae.score(table, condition=c),
+        lambda c: cvae.elbo_decomposition(table, condition=c),
+        lambda c: clone_of(cvae).partial_fit(table, condition=c),
+        lambda c: goes_on.fit(table, condition=c),
+        lambda c: cvae.interpolate(table[0], table[9], condition=c[:1]),
+        lambda c: PriorDisplay.from_estimator(cvae, table, condition=c, n_draws=200),
+        *uses_of_codes(cvae, Z),
+    ]
+
+
+def uses_of_codes(cvae, Z):
+    return [
+        lambda c: cvae.inverse_transform(Z, condition=c),
+        lambda c: cvae.sample(2, condition=c),
+        lambda c: cvae.sample_prior(2, condition=c),
+    ]
+
+
+def clone_of(cvae):
+    return pickle.loads(pickle.dumps(cvae))
+
+
+@frames
+def test_columns_of_a_condition_are_compared_by_name(frame):
+    known, swapped = frame_of(frame, "ab"), frame_of(frame, "ba", numbers[:, ::-1])
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=known)
+    Z = cvae.transform(iris, condition=known)
+    for model in (cvae, clone_of(cvae)):
+        for use in uses(model, iris, Z):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                use(known)
+            with pytest.raises(ValueError, match="(?s)columns of condition.*'b' in place of 'a'"):
+                use(swapped)
+            with pytest.raises(ValueError, match=r"unknown.*\['c'\].*missing.*\['b'\]"):
+                use(frame_of(frame, "ac"))
+            with pytest.warns(UserWarning, match="condition does not have valid feature names"):
+                use(numbers)
+
+
+@frames
+def test_a_condition_with_names_where_fit_had_none(frame):
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=numbers)
+    Z = cvae.transform(iris, condition=numbers)
+    for use in uses(cvae, iris, Z):
+        with pytest.warns(UserWarning, match="condition has feature names, but"):
+            use(frame_of(frame, "ab"))
+
+
+@frames
+def test_columns_of_x_that_are_the_condition_are_compared_by_name(frame):
+    """In the order of `condition_features`."""
+    table, c = frame_of(frame, "abcd", iris), frame_of(frame, "db", iris[:, [3, 1]])
+    cvae = ConditionalVAE(condition_features=["d", "b"], **QUICK).fit(table)
+    Z = cvae.transform(table)
+    for use in uses_of_codes(cvae, Z):
+        use(c)
+        with pytest.raises(ValueError, match="(?s)columns of condition.*'b' in place of 'd'"):
+            use(frame_of(frame, "bd", iris[:, [1, 3]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        PriorDisplay.from_estimator(cvae, table, n_draws=200)
+
+
+def test_the_names_of_a_condition_outlive_a_file(tmp_path):
+    known = frame_of(pd.DataFrame, "ab")
+    cvae = ConditionalVAE(**QUICK).fit(iris, condition=known)
+    cvae.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="columns of condition"):
+        skae.load(tmp_path / "model").score(iris, condition=known[["b", "a"]])
+
+
+def test_rows_of_a_frame_are_compared_by_name():
+    """Ends of a path and its condition, given as rows of a DataFrame."""
+    table, c = frame_of(pd.DataFrame, "abcd", iris), frame_of(pd.DataFrame, "ab")
+    cvae = ConditionalVAE(**QUICK).fit(table, condition=c)
+    path = cvae.interpolate(table.iloc[0], table.iloc[9], condition=c.iloc[0])
+    for row in (c.iloc[:1], numbers[0], numbers[0].tolist()):
+        np.testing.assert_array_equal(
+            cvae.interpolate(table.iloc[:1], iris[9], condition=row), path
+        )
+    with pytest.raises(ValueError, match="columns of condition"):
+        cvae.interpolate(iris[0], iris[9], condition=c[["b", "a"]].iloc[0])
+    for permuted in (table[["b", "a", "c", "d"]], pl.from_pandas(table[["b", "a", "c", "d"]])):
+        end = permuted.iloc[0] if hasattr(permuted, "iloc") else permuted[:1]
+        with pytest.raises(ValueError, match="columns of x1.*'b' in place of 'a'"):
+            cvae.interpolate(table.iloc[0], end, condition=c.iloc[0])
 
 
 def test_importance_weights_need_a_prior():
@@ -403,7 +567,9 @@ def test_partial_fit_and_warm_start_keep_the_condition():
     assert cvae.n_iter_ == 3
     with pytest.raises(ValueError, match="did not see"):
         cvae.partial_fit(iris, condition=np.full(150, 5))
-    steady = ConditionalVAE(learning_rate="constant", linear_path=False, random_state=0)
+    steady = ConditionalVAE(
+        learning_rate="constant", warm_up=0.0, linear_path=False, random_state=0
+    )
     long = clone(steady).set_params(max_iter=4).fit(iris, condition=species)
     short = clone(steady).set_params(max_iter=2, warm_start=True)
     short.fit(iris, condition=species).fit(iris, condition=species)

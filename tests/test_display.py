@@ -871,3 +871,142 @@ def test_planes_that_cannot_be_drawn(options, message):
         VectorFieldDisplay.from_estimator(PCA(1).fit(X), X, **options)
     with pytest.raises(ValueError, match=r"\(0, 1\) needs two features at least. Got one"):
         VectorFieldDisplay.from_estimator(PCA(1).fit(X[:, :1]), X[:, :1])
+
+
+# What is given to displays themselves
+
+EYE, THREE, IMAGES = np.eye(3), np.arange(1.0, 4), np.zeros((2, 3, 8, 8))
+COLUMNS = {"method": ["a"], "code_size": [2], "score": [1.0], "score_se": [0.1]}
+WRONG = {
+    "errors: no dict": (lambda: ErrorDisplay(THREE), "errors must be a dict"),
+    "errors: empty dict": (lambda: ErrorDisplay({}), "errors must be a dict .*Got {}"),
+    "errors: none held out": (lambda: ErrorDisplay({"new": THREE}), r"'held out'.*Got \['new'\]"),
+    "errors: no rows": (lambda: ErrorDisplay({"held out": []}), r"errors\['held out'\] must be"),
+    "errors: no new rows": (
+        lambda: ErrorDisplay({"held out": THREE, "new": []}),
+        r"errors\['new'\] must be.*\(0,\)",
+    ),
+    "errors: NaN": (
+        lambda: ErrorDisplay({"held out": [1.0, np.nan]}),
+        r"errors\['held out'\] contains NaN in 1 of 2",
+    ),
+    "errors: text": (lambda: ErrorDisplay({"held out": "abc"}), r"errors\['held out'\] must be"),
+    "loadings: few names": (
+        lambda: LoadingsDisplay(EYE, ["a"]),
+        "feature_names must hold a name for each of 3 features. Got 1",
+    ),
+    "loadings: no names": (lambda: LoadingsDisplay(EYE, None), "feature_names must hold"),
+    "loadings: many names": (lambda: LoadingsDisplay(EYE, list("abcd")), "Got 4"),
+    "loadings: none": (lambda: LoadingsDisplay([], []), r"loadings must be.*Got the shape \(0,\)"),
+    "loadings: one": (lambda: LoadingsDisplay(THREE, list("abc")), r"loadings must be.*\(3,\)"),
+    "dictionary: nothing": (lambda: DictionaryDisplay([]), r"images must be.*Got the shape \(0,"),
+    "dictionary: no image": (lambda: DictionaryDisplay(IMAGES[0, :0]), r"\(0, 8, 8\)"),
+    "dictionary: rows": (lambda: DictionaryDisplay(np.zeros((3, 64))), r"\(3, 64\)"),
+    "dictionary: colours": (lambda: DictionaryDisplay(np.zeros((3, 8, 8, 2))), "width, 3"),
+    "scree: nothing": (lambda: ScreeDisplay({}), "train_shares must be a dict"),
+    "scree: no dict": (lambda: ScreeDisplay(THREE), "train_shares must be a dict.*ndarray"),
+    "scree: a number": (lambda: ScreeDisplay({"a": 2.0}), r"train_shares\['a'\] must be"),
+    "scree: other keys": (
+        lambda: ScreeDisplay({"a": THREE}, {"b": THREE}),
+        r"held_out_shares must have the names of train_shares, \['a'\]. Got \['b'\]",
+    ),
+    "scree: a key too many": (
+        lambda: ScreeDisplay({"a": THREE}, {"a": THREE, "b": THREE}),
+        "held_out_shares must have",
+    ),
+    "scree: no key": (lambda: ScreeDisplay({"a": THREE}, {}), "held_out_shares must be a dict"),
+    "losses: None": (lambda: LossCurveDisplay(None), "train_loss must be"),
+    "losses: a number": (lambda: LossCurveDisplay(THREE, 2.0), "validation_loss must be"),
+    "losses: a term": (
+        lambda: LossCurveDisplay(THREE, terms={"a": THREE, "b": 2}),
+        r"terms\['b'\] must be",
+    ),
+    "codes: labels of two types": (
+        lambda: LatentDisplay(EYE, np.array(["a", None, "b"], dtype=object)),
+        "y must hold classes of one type.*NoneType, str",
+    ),
+    "prior: few columns": (
+        lambda: PriorDisplay(EYE, EYE[:, :2]),
+        "Z_prior.*3 columns of Z. Got 2",
+    ),
+    "prior: of one number": (lambda: PriorDisplay(EYE[:, :1], EYE), "1 columns of Z. Got 3"),
+    "images: few names": (lambda: ReconstructionDisplay(IMAGES, ["a"]), "row_names must.*Got 1"),
+    "images: none": (lambda: ReconstructionDisplay(IMAGES[:, :0], ["a", "b"]), "images must be"),
+    "images: no rows": (lambda: ReconstructionDisplay(IMAGES[:0], []), "images must be"),
+    "images: rows": (lambda: ReconstructionDisplay(EYE, list("abc")), r"images.*\(3, 3\)"),
+    "manifold: few centers": (
+        lambda: ManifoldDisplay(IMAGES, (THREE, THREE)),
+        r"centers\[1\] must be.*\(2,\).*\(3,\)",
+    ),
+    "manifold: one axis": (lambda: ManifoldDisplay(IMAGES, (THREE,)), "centers must be two"),
+    "manifold: one image": (
+        lambda: ManifoldDisplay(IMAGES[:1, :1], ([1.0], [1.0])),
+        "centers must be two arrays.*at least two",
+    ),
+    "manifold: components": (
+        lambda: ManifoldDisplay(IMAGES, (THREE, THREE[:2]), components=3),
+        "components must be two different integers",
+    ),
+    "field: no field": (lambda: VectorFieldDisplay((THREE, THREE), EYE), "field must be"),
+    "field: grid": (
+        lambda: VectorFieldDisplay((THREE, THREE), np.zeros((3, 2, 2))),
+        r"grid\[0\] must be",
+    ),
+    "field: empty": (lambda: VectorFieldDisplay(([], []), np.zeros((0, 0, 2))), "field must be"),
+    "field: points": (
+        lambda: VectorFieldDisplay((THREE, THREE), np.zeros((3, 3, 2)), EYE),
+        r"points must be.*\(n_samples, 2\)",
+    ),
+    "field: names": (
+        lambda: VectorFieldDisplay((THREE, THREE), np.zeros((3, 3, 2)), names=["a"]),
+        "names must hold",
+    ),
+    "comparison: nothing": (lambda: CompareDisplay({}), "comparison must be a table"),
+    "comparison: a column": (
+        lambda: CompareDisplay({k: v for k, v in COLUMNS.items() if k != "code_size"}),
+        "without .*code_size",
+    ),
+    "comparison: no rows": (
+        lambda: CompareDisplay({key: [] for key in COLUMNS}, metric="score"),
+        "comparison must be a table.*without rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_displays_cannot_draw_is_a_value_error_that_names_it(name):
+    make, words = WRONG[name]
+    n_figures = len(plt.get_fignums())
+    with pytest.raises(ValueError, match=f"(?s){words}"):
+        make().plot()
+    assert len(plt.get_fignums()) == n_figures  # no empty picture is left
+
+
+def test_objects_that_have_an_order_are_classes():
+    display = LatentDisplay(EYE, np.array([1, 2.5, True], dtype=object)).plot()
+    assert len(display.ax_.get_legend_handles_labels()[1]) == 2  # True is 1
+
+
+def test_lists_will_do_where_arrays_do():
+    grid = list(range(10)), list(range(10))
+    field = np.random.default_rng(0).normal(size=(10, 10, 2)).tolist()
+    assert VectorFieldDisplay(grid, field).plot().figure_ is not None
+    assert ReconstructionDisplay(IMAGES.tolist(), ["a", "b"]).plot().image_ is not None
+    assert LossCurveDisplay([]).plot().lines_ is not None  # of a fit that was interrupted at once
+
+
+def test_no_kind_of_rows_and_no_term_is_left_out():
+    kinds = {"held out": THREE, **{f"kind {i}": THREE for i in range(9)}}
+    display = ErrorDisplay(kinds).plot()
+    assert len(display.ax_.get_legend_handles_labels()[1]) == 11  # the threshold, too
+    display = LossCurveDisplay(THREE, terms={f"term {i}": THREE for i in range(8)}).plot()
+    assert len(display.lines_) == 9
+
+
+def test_held_out_rows_of_a_scree_are_checked():
+    pca = PCA(2).fit(X)
+    for rows, words in ((X[:, :3], "X has 3 features, but PCA is expecting"), (X[:0], "0 sample")):
+        with pytest.raises(ValueError, match=words):
+            ScreeDisplay.from_estimator(pca, rows)
+    at_the_mean = ScreeDisplay.from_estimator(pca, np.tile(pca.mean_, (5, 1)))
+    np.testing.assert_array_equal(at_the_mean.held_out_shares["PCA"], 0)

@@ -17,7 +17,7 @@ import on_ranks
 import pytest
 import torch
 from joblib import Parallel, delayed, parallel_config
-from on_ranks import QUICK, REFUSED, SAME, STARTS
+from on_ranks import QUICK, REFUSED, SAME, STARTS, UNLIKE
 from sklearn.datasets import load_digits
 
 import skae
@@ -51,7 +51,7 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    return on_ranks_of(tmp_path_factory.mktemp("ranks"), "models", "failures")
+    return on_ranks_of(tmp_path_factory.mktemp("ranks"), "models", "failures", "unlike")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,11 @@ def models(both):
 @pytest.fixture(scope="module")
 def failures(both):
     return both[1]
+
+
+@pytest.fixture(scope="module")
+def unlike(both):
+    return both[2]
 
 
 # One model
@@ -201,13 +206,17 @@ def test_the_others_are_told_what_has_happened(name, own, other, failures):
     assert first[name][2] < 30
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("columns", "number of columns of X"), ("parameters", "max_iter")]
-)
-def test_ranks_that_are_not_alike_are_told_in_what(name, words, failures):
-    for found in failures[0]:
+@pytest.mark.parametrize("name", UNLIKE)
+def test_ranks_that_are_not_alike_are_told_in_what(name, unlike):
+    for found in unlike[0]:
         assert found[name][0] == "ValueError"
-        assert f"must have the same {words}" in found[name][1]
+        assert f"must have the same {UNLIKE[name][0]}. Got" in found[name][1]
+        assert found[name][2] < 30
+
+
+def test_ranks_that_are_alike_are_told_nothing(unlike):
+    assert unlike[1] == [0, 0]
+    assert [found["alike"][:2] for found in unlike[0]] == [("epochs", 6)] * 2
 
 
 @pytest.mark.parametrize("name", ["stopped by one", "Ctrl-C", "Ctrl-C on one"])
@@ -326,6 +335,27 @@ def test_shards_are_disjoint_and_leave_no_row_out(tmp_path):
         parts = [shard(source, rank=rank, n_ranks=3) for rank in range(3)]
         np.testing.assert_array_equal(np.sort(np.concatenate(parts), axis=0), X)
         np.testing.assert_array_equal(shard(source), X)
+
+
+@pytest.mark.parametrize("kind", ["table", "list", "file", "files"])
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"rank": 2, "n_ranks": 2}, r"rank must be.*n_ranks=2\. Got 2"),
+        ({"rank": -1, "n_ranks": 2}, "rank must be.*Got -1"),
+        ({"rank": 1}, r"rank must be.*n_ranks=1\. Got 1"),
+        ({"rank": 0.0, "n_ranks": 2}, r"rank must be.*Got 0\.0"),
+        ({"n_ranks": 0}, "n_ranks must be.*Got 0"),
+        ({"n_ranks": -2}, "n_ranks must be.*Got -2"),
+        ({"n_ranks": 2.0}, r"n_ranks must be.*Got 2\.0"),
+    ],
+)
+def test_a_rank_is_one_of_the_ranks(tmp_path, kind, place, words):
+    X, path = np.arange(12.0).reshape(6, 2), tmp_path / "all.npy"
+    np.save(path, X)
+    source = {"table": X, "list": X.tolist(), "file": path, "files": [path] * 6}[kind]
+    with pytest.raises(ValueError, match=words):
+        shard(source, **place)
 
 
 def test_a_file_stays_on_the_disk(tmp_path):

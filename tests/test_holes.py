@@ -237,6 +237,7 @@ def test_training_is_never_worse_than_its_start():
         assert model.score(data) > start.score(data) - 0.05
 
 
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # hardly trained
 @pytest.mark.parametrize("model", [VAE(**QUICK), VAE(likelihood="bernoulli", beta=0.1, **QUICK)])
 def test_a_model_of_whole_rows_takes_holes_afterwards(model):
     whole = X if model.likelihood == "gaussian" else (X - X.min(axis=0)) / np.ptp(X, axis=0)

@@ -8,8 +8,7 @@ import collections
 import os
 
 import pytest
-from cases import cases, parameters_of
-from estimators import DEFAULTS
+from cases import HOSTILE_ESTIMATORS, cases, parameters_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from oracle import FINITE, check_and_simplify
 from threadpoolctl import threadpool_limits
@@ -25,7 +24,7 @@ HOSTILE = settings(
 )
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", HOSTILE_ESTIMATORS)
 def test_finite_numbers_or_a_clear_error(name):
     outcomes = collections.Counter()
 
@@ -40,7 +39,7 @@ def test_finite_numbers_or_a_clear_error(name):
     assert outcomes[FINITE] > sum(outcomes.values()) / 3
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", HOSTILE_ESTIMATORS)
 def test_every_parameter_is_varied(name):
     """A parameter whose values cannot be read off its constraint has them in `cases.NAMED`."""
     alone = {

@@ -1,6 +1,7 @@
 """The imputer: known answers of the Gaussian and of mixtures, laws of holes, scikit-learn."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -22,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+import skae
 from skae import VAE, ConditionalVAE, Imputer, metrics
 from skae.exceptions import ParameterWarning
 from skae.imputation import choice, em, holes, inverses
@@ -35,6 +37,7 @@ HOLES = np.where(MISSING, np.nan, X)
 CHECKED = [
     Imputer(random_state=0),
     Imputer(3, ridge=0.01, n_init=2, add_indicator=True, random_state=0),
+    Imputer(estimator=VAE(2, hidden_layer_sizes=(), max_iter=1, random_state=0), random_state=0),
 ]
 VARIANTS = {
     "auto": Imputer(random_state=0),
@@ -275,6 +278,24 @@ def test_draws_repeat_with_their_seed_and_sample_posterior_draws():
     assert (drawing[0].transform(HOLES) != first)[MISSING].all()
 
 
+def test_draws_are_seeded_as_samples_of_other_estimators():
+    """An int at the constructor gives the same draws each time, None others."""
+    seeded, again = (Imputer(3, ridge=0.01, random_state=7).fit(HOLES) for _ in range(2))
+    first = seeded.impute(HOLES, 2)
+    for same in (
+        seeded.impute(HOLES, 2),
+        again.impute(HOLES, 2),
+        seeded.impute(HOLES, 2, random_state=7),
+    ):
+        np.testing.assert_array_equal(first, same)
+    assert (seeded.impute(HOLES, 2, random_state=8) != first)[:, MISSING].all()
+    streams = [np.random.RandomState(0) for _ in range(2)]
+    one, other = (Imputer(3, ridge=0.01, random_state=s).fit(HOLES) for s in streams)
+    np.testing.assert_array_equal(one.impute(HOLES, 1), other.impute(HOLES, 1))
+    fresh = Imputer(3, ridge=0.01).fit(HOLES)
+    assert (fresh.impute(HOLES, 1) != fresh.impute(HOLES, 1))[:, MISSING].all()
+
+
 def test_rubin_s_intervals_cover_the_truth():
     """A slope from tables that lack a third of a column; Rubin 1987, as many draws as he takes."""
     random, n_draws, covered = np.random.default_rng(0), 5, []
@@ -372,6 +393,75 @@ def test_one_seed_one_result_and_pickles(imputer):
     np.testing.assert_array_equal(copy.transform(HOLES), fitted.transform(HOLES))
 
 
+FILES = {
+    **VARIANTS,
+    "indicator": Imputer(3, ridge=0.01, add_indicator=True, random_state=0),
+    "coded": Imputer(1, ridge=0.01, missing_values=-1, add_indicator=True, random_state=0),
+    "drawing": Imputer(3, ridge=0.01, sample_posterior=True, random_state=0),
+    "from the system": Imputer(1),
+}
+
+
+def through_a_file(imputer, path):
+    pytest.importorskip("safetensors")
+    imputer.save(path)
+    return skae.load(path)
+
+
+def through_skops(imputer, path):
+    skops = pytest.importorskip("skops.io")
+    skops.dump(imputer, path)
+    trusted = skops.get_untrusted_types(file=path)
+    assert trusted == ["skae.Imputer"]
+    return skops.load(path, trusted=trusted)
+
+
+WAYS = {
+    "pickle": lambda imputer, path: pickle.loads(pickle.dumps(imputer)),
+    "copy": lambda imputer, path: copy.deepcopy(imputer),
+    "skops": through_skops,
+    "file": through_a_file,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", FILES)
+def test_every_way_into_a_file_and_back_changes_nothing(name, way, tmp_path):
+    table = np.where(MISSING, FILES[name].missing_values, X)
+    fitted = clone(FILES[name]).fit(table)
+    again = WAYS[way](fitted, tmp_path / "imputer")
+    assert set(vars(again)) == set(vars(fitted))
+    for method in ("transform", "standard_deviations", "score_samples", "intervals"):
+        one, other = (getattr(imputer, method)(table) for imputer in (fitted, again))
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(fitted.transform(table), again.transform(table))  # also draws
+    assert list(again.get_feature_names_out()) == list(fitted.get_feature_names_out())
+    if fitted.add_indicator:
+        filled = again.transform(table)
+        np.testing.assert_array_equal(again.inverse_transform(filled), table)
+    unfitted = WAYS[way](clone(fitted), tmp_path / "unfitted")
+    assert not hasattr(unfitted, "mean_")
+    assert repr(unfitted) == repr(clone(fitted))
+
+
+def test_files_of_classes_of_one_s_own(tmp_path):
+    pytest.importorskip("safetensors")
+    FITTED["three"].save(tmp_path / "own")
+    with pytest.raises(skae.exceptions.ModelFileError, match="holds a skae.Imputer, and no VAE"):
+        skae.load(tmp_path / "own", estimator=VAE)
+    read = skae.load(tmp_path / "own", estimator=Imputer)
+    np.testing.assert_array_equal(read.transform(HOLES), FITTED["three"].transform(HOLES))
+
+
+def test_what_a_file_cannot_hold_of_an_imputer_is_said(tmp_path):
+    pytest.importorskip("safetensors")
+    imputer = Imputer(estimator=VAE(2, hidden_layer_sizes=(), max_iter=1), random_state=0)
+    for given in (imputer, clone(imputer).fit(HOLES)):
+        with pytest.raises(TypeError, match="holds an estimator, a VAE: pickle the imputer"):
+            given.save(tmp_path / "vae")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_trained_on_whole_rows_it_fills_rows_half_hidden():
     """Nearly as well as the Gaussian that the rows are drawn from."""
     whole, fresh = np.split(correlated(2000), 2)
@@ -394,7 +484,8 @@ def test_a_column_without_any_value():
     assert list(fitted.get_feature_names_out()) == ["x0", "x1", "x3", "x4"]
     assert np.isnan(fitted.mean_[2])
     np.testing.assert_array_equal(fitted.transform(table), FITTED["gaussian"].transform(HOLES))
-    with pytest.warns(ParameterWarning, match="become 0"):
+    words = r"any observed value: 2\. Their missing cells become 0; keep_empty_features=False is"
+    with pytest.warns(ParameterWarning, match=words):
         kept = Imputer(1, ridge=0.01, keep_empty_features=True).fit(table)
     np.testing.assert_array_equal(kept.transform(table)[:, 2], 0)
     table[0, 2] = 7
@@ -518,9 +609,19 @@ def test_integers_booleans_and_pd_na():
     np.testing.assert_array_equal(filled, fitted.transform(fitted_floats(plain)))
     booleans = Imputer(1, ridge=0.01).fit_transform(X > 3)
     np.testing.assert_array_equal(booleans, X > 3)
-    with pytest.raises(TypeError, match=r"X\.convert_dtypes\(\) gives"):
-        Imputer(1, ridge=0.01).fit(frame.astype(object))
-    np.testing.assert_array_equal(fitted.transform(frame.astype(object).convert_dtypes()), filled)
+    for table in (frame.astype(object), frame.astype(object).convert_dtypes()):
+        np.testing.assert_array_equal(fitted.transform(table), filled)
+
+
+def test_a_fit_that_fails_leaves_the_imputer_as_it_was():
+    fitted, new = Imputer(1, ridge=0.1).fit(X), Imputer()
+    before = pickle.dumps(fitted)
+    for imputer in (fitted, new):
+        with pytest.raises(ValueError, match="n_components=3 needs as many rows"):
+            imputer.set_params(n_components=3).fit(X[:2, :2])
+    with pytest.raises(NotFittedError):
+        new.transform(X)
+    assert pickle.dumps(fitted.set_params(n_components=1)) == before
 
 
 def test_text_is_refused_with_advice():
@@ -553,6 +654,20 @@ def test_check_estimator(imputer, check):
     check(imputer)
 
 
+def test_scikit_learn_s_check_of_the_array_api():
+    """It looks at all methods, where scipy is told of the API before it is imported."""
+    code = (
+        "from sklearn.utils.estimator_checks import estimator_checks_generator as checks;"
+        "from skae import Imputer;"
+        "given = [Imputer(random_state=0), Imputer(1, add_indicator=True, random_state=0)];"
+        "found = [check(e) for i in given for e, check in checks(i)"
+        " if check.func.__name__ == 'check_array_api_input'];"
+        "assert len(found) == 2"
+    )
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
 def test_names_and_frames():
     frame = pd.DataFrame(HOLES, columns=list("abcd"))
     frame["b"] = X[:, 1]
@@ -565,8 +680,10 @@ def test_names_and_frames():
     np.testing.assert_array_equal(back, frame)
     with pytest.raises(ValueError, match="feature names"):
         imputer.transform(frame.rename(columns={"a": "e"}))
-    with pytest.raises(ValueError, match="add_indicator=True"):
+    assert not hasattr(FITTED["auto"], "inverse_transform")
+    with pytest.raises(AttributeError) as error:
         FITTED["auto"].inverse_transform(X)
+    assert "set add_indicator=True" in str(error.value.__cause__)
     with pytest.raises(ValueError, match="X has 6 columns, but 4 features and 3"):
         imputer.inverse_transform(np.ones((2, 6)))
 
@@ -738,8 +855,17 @@ def test_an_estimator_that_is_no_better_is_not_used_and_a_warning_says_so():
 
 
 def test_estimators_that_do_not_go():
-    with pytest.raises(ValueError, match="leave one of them out"):
-        Imputer(3, estimator=VAE()).fit(HOLES)
     for other in (ConditionalVAE(), VAE(likelihood="bernoulli"), PCA()):
         with pytest.raises(ValueError, match="'estimator' parameter of Imputer must be"):
             Imputer(estimator=other).fit(HOLES)
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 1000])
+def test_components_beside_an_estimator_have_no_effect_and_a_warning_says_so(n_components):
+    vae = VAE(2, hidden_layer_sizes=(), max_iter=1, random_state=0)
+    options = {"estimator": vae, "random_state": 0}
+    with pytest.warns(ParameterWarning, match=f"n_components={n_components} has no effect"):
+        given = Imputer(n_components, **options).fit(HOLES)
+    plain = Imputer(**options).fit(HOLES)
+    np.testing.assert_array_equal(given.transform(HOLES), plain.transform(HOLES))
+    assert (given.gain_, given.ridge_) == (plain.gain_, plain.ridge_)

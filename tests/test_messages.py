@@ -1,18 +1,26 @@
 """What users hear at the door, and while a long fit goes on."""
 
 import functools
+import inspect
 import io
 import re
 import sys
+import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
-from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, has_engine
+from estimators import DEFAULTS, EPOCHS, QUICK, all_estimators, fitted, has_engine
+from scipy import sparse
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils import get_tags
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -23,8 +31,17 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
-from skae.metrics import explained_variance, explained_variance_scorer, maximum_mean_discrepancy
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, Imputer, SparseAutoencoder
+from skae._keywords import MEANT, WORDS
+from skae._sklearn import StrOptions
+from skae.exceptions import ParameterWarning
+from skae.metrics import (
+    explained_variance,
+    explained_variance_scorer,
+    imputation_score,
+    maximum_mean_discrepancy,
+)
+from skae.networks import Conv
 from skae.training import progress
 
 X = np.random.default_rng(0).normal(size=(60, 4))
@@ -34,6 +51,125 @@ trained_classes = pytest.mark.parametrize(
     [e for e in DEFAULTS.values() if has_engine(e)],
     ids=[name for name, e in DEFAULTS.items() if has_engine(e)],
 )
+
+
+# Attributes that users of PCA look for
+
+
+SHARES = [f"{kind}explained_variance_ratio_" for kind in ("", "validation_", "feature_")]
+
+
+@all_estimators()
+@pytest.mark.parametrize("name", ["components_", *SHARES])
+def test_attributes_of_pca_say_what_there_is_instead(estimator, name):
+    ordered = "ordered" in estimator.get_params()
+    is_there = (
+        isinstance(estimator, SparseAutoencoder)
+        if name == "components_"
+        else (ordered and estimator.ordered)
+    )
+    if is_there or (name in SHARES[1:] and not ordered):
+        pytest.skip("there, or no attribute of this class or of PCA")
+    words = (
+        "SparseAutoencoder.*loadings_"
+        if name == "components_"
+        else (r"skae\.metrics\.explained_variance")
+    )
+    assert not hasattr(estimator, name)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        getattr(clone(estimator), name)
+    ae = fitted(estimator)
+    assert not hasattr(ae, name)
+    with pytest.raises(AttributeError, match=rf"{name}.*{words}") as error:
+        getattr(ae, name)
+    if name != "components_":
+        assert "ordered=True" in str(error.value)
+    with pytest.raises(AttributeError, match=name):
+        getattr(type(ae), name)
+
+
+# Words of other packages
+
+
+PUBLIC = {**{name: type(e) for name, e in DEFAULTS.items()}, "Imputer": Imputer, "Conv": Conv}
+every_constructor = pytest.mark.parametrize("cls", PUBLIC.values(), ids=PUBLIC)
+TYPOS = {
+    "n_component": "n_components",
+    "N_COMPONENTS": "n_components",
+    "randomstate": "random_state",
+}
+
+
+@every_constructor
+def test_words_of_other_packages_are_told_what_they_are_called_here(cls):
+    known = inspect.signature(cls).parameters
+    meant = {word: name for word, name in {**MEANT, **TYPOS}.items() if name in known}
+    assert meant or cls is Conv
+    for word, name in meant.items():
+        if word not in known:
+            with pytest.raises(TypeError, match=f"'{word}': did you mean '{name}'"):
+                cls(**{word: 3})
+
+
+@every_constructor
+def test_an_unknown_word_is_answered_with_all_parameters_sorted(cls):
+    words = ", ".join(sorted(inspect.signature(cls).parameters))
+    with pytest.raises(TypeError, match=f"argument 'xyz'. Its parameters are {words}\\."):
+        cls(xyz=3)
+
+
+def test_the_table_of_words_names_parameters_and_no_word_twice():
+    known = {name for cls in PUBLIC.values() for name in inspect.signature(cls).parameters}
+    assert set(WORDS) <= known
+    words = [word for words in WORDS.values() for word in words.split()]
+    assert len(words) == len(set(words))
+
+
+@every_class
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"optimizer": "Adam"}, "{'adam', 'adamw', 'rmsprop', 'sgd'}.*mean optimizer='adam'"),
+        ({"activation": "ReLU"}, "{'elu', 'gelu', .*'tanh'}.*Did you mean activation='relu'"),
+        ({"code_activation": "Sigmoid"}, "Did you mean code_activation='sigmoid'"),
+        ({"likelihood": "Gaussian"}, "'gaussian'.*Did you mean likelihood='gaussian'"),
+        ({"likelihood": "bernouli"}, "Did you mean likelihood='bernoulli'"),
+        ({"scaling": "GLOBAL"}, "{'auto'|{'global', 'standard'}.*Did you mean scaling='global'"),
+        ({"learning_rate": "cosin"}, "Did you mean learning_rate='cosine'"),
+        ({"dtype": "Float32"}, "Did you mean dtype='float32'"),
+        ({"sparsity": "TopK"}, "Did you mean sparsity='topk'"),
+        ({"prior": "VAMP"}, "Did you mean prior='vamp'"),
+        ({"objective": "Bound"}, "Did you mean objective='bound'"),
+        ({"alpha": "Auto"}, "Did you mean alpha='auto'"),
+        ({"optimizer": "xyz"}, "Got 'xyz' instead\\.$"),
+    ],
+)
+def test_words_that_a_parameter_may_be_are_sorted_and_the_nearest_is_named(
+    estimator, params, words
+):
+    ((name, given),) = params.items()
+    kinds = type(estimator)._parameter_constraints.get(name, [])
+    known = {word for kind in kinds if isinstance(kind, StrOptions) for word in kind.options}
+    if not known or ("mean" in words and given.lower() not in known | {"bernouli", "cosin"}):
+        pytest.skip("this class has no such word")
+    with pytest.raises(ValueError, match=words):
+        clone(estimator).set_params(**params).fit(X)
+
+
+@pytest.mark.parametrize("options", [{}, {"ordered": True}, {"hidden_layer_sizes": ()}])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_code_wider_than_the_data_is_told_how_many_components_suffice(method, options):
+    ae = Autoencoder(5, **QUICK, **options)
+    with pytest.warns(ParameterWarning, match=r"n_components=5 is more than the 4 columns.*to 4"):
+        getattr(ae, method)(X)
+    if method == "fit":  # which ends at least at PCA's solution; single precision is left
+        np.testing.assert_allclose(ae.reconstruct(X), X, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParameterWarning)
+        for other in (Autoencoder(4, **QUICK), SparseAutoencoder(9, **QUICK)):
+            getattr(other, method)(X)
+        getattr(Autoencoder(5, code_activation="relu", **QUICK), method)(X)
+        getattr(Autoencoder(**QUICK), method)(X[:, :1])
 
 
 # Tables
@@ -58,6 +194,18 @@ def test_images_are_told_how_to_become_rows(estimator, container):
 
 
 @every_class
+@pytest.mark.parametrize("container", [np.asarray, list, sparse.csr_matrix, pd.DataFrame])
+def test_the_first_rows_are_two_and_later_ones_may_be_one(estimator, container):
+    ae, row = clone(estimator), container(X[:1])
+    words = r"minimum of 2 is required by \w+\. fit, and the first call of partial_fit, learn mean"
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(ValueError, match=words):
+            method(row)
+    ae.partial_fit(X[:2]).partial_fit(row)
+    assert ae.transform(row).shape[0] == 1
+
+
+@every_class
 def test_one_dimension_is_left_to_scikit_learn(estimator):
     with pytest.raises(ValueError, match=r"(?s)Expected 2D array, got 1D.*array.reshape\(-1, 1\)"):
         clone(estimator).fit(X[:, 0])
@@ -71,6 +219,159 @@ def test_columns_of_text_are_named(estimator):
         clone(estimator).fit(table)
     with pytest.raises(ValueError, match=r"column 4 holds 'm'.*OneHotEncoder.*\[4\]"):
         clone(estimator).fit(table.to_numpy())
+
+
+# Dates, other objects, and pd.NA
+
+
+DAYS = pd.date_range("2020-01-01", periods=60)
+OBJECTS = np.array([list(DAYS)] * 2, dtype=object).T
+
+
+def beside_numbers(column):
+    return pd.DataFrame({"x": X[:, 0], "when": column})
+
+
+DATES = {  # tables, and the names of the columns that hold dates
+    "array": (np.array([DAYS, DAYS]).T, ["0", "1"]),
+    "array of durations": (np.array([DAYS - DAYS[0]] * 2).T, ["0", "1"]),
+    "array of NaT": (np.full((60, 2), "NaT", "datetime64[D]"), ["0", "1"]),
+    "objects": (OBJECTS, ["0", "1"]),
+    "nanoseconds among objects": (np.array([[1.0, np.datetime64(d, "ns")] for d in DAYS]), ["1"]),
+    "lists": ([[np.datetime64(d, "ns"), 1.0] for d in DAYS], ["0"]),
+    "lists of datetime": ([[1.0, d.to_pydatetime()] for d in DAYS], ["1"]),
+    "frame": (pd.DataFrame({"born": DAYS, "seen": DAYS}), ["'born'", "'seen'"]),
+    "frame with NaT": (pd.DataFrame({"born": [pd.NaT, *DAYS[1:]]}), ["'born'"]),
+    "frame of durations": (pd.DataFrame({"when": DAYS - DAYS[0]}), ["'when'"]),
+    "time zones": (pd.DataFrame({"when": DAYS.tz_localize("UTC")}), ["'when'"]),
+    "categories": (pd.DataFrame({"when": pd.Categorical(DAYS)}), ["'when'"]),
+    "beside numbers": (beside_numbers(DAYS), ["'when'"]),
+    "date objects": (
+        beside_numbers(pd.Series([d.date() for d in DAYS], dtype=object)),
+        ["'when'"],
+    ),
+    "beside nullable": (beside_numbers(DAYS).astype({"x": "Float64"}), ["'when'"]),
+    "one name twice": (pd.DataFrame([[1.0, d] for d in DAYS], columns=["a", "a"]), ["'a'"]),
+    "polars": (pl.DataFrame({"when": [d.date() for d in DAYS]}), ["'when'"]),
+    "polars beside numbers": (pl.DataFrame({"x": X[:, 0], "when": list(DAYS)}), ["'when'"]),
+    "polars durations": (pl.DataFrame({"x": X[:, 0], "when": list(DAYS - DAYS[0])}), ["'when'"]),
+    "polars times": (pl.DataFrame({"when": [d.time() for d in DAYS]}), ["'when'"]),
+}
+OTHERS = {  # and no names of dates
+    "periods": beside_numbers(DAYS.to_period("D")),
+    "intervals": beside_numbers(pd.interval_range(0, 60)),
+    "lists": beside_numbers([[1, 2]] * 60),
+    "arrays of one number": beside_numbers([np.ones(1)] * 60),
+    "dicts": beside_numbers([{}] * 60),
+    "polars lists": pl.DataFrame({"x": X[:, 0], "when": [[1, 2]] * 60}),
+    "polars structs": pl.DataFrame({"x": X[:, 0], "when": [{"a": 1}] * 60}),
+}
+with_imputer = pytest.mark.parametrize(
+    "estimator", [*DEFAULTS.values(), Imputer(1, ridge=0.1)], ids=[*DEFAULTS, "Imputer"]
+)
+
+
+def ways_in(estimator, d):
+    """Return the methods that take rows, of an estimator and of one fitted to d columns."""
+    ae = clone(estimator).fit(X[:, :d])
+    names = ("partial_fit", "transform", "score", "score_samples", "reconstruct")
+    return [clone(estimator).fit] + [getattr(ae, name) for name in names if hasattr(ae, name)]
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+def test_dates_are_refused_by_the_names_of_their_columns(estimator):
+    ways = {d: ways_in(estimator, d) for d in (1, 2)}
+    for table, names in DATES.values():
+        for way in ways[2 if isinstance(table, list) else table.shape[1]]:
+            with pytest.raises(
+                ValueError, match="X must hold numbers, and column.*days since"
+            ) as e:
+                way(table)
+            assert [name for name in names if f"column {name} holds" not in str(e.value)] == []
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+def test_columns_of_other_objects_are_named(estimator):
+    for table in OTHERS.values():
+        for way in ways_in(estimator, 2):
+            with pytest.raises((TypeError, ValueError), match="column 'when' holds.*Leave it out"):
+                way(table)
+
+
+@pytest.mark.parametrize("estimator", [VAE(2, **QUICK), GLGAE(2, **EPOCHS)])
+def test_dates_as_codes_ends_conditions_and_rows_of_metrics(estimator):
+    days, ae = np.array([DAYS, DAYS]).T, clone(estimator).fit(X[:, :2])
+    frame = pd.DataFrame(days, columns=["a", "b"])
+    for use in (
+        lambda: ae.inverse_transform(days),
+        lambda: ae.interpolate(X[0, :2], days[0]),
+        lambda: ae.interpolate(frame.iloc[0], X[0, :2]),
+        lambda: ConditionalVAE(**QUICK).fit(X, condition=frame),
+        lambda: explained_variance(PCA(1).fit(X[:, :2]), days),
+        lambda: maximum_mean_discrepancy(days, days),
+        lambda: imputation_score(SimpleImputer(), frame),
+    ):
+        with pytest.raises(ValueError, match="must hold numbers, and column"):
+            use()
+
+
+def test_dates_may_be_labels_of_a_condition():
+    labels = DAYS[np.arange(60) % 3]
+    for dates in (labels, labels.to_numpy().astype("datetime64[ns]"), pd.Series(labels)):
+        cvae = ConditionalVAE(**QUICK).fit(X, condition=dates)
+        assert len(cvae.condition_classes_) == 3
+        same = ConditionalVAE(**QUICK).fit(X, condition=np.arange(60) % 3)
+        np.testing.assert_array_equal(
+            cvae.transform(X, condition=dates), same.transform(X, condition=np.arange(60) % 3)
+        )
+        with pytest.raises(ValueError, match="did not see.*2021"):
+            cvae.transform(X, condition=dates + np.timedelta64(366, "D"))
+
+
+NA_TABLES = {
+    "array": lambda table: table.to_numpy(),
+    "lists": lambda table: table.to_numpy().tolist(),
+    "tuples": lambda table: tuple(map(tuple, table.to_numpy())),
+    "frame": lambda table: table,
+    "beside numbers": lambda table: table.astype({"b": float, "c": "Float64"}),
+    "no names": lambda table: table.set_axis(range(4), axis=1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names", "ignore:The posterior has collapsed")
+@with_imputer
+@pytest.mark.parametrize("container", NA_TABLES.values(), ids=NA_TABLES)
+def test_pd_na_among_objects_is_missing(estimator, container):
+    """The last column has pd.NA in an object column whatever the others are."""
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    holes[:, 1] = X[:, 1]
+    objects = pd.DataFrame(holes, columns=list("abcd")).astype(object)
+    table = container(objects.where(objects.notna(), pd.NA))
+    before = str(table)
+    if not get_tags(estimator).input_tags.allow_nan:
+        for way in ways_in(estimator, 4):
+            with pytest.raises(ValueError, match="X contains NaN"):
+                way(table)
+    else:
+        found, wanted = (clone(estimator).fit(data) for data in (table, holes))
+        np.testing.assert_array_equal(found.transform(table), wanted.transform(holes))
+        assert found.score_samples(table).tolist() == wanted.score_samples(holes).tolist()
+    assert str(table) == before
+
+
+def test_pd_na_in_a_condition_is_missing():
+    labels = np.array(["a", pd.NA] * 30, dtype=object)
+    for condition in (labels, labels.tolist(), pd.Series(labels), pd.array([1, pd.NA] * 30)):
+        with pytest.raises(ValueError, match="missing labels"):
+            ConditionalVAE(**QUICK).fit(X, condition=condition)
+    for condition in (np.array([[1, pd.NA]] * 60, dtype=object), [[1, pd.NA]] * 60):
+        with pytest.raises(ValueError, match="condition contains NaN"):
+            ConditionalVAE(**QUICK).fit(X, condition=condition)
+
+
+# Tensors
 
 
 TENSORS = {
@@ -202,6 +503,55 @@ def test_text_in_condition_features():
 
 
 # Parameters
+
+
+SHORT = {
+    "n_components": 3,
+    "batch_size": 16,
+    "max_iter": 3,
+    "hidden_layer_sizes": 100,
+    "n_mc_samples": 5,
+    "n_nodes": 100,
+    "n_prior_components": 4,
+    "n_nonzero_coefs": 2,
+}
+
+
+@every_class
+@pytest.mark.parametrize("name", SHORT)
+def test_short_integers_of_numpy_are_integers(estimator, name):
+    """Of 8 bits, that hold no product of two sizes."""
+    if name not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    found, wanted = (
+        clone(estimator).set_params(**{name: value}).fit(X)
+        for value in (np.int8(SHORT[name]), SHORT[name])
+    )
+    for method in ("transform", "score_samples"):
+        np.testing.assert_array_equal(getattr(found, method)(X), getattr(wanted, method)(X))
+
+
+@every_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_may_be_read_only(estimator, early_stopping):
+    """As a Series of pandas 3 is, and an array in shared memory."""
+    if early_stopping and "early_stopping" not in estimator.get_params():
+        pytest.skip("it has no such parameter")
+    stops = {"early_stopping": True, "alpha": 0.1} if early_stopping else {}
+    ae = clone(estimator).set_params(**stops)
+    weights = np.random.default_rng(0).uniform(size=60)
+    wanted = clone(ae).fit(X, sample_weight=weights).transform(X)
+    read_only = weights.copy()
+    read_only.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*not writable")
+        for given in (
+            pd.Series(weights, index=np.arange(60)[::-1]),
+            read_only,
+            pl.Series(weights),
+        ):
+            found = clone(ae).fit(X, sample_weight=given)
+            np.testing.assert_array_equal(found.transform(X), wanted)
 
 
 @all_estimators(exclude=["own template"])

@@ -1,8 +1,10 @@
 """Metrics and scorers, on scikit-learn's transformers and ours."""
 
+import re
+
 import numpy as np
 import pytest
-from estimators import DEFAULTS
+from estimators import DEFAULTS, fitted
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -12,7 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skae import Autoencoder, metrics
+from skae import Autoencoder, Imputer, metrics
+from skae.display import ErrorDisplay
+from skae.metrics import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 
 X = load_iris().data
 
@@ -122,6 +126,45 @@ def test_what_cannot_go_back_is_refused():
         metrics.explained_variance(LinearRegression(), X)
 
 
+class Returns:
+    """A transformer whose way back returns an array of some shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def transform(self, X):
+        return np.zeros((len(X), 1))
+
+    def inverse_transform(self, Z):
+        return np.zeros(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(150, 1), (1, 4), (150, 5), (149, 4)])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        metrics.explained_variance,
+        metrics.mean_squared_reconstruction_error,
+        metrics.explained_variance_scorer,
+        metrics.neg_mean_squared_reconstruction_error_scorer,
+        ErrorDisplay.from_estimator,
+    ],
+)
+def test_reconstructions_of_another_shape_are_refused(shape, measure):
+    """numpy would repeat the one column or the one row."""
+    with pytest.raises(ValueError, match=re.escape(f"(150, 4). That of Returns returns {shape}")):
+        measure(Returns(shape), X)
+
+
+def test_filled_rows_of_another_number_are_refused():
+    class One(Returns):
+        def transform(self, X):
+            return np.zeros((1, 4))
+
+    with pytest.raises(ValueError, match="transform returns 1 rows of 150"):
+        metrics.imputation_score(One(None), X)
+
+
 # Two samples
 
 
@@ -211,3 +254,44 @@ def test_the_null_distribution():
 def test_samples_that_cannot_be_compared(A, B, bandwidths, words):
     with pytest.raises(ValueError, match=words):
         metrics.maximum_mean_discrepancy(A, B, bandwidths=bandwidths)
+
+
+@pytest.mark.parametrize(
+    "bandwidths", [[], (), np.empty(0), [1.0, np.nan], 0, -1, None, "mean", [[1, 2]]]
+)
+@pytest.mark.parametrize("function", [maximum_mean_discrepancy, maximum_mean_discrepancy_null])
+def test_bandwidths_are_positive_numbers_at_least_one(function, bandwidths):
+    with pytest.raises(ValueError, match="bandwidths must be positive numbers, at least one"):
+        function(X, X[::2], bandwidths=bandwidths)
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (2.5, TypeError)])
+def test_there_is_a_permutation_at_least(n, error):
+    with pytest.raises(error, match="n_permutations"):
+        maximum_mean_discrepancy_null(X, X[::2], n_permutations=n)
+
+
+SCORES = {
+    "explained_variance": lambda w: metrics.explained_variance(PCA(2).fit(X), X, sample_weight=w),
+    "mean_squared_reconstruction_error": lambda w: metrics.mean_squared_reconstruction_error(
+        PCA(2).fit(X), X, sample_weight=w
+    ),
+    "explained_variance_scorer": lambda w: metrics.explained_variance_scorer(
+        PCA(2).fit(X), X, None, w
+    ),
+    "imputation_score": lambda w: metrics.imputation_score(Imputer(1).fit(X), X, sample_weight=w),
+    "Imputer.score": lambda w: Imputer(1).fit(X).score(X, sample_weight=w),
+    **{
+        f"{name}.score": lambda w, e=e: fitted(e).score(X, sample_weight=w)
+        for name, e in DEFAULTS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_weights_of_scores_are_not_negative(name):
+    one, opposite = np.ones(len(X)), np.zeros(len(X))
+    one[0], opposite[:2] = -1, (1, -1)  # whose sum is zero
+    for weights in (one, -np.ones(len(X)), opposite):
+        with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+            SCORES[name](weights)

@@ -147,6 +147,8 @@ MISTAKES = {
         ("maximum_mean_discrepancy(X, X[:, :2])", "columns", "4", "2"),
     ],
     "Autoencoder": [
+        ("Autoencoder(latent_dim=2)", "latent_dim", "did you mean", "n_components"),
+        ("Autoencoder(100).fit(X)", "n_components=100", "4 columns", "Set n_components to 4"),
         ("Autoencoder(0).fit(X)", "n_components", "0", "[1, inf)"),
         ("Autoencoder(0.95).fit(X)", "n_components", "0.95", "PCA(0.95)"),
         ("Autoencoder('auto').fit(X)", "n_components", "'auto'", "int"),
@@ -323,6 +325,7 @@ MISTAKES = {
         ("cvae.sample(3)", "condition"),
         ("cvae.sample(3, condition=7)", "condition", "7", "fit"),
         ("cvae.transform(X, condition=y[:10])", "condition", "10", "150"),
+        ("ConditionalVAE().fit(X, condition='red')", "condition", "'red'", "np.full(len(X)"),
         ("ConditionalVAE().fit(X, condition=y + 0.5)", "condition", "reshape(-1, 1)"),
         ("ConditionalVAE().fit(X, condition=np.where(y > 1, None, 'a'))", "condition", "missing"),
         (

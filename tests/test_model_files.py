@@ -7,12 +7,13 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from damage import MUTATIONS, judge, kill_writers
+from damage import MUTATIONS, edit_and_seal, judge, kill_writers
 from estimators import (
     DEFAULTS,
     VARIANTS,
@@ -24,6 +25,8 @@ from estimators import (
 )
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from torch import nn
 
 import skae
@@ -118,7 +121,10 @@ ODD = {
     "device": lambda: Autoencoder(2, max_iter=1, device=torch.device("cpu")),
     "numbers of numpy": lambda: Autoencoder(np.int64(2), alpha=np.float32(0.5), max_iter=1),
     "list": lambda: Autoencoder(2, hidden_layer_sizes=[5], max_iter=1),
-}
+    "text of numpy": lambda: Autoencoder(2, activation=np.str_("tanh"), max_iter=1),
+    "bool of numpy": lambda: Autoencoder(2, linear_path=np.True_, max_iter=1),
+    "long numbers": lambda: Autoencoder(2, alpha=np.longdouble(0.5), max_iter=1),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
@@ -129,6 +135,48 @@ def test_what_users_pass_as_parameters(make, path):
         if not parts_of(model):
             assert same_state(copy, given)
     np.testing.assert_array_equal(copy.transform(X), given.transform(X))
+
+
+def test_parameters_of_a_search_over_arrays(path):
+    """The values that ``GridSearchCV`` takes from an array are numpy's."""
+    grid = {"activation": np.array(["tanh"]), "n_components": np.array([2])}
+    search = GridSearchCV(Autoencoder(max_iter=1, random_state=0), grid, cv=2).fit(X)
+    assert type(search.best_estimator_.activation) is np.str_
+    assert same_state(through_a_file(search.best_estimator_, path), search.best_estimator_)
+    assert not parts_of(search.best_estimator_)
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+@all_estimators(only=lambda e: "random_state" in e.get_params() and not parts_of(e))
+def test_a_generator_goes_on_where_it_was(estimator, is_fitted, path):
+    """Training goes on after `load` as without it: the two generators of a state are one."""
+    model = clone(estimator).set_params(random_state=np.random.RandomState(0), max_iter=1)
+    model.random_state.standard_normal(3)  # which leaves one normal number over
+    model = model.fit(X) if is_fitted else model
+    model.save(path)
+    copy = skae.load(path)
+    later = "partial_fit" if is_fitted and not getattr(model, "early_stopping", 0) else "fit"
+    codes = [getattr(m, later)(X).transform(X) for m in (model, copy)]
+    np.testing.assert_array_equal(*codes)
+    assert model.random_state.bytes(8) == copy.random_state.bytes(8)
+    if is_fitted:
+        assert copy._fitted_params["random_state"] is copy.random_state
+
+
+def test_a_generator_of_another_kind_is_handed_in(path):
+    given = np.random.RandomState(np.random.PCG64(0))
+    model = Autoencoder(2, max_iter=1, random_state=given).fit(X)
+    model.save(path)
+    with pytest.raises(ModelFileError, match="needs its random_state"):
+        skae.load(path)
+    assert skae.load(path, random_state=given).random_state is given
+
+
+def test_a_generator_that_was_exchanged_after_the_fit(path):
+    model = Autoencoder(2, max_iter=1, random_state=np.random.RandomState(0)).fit(X)
+    model.set_params(random_state=np.random.RandomState(0))
+    with pytest.raises(TypeError, match="cannot write random_state as it was when the model was"):
+        model.save(path)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +292,95 @@ def json_of(content):
     return json.loads(content[8 : 8 + n])
 
 
+def test_files_that_somebody_has_written_on_purpose(written, path):
+    """Their sum is right. They load, or it is a `ModelFileError`."""
+    path.write_bytes(written[0])
+    model, arrays = files._read(path)
+    rng, found = np.random.default_rng(0), []
+    texts = [edit_and_seal(model, rng) for _ in range(150)]
+    for text in [*texts, "", "[", "[" * 10**5, "1" * 5000, "NaN", "null", "[]", '{"class": 1}']:
+        path.write_bytes(files._to_bytes(text, arrays))
+        try:
+            skae.load(path)
+            found.append("loaded")
+        except ModelFileError:
+            found.append("refused")
+    assert found.count("refused") > 80
+
+
+@pytest.mark.parametrize("name", ["transform", "_restore", "__sklearn_tags__"])
+def test_an_attribute_that_hides_a_method(name, written, path):
+    model = fitted_small()
+    setattr(model, name, 3)
+    with pytest.raises(TypeError, match=f"attribute {name} hides the method"):
+        model.save(path)
+    change = functools.partial(_add_to_state, name)
+    with pytest.raises(ModelFileError, match=f"attribute {name} hides the method"):
+        skae.load(rewritten(written[0], path, change))
+
+
+def _add_to_state(name, model, arrays):
+    model["state"][name] = 3
+
+
+SHORTENED = """
+import itertools, os, sys
+import skae
+from skae.estimator import files
+from skae.exceptions import ModelFileError
+
+path = sys.argv[1]
+content = open(path, "rb").read()
+
+def load_and_shorten_at(k):
+    calls = itertools.count(1)
+
+    def count(frame, event, function):
+        is_call = event == "c_call" and frame.f_code.co_filename == files.__file__
+        if is_call and next(calls) == k:
+            os.truncate(path, 0)
+
+    with open(path, "wb") as file:
+        file.write(content)
+    sys.setprofile(count)
+    try:
+        return type(skae.load(path)).__name__
+    except ModelFileError as error:
+        return type(error).__name__
+    finally:
+        sys.setprofile(None)
+
+outcomes = [load_and_shorten_at(k) for k in range(1, 30)]
+print(*[key for key, _ in itertools.groupby(outcomes)])
+"""
+
+
+def test_a_file_that_is_shortened_while_it_is_read(path):
+    """A file that is mapped into memory would end the process by SIGBUS."""
+    GLGAE(node_layout=np.ones((5000, 2)), batch_size=np.int64(3), tol=np.float32(1)).save(path)
+    command = [sys.executable, "-c", SHORTENED, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "ModelFileError GLGAE\n"), run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(ModelFileError, match="a pipe, a device or a socket"):
+        skae.load(path)
+    with pytest.raises(OSError, match="save writes files"):
+        fitted_small().save(path)
+    with pytest.raises(ModelFileError, match="a pipe, a device or a socket"):
+        skae.load(os.devnull)
+
+
+def test_folders_are_no_files(path):
+    for call in (skae.load, fitted_small().save):
+        with pytest.raises(OSError, match="directory|something else"):
+            call(path.parent)
+    assert not [*path.parent.iterdir()]
+
+
 FOREIGN = {
     "empty": (b"", "cannot be read"),
     "pickle": (pickle.dumps({"format": "skae 1"}), "cannot be read"),
@@ -300,6 +437,96 @@ CHANGES = {
 def test_contents_that_do_not_go_together(change, written, path):
     with pytest.raises(ModelFileError):
         skae.load(rewritten(written[0], path, change))
+
+
+# Where files are written
+
+
+@pytest.mark.parametrize("name", ["m" * 242, "m" * 255, "ä" * 127])
+def test_names_as_long_as_the_system_takes(name, tmp_path):
+    through_a_file(fitted_small(), tmp_path / name)
+    assert [*tmp_path.iterdir()] == [tmp_path / name]
+
+
+needs_permissions = pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+
+
+@needs_permissions
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755, 0o400])
+def test_permissions_stay(mode, path):
+    before = os.umask(0o022)
+    try:
+        model = fitted_small()
+        model.save(path)
+        assert path.stat().st_mode & 0o777 == 0o644
+        path.chmod(mode)
+        model.save(path)
+        assert path.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
+
+
+@needs_permissions
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_stays_a_link(exists, path, tmp_path):
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    target, between = there / "v1.skae", there / "latest"
+    if exists:
+        target.write_bytes(b"old")
+        target.chmod(0o600)
+    between.symlink_to("v1.skae")
+    path.symlink_to("elsewhere/latest")
+    model = fitted_small()
+    assert same_state(through_a_file(model, path), model)
+    assert path.is_symlink()
+    assert between.is_symlink()
+    assert sorted(there.iterdir()) == [between, target]
+    assert not exists or target.stat().st_mode & 0o777 == 0o600
+
+
+# While a fit goes on
+
+
+class Saves(Callback):
+    """Save an estimator in the middle of a fit of it."""
+
+    def __init__(self, estimator, path):
+        self.estimator, self.path = estimator, path
+
+    def __deepcopy__(self, memo):
+        return self  # the estimator that is fitted, and no copy of it
+
+    def on_epoch_end(self, net, **kwargs):
+        self.estimator.save(self.path)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_model_is_not_saved_in_the_middle_of_a_fit(again, path):
+    model = fitted_small() if again else Autoencoder(max_iter=2)
+    model.set_params(callbacks=[Saves(model, path)])
+    with pytest.raises(RuntimeError, match="save was called while this Autoencoder is being fit"):
+        model.fit(X)
+    assert not path.exists()
+    model.set_params(callbacks=None).fit(X).save(path)
+
+
+@all_estimators(only=lambda e: not parts_of(e))
+def test_a_fit_that_begins_while_a_model_is_written(estimator, path, monkeypatch):
+    """Another thread may begin and end one after the first part has been written."""
+    model = clone(fitted(estimator)).fit(X)
+    write = files.Writer.write
+
+    def fit_in_between(self, value, name):
+        if name == "mean_":
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(model.fit, X + 1).result()
+        return write(self, value, name)
+
+    monkeypatch.setattr(files.Writer, "write", fit_in_between)
+    with pytest.raises(RuntimeError, match="save was called while this"):
+        model.save(path)
+    assert not path.exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import DEFAULTS, SmallDecoder, SmallEncoder, all_estimators, fitted, has_engine
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
@@ -16,11 +17,12 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import GLGAE, VAE, Autoencoder, ConditionalVAE
+from skae import GLGAE, VAE, Autoencoder, ConditionalVAE, Imputer
 from skae.estimator.recipes import BaseRecipe
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.networks import MLP
 
+onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
 
@@ -29,6 +31,8 @@ from skae._onnx_graph import ACTIVATION_NODES, Graph  # noqa: E402
 from skae._onnx_models import network  # noqa: E402
 
 X, y = load_iris(return_X_y=True)
+_errors = runtime.capi.onnxruntime_pybind11_state
+FAILURE = (_errors.Fail, _errors.RuntimeException)  # which of them depends on the version
 both_precisions = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -112,6 +116,77 @@ def test_probabilities(cls):
     assert_close(run(skae.onnx.reconstruct(model), X=rows)[0], model.reconstruct(rows))
 
 
+# Values that are no numbers
+
+NO_NUMBERS = {"NaN": np.nan, "infinity": np.inf, "minus infinity": -np.inf}
+
+
+@both_precisions
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+@all_estimators(only=is_plain)
+def test_values_that_are_no_numbers_are_an_error(estimator, value, dtype):
+    """NaN also where `transform` takes it: the completion is not written."""
+    model, rows = fitted(estimator), X[:4].astype(dtype)
+    Z = model.transform(rows)
+    Z = Z.toarray() if sparse.issparse(Z) else Z.copy()
+    rows[1, 2] = Z[1, 0] = value
+    for write in (skae.onnx.encoder, skae.onnx.reconstruct):
+        with pytest.raises(FAILURE, match="X_has_NaN_or_infinity"):
+            run(write(model, dtype=dtype), X=rows)
+    with pytest.raises(FAILURE, match="Z_has_NaN_or_infinity"):
+        run(skae.onnx.decoder(model, dtype=dtype), Z=Z)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_codes_of_a_map_that_are_no_numbers_are_an_error(value):
+    written = skae.onnx.decoder(fitted(DEFAULTS["GLGAE"]))
+    with pytest.raises(FAILURE, match="Z_has_NaN_or_infinity"):
+        run(written, Z=np.full((3, 2), value, "float32"))
+
+
+@pytest.mark.parametrize("name", ["VAE", "ConditionalVAE"])
+def test_models_fitted_with_missing_values(name):
+    rows = X.astype("float32")
+    rows[::3, 1] = np.nan
+    model = clone(DEFAULTS[name]).fit(rows)
+    written = skae.onnx.encoder(model)
+    with pytest.raises(FAILURE, match="X_has_NaN_or_infinity"):
+        run(written, X=rows)
+    whole = rows[~np.isnan(rows).any(axis=1)]
+    assert_close(run(written, X=whole)[0], model.transform(whole))
+    pipeline = make_pipeline(StandardScaler(), clone(DEFAULTS[name])).fit(rows)
+    with pytest.raises(FAILURE, match="X_has_NaN_or_infinity"):
+        run(skl2onnx.to_onnx(pipeline, rows[:1]), X=rows)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_conditions_that_are_no_numbers_are_an_error(value):
+    c, rows = X[:, :2].astype("float32"), X.astype("float32")
+    beside = ConditionalVAE(2, max_iter=2, random_state=0).fit(rows, condition=c)
+    within = ConditionalVAE(2, condition_features=[0, 1], max_iter=2, random_state=0).fit(rows)
+    c[0, 1] = value
+    Z = np.zeros((len(rows), 2), "float32")
+    for written, inputs in (
+        (skae.onnx.encoder(beside), {"X": rows}),
+        (skae.onnx.reconstruct(beside), {"X": rows}),
+        (skae.onnx.decoder(beside), {"Z": Z}),
+        (skae.onnx.decoder(within), {"Z": Z}),
+    ):
+        with pytest.raises(FAILURE, match="condition_has_NaN_or_infinity"):
+            run(written, condition=c, **inputs)
+    rows[0, 1] = value
+    with pytest.raises(FAILURE, match="X_has_NaN_or_infinity"):
+        run(skae.onnx.encoder(within), X=rows)
+
+
+def test_the_largest_numbers_are_numbers():
+    model = Autoencoder(2, activation="tanh", max_iter=2, random_state=0).fit(X)
+    rows = np.full((2, 4), np.finfo("float32").max)
+    written = skae.onnx.encoder(model)
+    assert len(run(written, X=rows)[0]) == 2
+    assert run(written, X=rows[:0])[0].shape == (0, 2)
+
+
 # Conditions
 
 CONDITIONS = {
@@ -149,6 +224,45 @@ def test_columns_of_X_are_the_condition():
     ):
         to = {"X": X[:1]} if write is skl2onnx.to_onnx else {"dtype": "float64"}
         assert_close(run(write(model, **to), **inputs)[0], expected)
+
+
+@pytest.mark.parametrize("kind", ["integers", "text", "objects", "booleans"])
+def test_labels_that_fit_did_not_see_are_an_error_as_in_transform(kind):
+    c = CONDITIONS[kind]
+    seen, rows = c != c[-1], X.astype("float32")
+    model = ConditionalVAE(2, max_iter=2, random_state=0).fit(rows[seen], condition=c[seen])
+    with pytest.raises(ValueError, match="labels that fit did not see"):
+        model.transform(rows, condition=c)
+    Z, given = (
+        model.transform(rows[seen], condition=c[seen]),
+        c.astype(object if kind == "text" else c.dtype),
+    )
+    for write, inputs in (
+        (skae.onnx.encoder, {"X": rows}),
+        (skae.onnx.reconstruct, {"X": rows}),
+        (skae.onnx.decoder, {"Z": np.zeros((len(rows), 2), "float32")}),
+    ):
+        with pytest.raises(FAILURE, match="condition_has_labels_that_fit_did_not_see"):
+            run(write(model), condition=given, **inputs)
+    written = skae.onnx.encoder(model)
+    assert_close(run(written, X=rows[seen], condition=given[seen])[0], Z)
+
+
+@pytest.mark.parametrize("opset", [13, 18, 19, 22])
+@pytest.mark.parametrize("kind", ["integers", "text", "objects", "booleans", "numbers"])
+def test_conditions_and_versions_of_operators(kind, opset):
+    c, rows = CONDITIONS[kind], X.astype("float32")
+    model = ConditionalVAE(2, max_iter=2, random_state=0).fit(rows, condition=c)
+    if kind in ("text", "objects") and opset < 19:
+        with pytest.raises(
+            ValueError, match=r"text needs target_opset of at least 19.* Got 1[38]"
+        ):
+            skae.onnx.encoder(model, target_opset=opset)
+        return
+    written = skae.onnx.encoder(model, target_opset=opset)
+    onnx.checker.check_model(written, full_check=True)
+    given = c.astype(object) if c.dtype.kind == "U" else c
+    assert_close(run(written, X=rows, condition=given)[0], model.transform(rows, condition=c))
 
 
 def test_labels_that_onnx_does_not_know():
@@ -222,8 +336,23 @@ def test_mistakes():
     model = fitted(DEFAULTS["Autoencoder"])
     with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64'. Got 'int8'"):
         skae.onnx.encoder(model, dtype="int8")
-    with pytest.raises(ValueError, match="target_opset must be at least 13. Got 9"):
-        skae.onnx.decoder(model, target_opset=9)
+    newest = onnx.defs.onnx_opset_version()
+    for write in (skae.onnx.encoder, skae.onnx.decoder, skae.onnx.reconstruct):
+        for opset in (9, 12, newest + 1, 99, "20"):
+            words = f"target_opset must be an integer from 13 to {newest}.* Got {opset!r}"
+            with pytest.raises(ValueError, match=words):
+                write(model, target_opset=opset)
+
+
+@pytest.mark.parametrize("opset", range(13, 24))
+def test_every_version_of_the_operators(opset):
+    if opset > onnx.defs.onnx_opset_version():
+        pytest.skip("this onnx is older")
+    model, rows = fitted(DEFAULTS["VAE"]), X.astype("float32")
+    written = skae.onnx.reconstruct(model, target_opset=opset)
+    onnx.checker.check_model(written, full_check=True)
+    assert written.opset_import[0].version == opset
+    assert_close(run(written, X=rows)[0], model.reconstruct(rows))
 
 
 def test_without_onnx(monkeypatch):
@@ -239,3 +368,16 @@ def test_constant_columns_of_a_density_stay_constant():
     found = run(skae.onnx.reconstruct(model), X=rows)[0]
     assert_close(found, model.reconstruct(rows))
     assert (found[:, 4] == 7).all()
+
+
+@pytest.mark.parametrize("kind", ["alone", "pipeline", "columns"])
+def test_an_imputer_is_refused_with_what_to_do(kind):
+    holes = np.where(np.eye(*X.shape, dtype=bool), np.nan, X)
+    imputer = Imputer(1, ridge=0.01)
+    model = {
+        "alone": imputer,
+        "pipeline": make_pipeline(imputer, LogisticRegression(max_iter=500)),
+        "columns": ColumnTransformer([("holes", imputer, [0, 1])]),
+    }[kind].fit(holes, y)
+    with pytest.raises(ValueError, match="ONNX has no Imputer of skae.*SimpleImputer"):
+        skl2onnx.to_onnx(model, holes[:1].astype("float32"))

@@ -6,20 +6,23 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from estimators import RowConv
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae import VAE, Autoencoder, ConditionalVAE, DenoisingAutoencoder
 from skae.estimator.split import validation_rows
+from skae.exceptions import StartKeptWarning
 from skae.metrics import explained_variance
 from skae.nn.nested_dropout import WHOLE, NestedDropout, shares_of_prefixes
 
 DIGITS = load_digits().data[:600]
 DIGITS = DIGITS[:, DIGITS.any(axis=0)]
 WINE = StandardScaler().fit_transform(load_wine().data)
-QUICK = {"ordered": True, "max_iter": 5, "random_state": 0}
+EPOCHS = {"max_iter": 5, "random_state": 0}
+QUICK = {"ordered": True, **EPOCHS}
 MODELS = {
     "autoencoder": Autoencoder(4, **QUICK),
     "bernoulli": Autoencoder(4, likelihood="bernoulli", **QUICK),
@@ -121,6 +124,16 @@ def test_without_order_there_are_no_prefixes():
         plain.inverse_transform(np.zeros((2, 3)))
 
 
+@pytest.mark.filterwarnings("ignore::skae.exceptions.CollapseWarning")  # of a single epoch
+@every_model
+def test_a_fit_without_order_forgets_the_shares_of_the_last_one(model):
+    ae, X = clone(model).set_params(max_iter=1), rows_for(model)
+    names = [f"{kind}explained_variance_ratio_" for kind in ("", "feature_", "validation_")]
+    assert all(hasattr(ae.fit(X), name) for name in names)
+    ae.set_params(ordered=False).fit(X)
+    assert not any(hasattr(ae, name) for name in names)
+
+
 def test_constant_data_explain_nothing():
     fitted = Autoencoder(2, **QUICK).fit(np.ones((20, 3)))
     np.testing.assert_array_equal(fitted.explained_variance_ratio_, 0)
@@ -133,6 +146,45 @@ def test_constant_data_explain_nothing():
 def test_what_a_vae_cannot_order(settings, words):
     with pytest.raises(ValueError, match=words):
         VAE(3, **QUICK, **settings).fit(WINE)
+
+
+def keep_terms(model, kept):
+    """Return a variational model whose module notes the arguments of its terms."""
+
+    def terms(self, x, z, noise, q, p_x, p_z):
+        kept.append((z, noise, q))
+        return parent.terms(self, x, z, noise, q, p_x, p_z)
+
+    parent = model._module_class
+    noting = {"_module_class": type("Noting", (parent,), {"terms": terms})}
+    return type("Variant", (type(model),), noting)(**model.get_params())
+
+
+DRAWING = {
+    "diagonal": VAE(4, **QUICK),
+    "full, draws": VAE(4, covariance_type="full", n_mc_samples=3, **QUICK),
+    "identity": VAE(4, covariance_type="identity", **QUICK),
+    "bernoulli": VAE(4, likelihood="bernoulli", **QUICK),
+    "denoising, validated": VAE(4, corruption="gaussian", early_stopping=True, **QUICK),
+    "condition": ConditionalVAE(4, **EPOCHS),
+    "without order": VAE(4, covariance_type="full", **EPOCHS),
+    "importance weighted": VAE(4, importance_weighted=True, n_mc_samples=3, **EPOCHS),
+}
+
+
+@pytest.mark.cpu  # on CUDA a step is recorded, and its memory is used again
+@pytest.mark.parametrize("model", DRAWING.values(), ids=DRAWING)
+def test_terms_are_given_the_noise_of_their_draws(model):
+    """In each step, and where a loss is measured: then q's two densities of a draw agree."""
+    X, kept = rows_for(model)[:90], []
+    condition = {"condition": X[:, 0] > 0} if isinstance(model, ConditionalVAE) else {}
+    keep_terms(model, kept).fit(X, **condition)
+    assert len(kept) > model.max_iter
+    for z, noise, q in kept:
+        assert z.shape == noise.shape
+        torch.testing.assert_close(z, q.draw(noise))
+        # Sums of squares in single precision, by two ways.
+        torch.testing.assert_close(q.log_prob_of_draw(noise), q.log_prob(z), rtol=1e-4, atol=1e-4)
 
 
 # Known answers
@@ -166,6 +218,56 @@ def test_every_prefix_beats_pca_on_digits():
     pca = PCA(8).fit(DIGITS)
     lead = np.cumsum(model.explained_variance_ratio_) - np.cumsum(pca.explained_variance_ratio_)
     assert lead.min() > 0.02
+
+
+TABLES = {"iris": load_iris().data, "wine": WINE, "digits": DIGITS[:200]}
+SHORT = {
+    "epochs": {"max_iter": 5},
+    "steps": {"max_iter": 15, "batch_size": 10},
+    "stopping": {"max_iter": 5, "early_stopping": True},
+    "double": {"max_iter": 5, "dtype": "float64"},
+    "recipe": {"max_iter": 2, "encoder": RowConv()},
+}
+FILTERS = {
+    "noise": ({"corruption_level": 0.5}, lambda x, rng: x + 0.5 * rng.normal(size=x.shape)),
+    "masking": ({"corruption": "masking"}, lambda x, rng: x * (rng.uniform(size=x.shape) > 0.3)),
+}
+short_fits = pytest.mark.parametrize("settings", SHORT.values(), ids=SHORT)
+every_table = pytest.mark.parametrize("X", TABLES.values(), ids=TABLES)
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, DenoisingAutoencoder])
+@every_table
+@short_fits
+def test_the_whole_code_is_never_worse_than_pca(kind, X, settings):
+    """On the training rows, with weights; without noise a denoising model starts at PCA too."""
+    noise = {} if kind is Autoencoder else {"corruption_level": 0.0}
+    counts = np.random.default_rng(0).integers(3, size=len(X))
+    for k, weights in ((2, None), (X.shape[1] - 1, counts)):
+        model = kind(k, **noise, **{**QUICK, **settings}).fit(X, sample_weight=weights)
+        rows = X if weights is None else np.repeat(X, weights, axis=0)
+        of_pca = explained_variance(PCA(k).fit(rows), rows)
+        # Losses are compared in single precision.
+        assert model.explained_variance_ratio_.sum() >= of_pca - 1e-6
+
+
+@every_table
+@pytest.mark.parametrize(("params", "corrupt"), FILTERS.values(), ids=FILTERS)
+def test_the_whole_code_restores_no_worse_than_its_start(params, corrupt, X):
+    settings = {**QUICK, "max_iter": 15, "batch_size": 10, **params}
+    start = DenoisingAutoencoder(2, **settings, learning_rate_init=1e-12).fit(X)
+    model = DenoisingAutoencoder(2, **settings).fit(X)
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(40):
+        rows = start.mean_ + start.scale_ * corrupt((X - start.mean_) / start.scale_, rng)
+        errors.append([np.square(X - m.reconstruct(rows)).sum() for m in (model, start)])
+    mean, of_start = np.mean(errors, axis=0)
+    assert mean < 1.02 * of_start  # the model is judged by one draw of the noise
+
+
+def test_a_start_that_is_kept_for_the_whole_code_is_told_so():
+    with pytest.warns(StartKeptWarning, match="the whole code's training loss was .* the start's"):
+        Autoencoder(2, **QUICK).fit(TABLES["iris"])
 
 
 # The size of the code

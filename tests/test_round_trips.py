@@ -1,5 +1,6 @@
 """Every way into a file and back gives the same estimator, bit for bit, fitted or not."""
 
+import copy
 import io
 import pickle
 
@@ -7,14 +8,14 @@ import cloudpickle
 import joblib
 import numpy as np
 import pytest
-from estimators import DEFAULTS, VARIANTS, RowConv, all_estimators, fitted, same_state
+from estimators import DEFAULTS, QUICK, VARIANTS, RowConv, all_estimators, fitted, same_state
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skae import Autoencoder
+from skae import Autoencoder, Imputer
 
 X = load_iris().data
 
@@ -58,11 +59,54 @@ def test_nothing_is_lost_or_changed(estimator, way):
         assert same_state(WAYS[way](fitted(estimator)), fitted(estimator))
 
 
+SAME = {
+    "fitted again": lambda e: clone(e).fit(X),
+    "refitted": lambda e: copy.deepcopy(e).fit(X),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+    "pickle": WAYS["pickle"],
+    "joblib": through_joblib,
+}
+
+
+@pytest.mark.parametrize("way", SAME)
+@all_estimators(only=lambda estimator: not has_an_instance(estimator))  # torch's own hash differs
+def test_equal_models_have_the_same_hash(estimator, way):
+    assert joblib.hash(SAME[way](fitted(estimator))) == joblib.hash(fitted(estimator))
+
+
+@pytest.mark.parametrize("way", SAME)
+def test_equal_pipelines_and_imputers_have_the_same_hash(way):
+    pipeline = make_pipeline(StandardScaler(), Autoencoder(ordered=True, **QUICK))
+    for model in (pipeline.fit(X), Imputer(random_state=0).fit(X)):
+        assert joblib.hash(SAME[way](model)) == joblib.hash(model)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_equal_models_are_equal_files(name, tmp_path):
+    pytest.importorskip("safetensors")
+    for file, model in (("one", fitted(DEFAULTS[name])), ("two", clone(DEFAULTS[name]).fit(X))):
+        model.save(tmp_path / file)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_durations_are_of_the_fit_itself_and_a_copy_goes_on_without():
+    model = Autoencoder(2, warm_start=True, verbose=2, **QUICK).fit(X)
+    other = pickle.loads(pickle.dumps(model))
+    assert all(row["dur"] > 0 for row in model.history_)
+    for name in ("train_loss", "epoch"):
+        assert other.history_[:, name] == model.history_[:, name]
+    assert "dur" not in other.history_[-1]
+    assert len(model.fit(X).history_[:, "dur"]) == 8  # in one process all are kept
+    assert other.fit(X).history_[-1]["dur"] > 0
+    assert joblib.hash(other) == joblib.hash(model)
+
+
 @every_way
 def test_a_pipeline_goes_along(way):
     pipeline = make_pipeline(StandardScaler(), Autoencoder(2, max_iter=2, random_state=0)).fit(X)
-    copy = WAYS[way](pipeline)
-    np.testing.assert_array_equal(copy.transform(X), pipeline.transform(X))
+    again = WAYS[way](pipeline)
+    np.testing.assert_array_equal(again.transform(X), pipeline.transform(X))
     assert not hasattr(WAYS[way](clone(pipeline))[-1], "mean_")
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.estimator_checks import (
+    check_transformer_general,
+    estimator_checks_generator,
+)
 
 from skae import GLGAE, Autoencoder
 from skae._laws import EXPECTED_OF_SCIKIT_LEARN
+from skae.nn.activations import RANGES
 
 X, y = load_iris(return_X_y=True)
 
@@ -194,3 +199,20 @@ def test_digits_features_are_worth_more_than_pca_s():
         model = make_pipeline(reducer, StandardScaler(), LogisticRegression(max_iter=1000))
         accuracy.append(model.fit(X[train], y[train]).score(X[test], y[test]))
     assert accuracy[1] > accuracy[0] + 0.05
+
+
+REFUSING = [{"likelihood": "bernoulli"}, *({"output_activation": name} for name in RANGES)]
+
+
+@pytest.mark.parametrize("setting", REFUSING, ids=str)
+@pytest.mark.parametrize("name", [n for n, e in DEFAULTS.items() if hasattr(e, "likelihood")])
+def test_settings_that_refuse_what_the_checks_are_made_of_are_on_the_page(name, setting):
+    page = (Path(__file__).parents[1] / "docs" / "contract.md").read_text()
+    ((parameter, value),) = setting.items()
+    estimator = clone(DEFAULTS[name]).set_params(**setting)
+    with pytest.raises(ValueError, match=f"{parameter}='{value}' needs X in"):
+        check_transformer_general(name, estimator)
+    assert parameter in page
+    assert f'"{value}"' in page
+    low = f"{RANGES.get(value, (0, 1))[0]:g}"
+    assert low in page

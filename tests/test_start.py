@@ -1,4 +1,4 @@
-"""A start that is kept: first steps, step sizes, codes of unit variance, decay by trial."""
+"""A start that is kept: first steps, step sizes, codes of unit variance."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import DEFAULTS
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_swiss_roll
 from sklearn.decomposition import PCA
@@ -13,10 +14,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import (
+    VAE,
+    AdversarialAutoencoder,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
 from skae.data.batches import Batches
-from skae.estimator import decay
-from skae.exceptions import StartKeptWarning
 from skae.metrics import explained_variance
 from skae.nn.network import FULL_RATE_INPUTS
 from skae.nn.networks import MLP
@@ -171,95 +177,151 @@ def test_logistic_regression_converges_on_codes(n_components):
         LogisticRegression().fit(Z, y)
 
 
-# Decay
+# Components beyond the rank of the training rows
 
 
-def linear_data(n_samples=400):
-    """Return draws of a Gaussian: there is nothing that a network could find."""
+def flat(rng):
+    """Rows of rank 2 in ten columns."""
+    plane = rng.normal(size=(2, 10))
+    return rng.normal(size=(160, 2)) @ plane, 2
+
+
+def wide(rng):
+    """Fewer rows than columns."""
+    return rng.normal(size=(160, 300)), 39
+
+
+def one_hot(rng):
+    """Two categories, of five and of four values; the last unseen rows are of unknown values."""
+    codes = [np.eye(n)[np.r_[np.arange(n), rng.integers(n, size=160 - n)]] for n in (5, 4)]
+    X = np.hstack(codes)
+    X[150:] = 0
+    return X, 7
+
+
+def twins(rng):
+    """Every column twice, and in the last unseen rows they differ."""
+    X = np.repeat(rng.normal(size=(160, 6)) * [5, 3, 2, 1, 0.5, 0.1], 2, axis=1)
+    X[150:, ::2] += 1
+    return X, 6
+
+
+RANKS = {make.__name__: make for make in (flat, wide, one_hot, twins)}
+EPOCHS = {"max_iter": 8, "alpha": 0.1, "batch_size": 20, "hidden_layer_sizes": (16,)}
+BEYOND = {
+    "plain": Autoencoder(**EPOCHS),
+    "trial": Autoencoder(max_iter=30, batch_size=20, hidden_layer_sizes=(16,)),
+    "ordered": Autoencoder(ordered=True, **EPOCHS),
+    "double": Autoencoder(dtype="float64", **EPOCHS),
+    "linear": Autoencoder(**{**EPOCHS, "hidden_layer_sizes": ()}),
+    "deep": Autoencoder(**{**EPOCHS, "hidden_layer_sizes": (16, 8)}),
+    "unscaled": Autoencoder(scaling=None, **EPOCHS),
+    "stopping": Autoencoder(early_stopping=True, **EPOCHS),
+    "denoising": DenoisingAutoencoder(**EPOCHS),
+    "masking": DenoisingAutoencoder(corruption="masking", ordered=True, **EPOCHS),
+    "noise of each": DenoisingAutoencoder(
+        corruption_units="data", scaling="standard", corruption_level=0.1, **EPOCHS
+    ),
+}
+BOUNDED = {
+    "tied": Autoencoder(linear_path=True, tied_weights=True, **EPOCHS),
+    "sparse": SparseAutoencoder(linear_path=True, code_activation="identity", **EPOCHS),
+    "contractive": ContractiveAutoencoder(
+        linear_path=True, tied_weights=False, code_activation="identity", **EPOCHS
+    ),
+    "adversarial": AdversarialAutoencoder(linear_path=True, **EPOCHS),
+    "gaussian": AdversarialAutoencoder(linear_path=True, encoder_type="gaussian", **EPOCHS),
+    "vae": VAE(**EPOCHS),
+}
+
+
+def fit_beyond(model, make, seed, n_more=3, **params):
+    """Return a model of more components than the rank, that rank, training and unseen rows."""
+    X, rank = make(np.random.default_rng(seed))
+    seen, unseen = X[:40], X[40:]
+    params = {"n_components": rank + n_more, "random_state": seed, **params}
+    return clone(model).set_params(**params).fit(seen), rank, seen, unseen
+
+
+THREE = ("plain", "ordered", "denoising")
+SEEDS = [(name, seed) for name in BEYOND for seed in range(3 if name in THREE else 1)]
+
+
+@pytest.mark.parametrize("make", RANKS.values(), ids=RANKS)
+@pytest.mark.parametrize(("name", "seed"), SEEDS)
+def test_components_beyond_the_rank_are_zero(name, seed, make):
+    model = BEYOND[name]
+    fitted, rank, seen, unseen = fit_beyond(model, make, seed)
+    for rows in (seen, unseen, unseen.astype("float32"), csr_matrix(unseen)):
+        np.testing.assert_array_equal(fitted.transform(rows)[:, rank:], 0)
+    Z = fitted.transform(unseen)
+    assert np.abs(Z).max() < 100
+    X_hat = fitted.reconstruct(unseen)  # in double precision, as these rows are
+    np.testing.assert_allclose(fitted.inverse_transform(Z), X_hat, atol=1e-9)
+    narrow = fit_beyond(model, make, seed, n_more=0)[0]
+    variance = np.square(seen - seen.mean(axis=0)).sum(axis=1).mean()
+    allowed = 1.1 * narrow.reconstruction_error(unseen).mean() + 1e-3 * variance
+    assert fitted.reconstruction_error(unseen).mean() <= allowed
+
+
+@pytest.mark.parametrize(("name", "seed"), list(zip(THREE, [3, 4, 5], strict=True)))
+def test_the_rank_is_that_of_rows_with_weight_in_every_container(name, seed):
+    X, rank = wide(np.random.default_rng(seed))
+    counts = np.r_[np.ones(40), np.zeros(120)]
+    for rows in (X, X.astype("float32"), csr_matrix(X), X.tolist()):
+        fitted = clone(BEYOND[name]).set_params(n_components=rank + 6, random_state=seed)
+        for _ in range(2):  # the second fit goes on from the first
+            Z = fitted.fit(rows, sample_weight=counts).transform(X)
+            np.testing.assert_array_equal(Z[:, rank:], 0)
+            assert Z[:40, :rank].any(axis=0).all()
+            assert np.abs(Z).max() < 100
+            fitted.set_params(warm_start=True)
+
+
+def test_components_beyond_the_rank_of_wide_tables_are_zero():
+    """Above 2048 features components are found by subspace iteration, of CSR without a copy."""
+    X = np.random.default_rng(0).normal(size=(60, 2100))
+    for rows in (X, csr_matrix(X)):
+        model = Autoencoder(34, max_iter=2, hidden_layer_sizes=(8,), random_state=0).fit(rows[:30])
+        np.testing.assert_array_equal(model.transform(rows)[:, 29:], 0)
+        assert np.abs(model.transform(rows)).max() < 100
+
+
+def test_a_component_is_kept_for_later_rows_of_a_stream():
+    """Later calls of partial_fit may bring more than the rank of the first one."""
+    X, _ = wide(np.random.default_rng(0))
+    model = Autoencoder(12, hidden_layer_sizes=(16,), random_state=0).partial_fit(X[:5])
+    assert np.abs(model.transform(X)).max() < 100
+    for _ in range(20):
+        model.partial_fit(X)
+    assert np.abs(model.transform(X)).max() < 100
+    assert (model.transform(X).std(axis=0) > 0).all()
+    model.set_params(warm_start=True, max_iter=5).fit(X[:40])
+    assert np.abs(model.transform(X)).max() < 100
+
+
+def test_what_is_beyond_the_rank_changes_no_row():
+    fitted, rank, _, unseen = fit_beyond(BEYOND["plain"], flat, seed=0)
+    Z = fitted.transform(unseen)
+    Z[:, rank:] = 5.0
+    np.testing.assert_allclose(fitted.inverse_transform(Z), fitted.reconstruct(unseen), atol=1e-9)
+
+
+def test_small_components_are_no_rounding():
+    """Down to 1e-5 of the largest, in single precision, beside a large mean."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(n_samples, 20)) @ rng.normal(size=(20, 20))
+    X = rng.normal(size=(300, 6)) * 10.0 ** -np.arange(6) + 3
+    model = Autoencoder(6, hidden_layer_sizes=(), random_state=0).fit(X)
+    np.testing.assert_allclose(model.transform(X).std(axis=0), 1, rtol=0.05)
+    left = np.square(X - model.reconstruct(X)).sum(axis=0)
+    assert left.max() < 1e-12 * np.square(X - X.mean(axis=0)).sum()
 
 
-def test_where_there_is_nothing_to_find_the_decay_is_strong_and_said():
-    train, test = train_test_split(linear_data(), random_state=0)
-    with pytest.warns(StartKeptWarning, match="alpha_=30"):
-        model = Autoencoder(5, random_state=0).fit(train)
-    assert model.alpha_ == decay.STRONG
-    assert model.score(test) > explained_variance(PCA(5).fit(train), test) - 0.005
-
-
-def test_where_there_is_something_the_decay_is_weak():
-    train, test = train_test_split(SETS["swiss roll"], random_state=0)
-    model = Autoencoder(1, random_state=0).fit(train)
-    assert model.alpha_ in (decay.WEAK, decay.MEDIUM)
-    assert model.score(test) > explained_variance(PCA(1).fit(train), test) + 0.1
-
-
-@pytest.mark.parametrize("kind", [*FREE, VAE])
-def test_the_trial_leaves_no_trace_but_its_result(kind):
-    """A fit is the one that is told the decay, bit for bit."""
-    settings, X = dict(n_components=1, max_iter=30, random_state=0), SETS["swiss roll"]
-    tried = kind(**settings).fit(X)
-    told = kind(**settings, alpha=tried.alpha_).fit(X)
-    np.testing.assert_array_equal(tried.transform(X), told.transform(X))
-    assert tried.loss_curve_ == told.loss_curve_
-
-
-def test_the_trial_asks_neither_callbacks_nor_rows_without_weight():
-    X = SETS["swiss roll"]
-    seen = np.r_[np.ones(150), np.zeros(150)]
-    far = np.where(seen[:, None] > 0, X, 1e6)
-    settings = dict(n_components=1, max_iter=30, random_state=0)
-    epochs = []
-
-    class Count(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            epochs.append(1)
-
-    counted = Autoencoder(**settings, callbacks=[Count()]).fit(X, sample_weight=seen)
-    assert len(epochs) == 30  # copies are called once an epoch
-    assert len(counted.history_) == 30
-    assert counted.alpha_ == Autoencoder(**settings).fit(far, sample_weight=seen).alpha_
-
-
-@pytest.mark.parametrize("n_seen", [2, 7, 12])
-def test_few_rows_with_weight_among_many_are_few_rows(n_seen):
-    weights = np.r_[np.ones(n_seen), np.zeros(178 - n_seen)]
-    few = Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"][:n_seen])
-    assert (
-        Autoencoder(1, max_iter=30, random_state=0).fit(SETS["wine"], sample_weight=weights).alpha_
-        == few.alpha_
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "alpha"),
-    [
-        ({"alpha": 0.7}, 0.7),
-        ({"linear_path": False}, 0.0),
-        ({"hidden_layer_sizes": ()}, 0.0),
-        ({"max_iter": 3}, decay.WEAK),
-    ],
-)
-def test_decays_without_a_trial(settings, alpha, monkeypatch):
-    monkeypatch.setattr(decay, "_gain", None)
-    assert Autoencoder(random_state=0, **settings).fit(SETS["wine"]).alpha_ == alpha
-
-
-def test_a_fit_that_goes_on_keeps_its_decay(monkeypatch):
-    model = Autoencoder(1, max_iter=30, warm_start=True, random_state=0).fit(SETS["swiss roll"])
-    monkeypatch.setattr(decay, "_gain", None)
-    before = model.alpha_
-    assert model.fit(SETS["swiss roll"]).alpha_ == before
-
-
-def test_an_interrupt_of_the_trial_ends_the_fit_at_its_start(monkeypatch):
-    monkeypatch.setattr(decay, "_gain", lambda *args: None)
-    with pytest.warns(UserWarning, match="interrupted after 0 of"):
-        model = Autoencoder(2, random_state=0).fit(SETS["wine"])
-    pca = PCA(2).fit(SETS["wine"])
-    assert model.score(SETS["wine"]) == pytest.approx(pca.explained_variance_ratio_.sum())
-    assert model.n_iter_ == 0
+@pytest.mark.parametrize("make", RANKS.values(), ids=RANKS)
+@pytest.mark.parametrize("model", BOUNDED.values(), ids=BOUNDED)
+def test_codes_of_unseen_rows_beyond_the_rank_are_bounded(model, make):
+    fitted, _, seen, unseen = fit_beyond(model, make, seed=0)
+    assert np.abs(fitted.transform(unseen)).max() < 100 * np.abs(fitted.transform(seen)).max()
 
 
 # Precision

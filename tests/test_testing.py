@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from skae import GLGAE, VAE, Autoencoder, _laws, testing
-from skae.extending import AutoencoderModule
+from skae.extending import AutoencoderModule, VAEModule
 from skae.testing import autoencoder_checks_generator, check_autoencoder
 
 QUICK = {"max_iter": 2, "random_state": 0}
@@ -104,6 +104,19 @@ class Rolled(Autoencoder):
     _module_class = Rolling
 
 
+class Careless(VAEModule):
+    """Draws with half of the noise, and hands on the whole."""
+
+    def forward(self, x, encoder_masks, decoder_masks, noise, *others):
+        q = self.q_z(x)
+        z = q.draw(0.5 * noise)
+        return self.terms(x, z, noise, q, self.p_x(z), self.p_z())
+
+
+class Shrunk(VAE):
+    _module_class = Careless
+
+
 class Failing(Autoencoder):
     def interpolate(self, x0, x1, n_steps=10):
         raise NotImplementedError("no way")
@@ -128,6 +141,7 @@ BROKEN = [
     (Forgetful, "check_forget_rows", "after forget_rows = that of before"),
     (Spread, "check_one_row", "term 'spread' to be finite for a batch of one row. Got nan"),
     (Rolled, "check_same_seed_same_codes", "out of the generators that its `draw` is given"),
+    (Shrunk, "check_noise_of_terms", "z = the mean of q plus its factor times the noise"),
     (Failing, "check_interpolation", r"NotImplementedError\('no way'\)"),
 ]
 

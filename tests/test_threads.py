@@ -1,5 +1,6 @@
 """Threads: one for small steps, more while they get their cores, the user's setting afterwards."""
 
+import contextlib
 import itertools
 import linecache
 import os
@@ -247,20 +248,23 @@ FORKS = """
     torch.set_num_threads(2)
     X = load_iris().data
 
+    def code_of_child(function):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)  # kills it
+            try:
+                code = int(bool(function()))
+            except BaseException:
+                code = 2
+            os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
     def fit():
         sizes = (8, 8, 8, 8, 8, 8)  # several layers: compiling takes the longest
         return Autoencoder(hidden_layer_sizes=sizes, max_iter=13, random_state=0).fit(X)
 
     def forked_fit():
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(60)  # kills it
-            try:
-                code = 0 if abs(fit().loss_curve_[-1] / loss - 1) < 1e-4 else 1
-            except BaseException:
-                code = 2
-            os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return code_of_child(lambda: abs(fit().loss_curve_[-1] / loss - 1) >= 1e-4)
 
     loss = fit().loss_curve_[-1]  # all that a fit imports is there now
 """
@@ -318,11 +322,67 @@ TRAINING = """
 """
 
 
+USED = """
+    import pickle, sys
+    import numpy as np
+    from sklearn.base import clone
+    sys.path.insert(0, TESTS)
+    from estimators import DEFAULTS
+
+    X = np.random.default_rng(0).standard_normal((32, 400)).astype("f")  # torch shares its work
+    METHODS = ("transform", "reconstruct", "score", "score_samples", "responsibilities",
+               "posterior", "elbo_decomposition", "score_field", "fit", "partial_fit")
+
+    def use(model):
+        model.sample(64)
+        model.inverse_transform(model.transform(X))
+        pickle.loads(pickle.dumps(model))
+        for name in METHODS:
+            getattr(model, name, len)(X)
+
+    codes = {}
+    for name in NAMES or DEFAULTS:
+        model = clone(DEFAULTS[name]).set_params(max_iter=1).fit(X)
+        use(model)
+        codes[name] = code_of_child(lambda: use(model))
+    print({name for name, code in codes.items() if code})
+"""
+
+
 def printed_by(script):
     command = [sys.executable, "-c", textwrap.dedent(FORKS) + textwrap.dedent(script)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_torch_has_one_thread_in_a_forked_process(user):
+    """The others do not exist there: an operation that waits for them never ends."""
+    found = []
+    for work in (None, 1, SMALL_WORK):  # outside of any work, and while small and large steps run
+        child_says = os.pipe()
+        with contextlib.nullcontext() if work is None else threads_for(work):
+            child = os.fork()
+        if not child:
+            os.write(child_says[1], bytes([torch.get_num_threads(), number_inside(SMALL_WORK)]))
+            os._exit(0)
+        os.waitpid(child, 0)
+        found.append(list(os.read(child_says[0], 2)))
+        assert torch.get_num_threads() == 3
+    assert found == [[1, 1]] * 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["GLGAE"], pytest.param(None, marks=pytest.mark.slow)],
+    ids=["map", "all estimators"],
+)
+@needs_fork
+def test_a_model_works_on_in_a_forked_process(names):
+    script = textwrap.dedent(USED).replace("TESTS", repr(os.path.dirname(__file__)))
+    assert printed_by(script.replace("NAMES", repr(names))) == "set()\n"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,11 @@ from sklearn.utils import check_array, column_or_1d
 
 from .. import _ranks
 from ..exceptions import ParameterWarning, warn
-from .inputs import (
-    check_is_real_table,
-    describe_columns,
-    how_to_encode,
-    shape_of,
-    text_columns,
-    to_array,
-)
+from .columns import columns_without_numbers, describe_columns, how_to_encode, is_text
+from .inputs import check_is_real_table, shape_of, to_array
+from .missing import without_na
 from .moments import weighted_moments
+from .names import check_names, describe_names, names_of, row_to_frame
 from .tables import SideBySide, SomeColumns, has_nan
 from .units import Units, to_scale
 
@@ -41,8 +38,10 @@ class Condition:
         How the user has named columns of X.
     columns : tuple of ndarray or None
         The numbers of the columns of X that are modelled, and of those that are the condition.
-    mean, scale : ndarray of shape (n_numbers,)
-        What the networks see is the numbers less `mean`, divided by `scale`.
+    names : list of str or None
+        Of the columns of numbers, where they have some.
+    mean, scale : ndarray of shape (n_numbers,) or None
+        What the networks see is the numbers less `mean`, divided by `scale`; None without any.
     """
 
     kind: str = "none"
@@ -50,13 +49,14 @@ class Condition:
     classes: np.ndarray | None = None
     features: Any = None
     columns: tuple | None = None
+    names: list | None = None
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
 
     @property
     def units(self):
         """The units of the condition, the user's and the network's."""
-        return Units(self.mean, self.scale)
+        return Units() if self.mean is None else Units(self.mean, self.scale)
 
     def enter(self, c):
         """Return conditions, a tensor, in the network's units."""
@@ -64,6 +64,8 @@ class Condition:
 
     def learn_units(self, C, weights):
         """Learn mean and scale of numbers; ones and zeros, which stand for labels, stay so."""
+        if self.kind == "none":
+            return
         self.mean, self.scale = np.zeros(self.n_numbers), np.ones(self.n_numbers)
         if self.kind in ("numbers", "columns"):
             moments = weighted_moments(C, weights)
@@ -91,6 +93,16 @@ class Condition:
         C = self.encode(given, X.shape[0], X.dtype)
         return SideBySide(X, C) if C.shape[1] else X
 
+    def beside_all(self, X, given):
+        """Return rows and one condition of all of them side by side, and that condition."""
+        if self.kind == "columns":
+            return self.beside(X, given), X[:1, self.columns[1]]
+        row = row_to_frame(given)
+        if row is not None and len(shape_of(row)) < 2:
+            row = [to_array(row)]
+        C = self.encode(row, 1, X.dtype)
+        return SideBySide(X, np.repeat(C, len(X), axis=0)) if C.shape[1] else X, C
+
     def encode(self, given, n, dtype):
         """Return the condition of n rows as numbers, (n, n_numbers), checked."""
         given = to_array(given)
@@ -104,10 +116,12 @@ class Condition:
             raise ValueError(f"This model was fitted {said}")
         if self.kind == "none":
             return np.empty((n, 0), dtype)
+        check_is_for_rows(given)
         if self.kind == "labels":
             C = self._encode_labels(given).astype(dtype)
         else:
             C = check_numbers(given, dtype, self.n_numbers)
+            check_names(names_of(given), self.names, "condition")
         if len(C) != n:
             raise ValueError(f"condition has {len(C)} rows, but there are {n} of X.")
         return C
@@ -115,24 +129,37 @@ class Condition:
     def encode_any(self, given, dtype):
         """Return a label, labels or rows of numbers as numbers; no condition is one row."""
         given = to_array(given)
-        if given is not None and np.ndim(given) == 0:
+        if given is not None and shape_of(given) == ():
             given = [given]
+        if given is not None and len(given) == 0:
+            raise ValueError("condition must hold at least one label or row of numbers. Got none.")
         return self.encode(given, 1 if given is None else len(given), dtype)
 
     def _encode_labels(self, given):
         labels, classes = check_labels(given), self.classes
-        unseen = [label for label in np.unique(labels).tolist() if label not in classes]
-        if unseen:
-            seen = ", ".join(map(repr, classes[:10].tolist())) + ", ..." * (len(classes) > 10)
+        unseen = np.setdiff1d(labels, classes)
+        if len(unseen):
+            seen = f"{_listed(classes[:10])}{', ...' * (len(classes) > 10)}"
             raise ValueError(
-                f"condition holds labels that fit did not see: {unseen}. It saw {seen}."
+                f"condition holds labels that fit did not see: [{_listed(unseen)}]. It saw {seen}."
             )
         return np.eye(len(classes))[np.searchsorted(classes, labels)]
+
+    def warn_of_single_rows(self, n):
+        """Warn where most of n training rows can hardly share their label with another."""
+        if self.kind == "labels" and 2 * self.n_numbers > n:
+            warn(
+                "condition is one-dimensional, which means class labels, and holds "
+                f"{self.n_numbers} different labels in {n} rows: nothing can be learnt of a label "
+                "from a single row. Pass numbers as a column, "
+                "np.asarray(condition).reshape(-1, 1), and join labels that belong together.",
+                ParameterWarning,
+            )
 
     def _wanted(self):
         """Return what a condition of this model looks like, in words."""
         if self.kind == "labels":
-            return f"labels such as {', '.join(map(repr, self.classes[:5].tolist()))}"
+            return f"labels such as {_listed(self.classes[:5])}"
         if self.kind == "columns":
             return f"an array of the values of condition_features={self.features!r}"
         return f"an array with {self.n_numbers} columns of numbers"
@@ -145,6 +172,11 @@ class Condition:
         out = x.new_empty(len(x), len(modelled) + len(conditions))
         out[:, modelled], out[:, conditions] = x, c.to(x)
         return out
+
+
+def _listed(labels):
+    is_dates = labels.dtype.kind in "Mm"
+    return ", ".join(map(str if is_dates else repr, labels if is_dates else labels.tolist()))
 
 
 def learn_condition(given, features, names, n_features):
@@ -164,7 +196,9 @@ def learn_condition(given, features, names, n_features):
     given = to_array(given)
     if features is not None:
         columns = find_columns(features, names, n_features)
-        return Condition("columns", len(columns[1]), features=features, columns=columns)
+        their = [names[j] for j in columns[1]] if names else None
+        n = len(columns[1])
+        return Condition("columns", n, features=features, columns=columns, names=their)
     if given is None:
         warn(
             "No condition was given, and this ConditionalVAE is a plain VAE; y is ignored. Pass "
@@ -173,10 +207,25 @@ def learn_condition(given, features, names, n_features):
             ParameterWarning,
         )
         return Condition()
+    check_is_for_rows(given)
     if len(shape_of(given)) == 1:
         classes = np.unique(np.concatenate(_ranks.gather(np.unique(check_labels(given)))))
         return Condition("labels", len(classes), classes=classes)
-    return Condition("numbers", check_numbers(given).shape[1])
+    return Condition("numbers", check_numbers(given).shape[1], names=names_of(given))
+
+
+def describe_condition(given):
+    """Return the form of a condition, by the words for its parts, for ranks to compare."""
+    given = to_array(given)
+    if given is None:
+        return {"kind of condition": None}
+    shape = shape_of(given)
+    if len(shape) == 1:
+        is_text = any(isinstance(label, (str, bytes)) for label in given)
+        return {"kind of condition": "labels of text" if is_text else "labels"}
+    names = describe_names("condition", names_of(given) or [])
+    columns = {"number of columns of condition": shape[1]}
+    return {"kind of condition": "numbers", **columns, **names}
 
 
 def find_columns(features, names, n_features):
@@ -207,6 +256,16 @@ def find_columns(features, names, n_features):
     return others, conditions
 
 
+def check_is_for_rows(condition):
+    """Refuse a single value where each row of X has a condition of its own."""
+    if shape_of(condition) == ():
+        raise ValueError(
+            "condition must hold a label, or a row of numbers, for each row of X. Got the single "
+            f"value {reprlib.repr(condition)} instead: a label that all rows share is "
+            "np.full(len(X), label)."
+        )
+
+
 def check_labels(condition):
     """Return one-dimensional labels; refuse numbers that are no labels, and missing values."""
     shape = shape_of(condition)
@@ -215,7 +274,7 @@ def check_labels(condition):
             "condition must be one-dimensional, which means class labels, as in `fit`. Got the "
             f"shape {shape} instead."
         )
-    labels = column_or_1d(condition)
+    labels = without_na(column_or_1d(condition))
     # numpy makes strings of all in a list in which there is one.
     given = condition if isinstance(condition, (list, tuple)) else labels
     missing = [i for i, label in enumerate(given) if label is None or label != label]
@@ -267,8 +326,8 @@ def check_numbers(condition, dtype="numeric", n_columns=None):
     try:
         with np.errstate(over="ignore"):  # what does not fit the precision is refused
             numbers = check_array(condition, dtype=dtype, input_name="condition")
-    except ValueError as error:
-        if entries := text_columns(condition):
+    except (TypeError, ValueError) as error:
+        if entries := columns_without_numbers(condition):
             raise ValueError(_explain_labels(entries, shape[1])) from error
         raise
     if n_columns is not None and numbers.shape[1] != n_columns:
@@ -280,6 +339,8 @@ def check_numbers(condition, dtype="numeric", n_columns=None):
 
 def _explain_labels(entries, n_columns):
     found = f"condition is two-dimensional, which means numbers, but {describe_columns(entries)}."
+    if not any(is_text(entry) for _, entry in entries):
+        return f"{found} Leave it out, or make numbers of it."
     encoder = how_to_encode(entries)
     if n_columns > 1:
         return (

@@ -1,13 +1,23 @@
-"""What users give as tables: tensors as arrays, and words for what is no table of numbers."""
+"""Tables as users give them: tensors become arrays, and what holds no numbers is refused."""
 
 import math
 import sys
 
 import numpy as np
 
+from .columns import check_has_no_dates
+from .missing import without_na
+
 
 def to_array(X):
-    """Return a tensor as an array, a list of tensors as one of arrays, and all else as it is."""
+    """Return a tensor as an array, a list of tensors as one of arrays, pd.NA among objects as NaN.
+
+    All else is returned as it is.
+    """
+    return without_na(_without_tensors(X))
+
+
+def _without_tensors(X):
     torch = sys.modules.get("torch")  # without it there are no tensors, and no need to wait for it
     if torch is None:
         return X
@@ -17,7 +27,7 @@ def to_array(X):
         is_foreign = X.is_floating_point() and X.dtype not in numpy_s  # bfloat16 and shorter ones
         return (X.float() if is_foreign else X).numpy()
     if isinstance(X, (list, tuple)) and any(isinstance(x, torch.Tensor) for x in X):
-        return [to_array(x) for x in X]
+        return [_without_tensors(x) for x in X]
     return X
 
 
@@ -29,8 +39,20 @@ def shape_of(X):
     return np.asarray(X).shape if shape is None else tuple(shape)
 
 
+def plain(value):
+    """Return numpy's numbers and text, in lists and tuples too, as Python's.
+
+    A short integer would overflow in products, and a short float round them.
+    """
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
 def check_is_real_table(X, name):
-    """Refuse nothing at all, complex numbers, and more than two dimensions, such as images."""
+    """Refuse None, complex numbers, dates, and more than two dimensions, such as images."""
     if X is None:
         raise ValueError(f"{name} must be a table of numbers, a row for each sample. Got None.")
     dtype = getattr(X, "dtype", None)
@@ -51,6 +73,7 @@ def check_is_real_table(X, name):
             f"dimensions, the shape {shape}, instead: {array}.reshape(len({name}), -1) "
             f"makes it {flat}.{networks * is_images}"
         )
+    check_has_no_dates(X, name)
 
 
 def check_bool(value, name):
@@ -60,73 +83,11 @@ def check_bool(value, name):
 
 
 def check_codes_not_deeper(Z, n_components):
-    """Refuse codes of more than two dimensions."""
+    """Refuse codes of more than two dimensions, and dates."""
     shape = shape_of(Z)
     if len(shape) > 2:
         raise ValueError(
             f"X, which holds codes here, must have two dimensions, a row for each code of "
             f"{n_components} numbers. Got the shape {shape} instead."
         )
-
-
-def text_columns(table):
-    """Return name and first text of each column that holds text, but for text that is a number.
-
-    Parameters
-    ----------
-    table : array-like of shape (n_samples, n_columns)
-
-    Returns
-    -------
-    entries : dict
-        The key is the number of the column, in a DataFrame its name.
-    """
-    names = getattr(table, "columns", None)  # of pandas, of polars, ...
-    if names is None:
-        table = np.asarray(table, dtype=object) if isinstance(table, (list, tuple)) else table
-        if not isinstance(table, np.ndarray) or table.ndim != 2:
-            return {}
-        columns = dict(enumerate(table.T))
-    else:
-        columns = {name: np.asarray(table[name]) for name in names}
-    entries = {name: _first_text(column) for name, column in columns.items()}
-    return {name: entry for name, entry in entries.items() if entry is not None}
-
-
-def _first_text(column):
-    if column.dtype.kind in "US":  # even of digits: they are no numbers to scikit-learn
-        return column[0] if len(column) else None
-    if column.dtype.kind != "O":
-        return None
-    return next((entry for entry in column if _is_text(entry)), None)
-
-
-def _is_text(entry):
-    if not isinstance(entry, (str, bytes)):
-        return False
-    try:
-        float(entry)
-    except ValueError:
-        return True
-    return False
-
-
-def describe_columns(entries):
-    """Return ``column 'sex' holds 'm'``, for the first few columns that `text_columns` found."""
-    shown = [f"column {_plain(name)!r} holds {_plain(x)!r}" for name, x in entries.items()]
-    more = len(shown) - 3
-    return ", ".join(shown[:3]) + (f" and {more} more are like it" if more > 0 else "")
-
-
-def _plain(entry):
-    """Return Python's own number or string for numpy's, whose ``repr`` names its type."""
-    return entry.item() if isinstance(entry, np.generic) else entry
-
-
-def how_to_encode(names):
-    """Return the code that makes numbers of columns of labels, those beside them kept."""
-    names = [_plain(name) for name in names]
-    return (
-        f"ColumnTransformer([('labels', OneHotEncoder(sparse_output=False), {names})], "
-        "remainder='passthrough')"
-    )
+    check_has_no_dates(Z, "X")

@@ -15,6 +15,9 @@ from .. import _ranks
 from .tables import chunk_to_tensor, chunks_of
 
 EMPTY = 1e-12  # share of the weight that rounding leaves of a column without numbers
+# Variance that rows in single precision may have by rounding alone, per feature, as a share of the
+# largest. Summed in double precision it was 50 times less (wide, low-rank and one-hot rows).
+ROUNDING = float(np.finfo(np.float32).eps) ** 2
 N_DENSE = 2048  # features up to which a covariance is formed whole
 
 
@@ -150,8 +153,8 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
 
     Up to `n_dense` features by the eigenvectors of the covariance, above that by randomised
     subspace iteration (Halko, Martinsson and Tropp 2011). The sign of a component is such that
-    its largest entry is positive. Directions that the rows cannot have, beyond
-    min(n_samples, n_features), are zero.
+    its largest entry is positive. Components beyond the numerical rank of the rows, whose variance
+    may be rounding, are zero.
 
     Parameters
     ----------
@@ -186,12 +189,13 @@ def principal_components(rows, weights, mean, n_components, generator, n_iter=7,
         values, vectors = torch.linalg.eigh(Q_before.T @ Q)
         vectors = Q_before @ vectors
 
-    leading = vectors[:, -k:].flip(1).T  # (k, d)
+    k = min(k, int((values > ROUNDING * d * values[-1]).sum()))  # the numerical rank
+    leading = vectors[:, len(values) - k :].flip(1).T  # (k, d)
     signs = torch.sign(leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)))
     components = torch.zeros(n_components, d, dtype=torch.float64)
     components[:k] = leading * signs
     variances = torch.zeros(n_components, dtype=torch.float64)
-    variances[:k] = values[-k:].flip(0).clamp_min(0)
+    variances[:k] = values[len(values) - k :].flip(0)
     return components, variances, max(float(total - variances.sum()), 0.0)
 
 
@@ -207,12 +211,12 @@ def scatter(rows, weights, mean, Q):
     trace = torch.zeros((), dtype=torch.float64)
     sum_of_weights = 0.0
     for span in chunks_of(rows):
-        x = rows.span(span)
+        x = rows.span(span).double()
         x = x - mean.to(x)
         wx = x if weights is None else x * weights[span, None]
         moment = wx.T @ (x if Q is None else x @ Q.to(x))
         image += moment.cpu()
-        trace += (wx * x).sum(dtype=torch.float64).cpu()
+        trace += (wx * x).sum().cpu()
         sum_of_weights += len(x) if weights is None else float(weights[span].double().sum())
     image, trace, sum_of_weights = _ranks.total(image, trace, sum_of_weights)
     return image / sum_of_weights, trace / sum_of_weights

@@ -106,7 +106,11 @@ def chunk_to_tensor(X, rows):
 
 
 def share(array):
-    """Return a tensor on an array's memory, which may be read-only: nobody may write to it."""
+    """Return a tensor on an array's memory, copied nowhere; the memory may be read-only.
+
+    All ways from arrays of users and of fitted models to tensors come through here. Such a tensor
+    is only read: what is written to is a copy.
+    """
     return torch.from_numpy(array if array.flags.writeable else np.asarray(_Writeable(array)))
 
 

@@ -5,6 +5,7 @@ import torch
 
 from .moments import root_mean_square
 from .sparse_rows import pass_on
+from .tables import share
 
 # Numbers up to here, and down to its reciprocal, whose squares may be summed over a large table.
 SQUARABLE = {"float32": 1e17, "float64": 1e140}
@@ -23,10 +24,8 @@ class Units:
 
     def __init__(self, shift=None, scale=1.0):
         self.is_identity = shift is None
-        self.shift = torch.as_tensor(
-            0.0 if shift is None else shift, dtype=torch.float64, device="cpu"
-        )
-        self.scale = torch.as_tensor(scale, dtype=torch.float64, device="cpu")
+        self.shift = share(np.asarray(0.0 if shift is None else shift, np.float64))
+        self.scale = share(np.asarray(scale, np.float64))
         # Far from the origin, single precision would lose the data in its own offset.
         far = self.shift.abs() > 1024 * self.scale
         extreme = (self.scale > EXTREME) | (self.scale < 1 / EXTREME)

@@ -8,8 +8,8 @@ from .inputs import to_array
 LARGEST_EXPONENT = 60  # of two, of the largest weight as it is taken
 
 
-def check_weights(sample_weight, X, **options):
-    """Return the weight of each row in double precision, checked; None is one for each.
+def check_weights(sample_weight, X):
+    """Return the weight of each row in double precision, none negative; None is one for each.
 
     Weights out of all proportion to 1 are divided by a power of two, which changes no digit.
 
@@ -17,10 +17,9 @@ def check_weights(sample_weight, X, **options):
     ----------
     sample_weight : array-like of shape (n_samples,), float or None
     X : table of shape (n_samples, n_features)
-    **options : dict
-        As in scikit-learn's check.
     """
-    weights = check_sample_weight(to_array(sample_weight), X, dtype=np.float64, **options)
+    given, options = to_array(sample_weight), {"dtype": np.float64, "ensure_non_negative": True}
+    weights = check_sample_weight(given, X, **options)
     _, exponent = np.frexp(np.abs(weights).max(initial=0.0))
     if abs(exponent) <= LARGEST_EXPONENT:
         return weights

@@ -188,6 +188,14 @@ def _check_values(y, n_rows):
             f"y must have one value for each of the {n_rows} rows. Got {len(y)} values instead."
         )
     assert_all_finite(y, input_name="y")
+    try:
+        np.unique(y)
+    except TypeError as error:  # as None and text have no order
+        kinds = ", ".join(sorted({type(value).__name__ for value in y}))
+        raise ValueError(
+            f"y must hold classes of one type. Got values of the types {kinds}: "
+            "np.asarray(y).astype(str) makes strings of them."
+        ) from error
     return y
 
 
@@ -201,9 +209,9 @@ def check_pair(components, n_components, kind="codes"):
     pair = list(components) if isinstance(components, (tuple, list, np.ndarray)) else []
     is_pair = len(pair) == 2 and all(isinstance(k, Integral) for k in pair)
     if not is_pair or pair[0] == pair[1] or not all(0 <= k < n_components for k in pair):
+        most = "" if n_components == np.inf else f" to {n_components - 1}"
         raise ValueError(
-            f"components must be two different integers from 0 to {n_components - 1}. Got "
-            f"{components!r} instead."
+            f"components must be two different integers from 0{most}. Got {components!r} instead."
         )
     return pair
 

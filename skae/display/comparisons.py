@@ -154,7 +154,7 @@ class CompareDisplay:
         display : CompareDisplay
         """
         options = {"n_components": n_components, "cv": cv, "random_state": random_state}
-        measured = metric.removesuffix("_difference")
+        measured = str(metric).removesuffix("_difference")
         table = compare(estimators, X, y, metrics=[measured], n_jobs=n_jobs, **options)
         return cls.from_comparison(table, metric=metric, ax=ax, **kwargs)
 
@@ -208,6 +208,12 @@ class CompareDisplay:
 
 
 def _check_metric(table, metric):
+    missing = [name for name in ("method", "code_size") if name not in table]
+    if missing or not len(table["method"]):
+        raise ValueError(
+            "comparison must be a table as skae.compare returns it, with at least one row. Got "
+            f"{type(table).__name__} {f'without {missing}' if missing else 'without rows'}."
+        )
     drawn = [name for name in table if f"{name}_se" in table]
     if metric not in drawn:
         raise ValueError(f"metric must be one of {drawn}, of this comparison. Got {metric!r}.")

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes, size_in_inches
+from .inputs import check_images
 from .pictures import check_image_shape, draw, relative_to_largest
 
 if TYPE_CHECKING:
@@ -123,9 +124,10 @@ class DictionaryDisplay:
             This one, with `ax_` and `figure_`.
         """
         check_scalar(self.n_columns, "n_columns", Integral, min_val=1)
-        n_columns = min(self.n_columns, len(self.images))
-        n_rows = -(-len(self.images) // n_columns)
-        scaled = relative_to_largest(self.images)
+        images = check_images(self.images, "images", "n_components")
+        n_columns = min(self.n_columns, len(images))
+        n_rows = -(-len(images) // n_columns)
+        scaled = relative_to_largest(images)
         grid = np.full((n_rows * n_columns, *scaled.shape[1:]), np.nan)
         grid[: len(scaled)] = scaled
         grid = grid.reshape(n_rows, n_columns, *scaled.shape[1:])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_scalar
 
-from ..data.inputs import to_array
 from ..estimator.wrapped import check_has
+from ..metrics.reconstructions import rows_and_reconstructions
 from .axes import make_room, new_axes
+from .inputs import check_curves
 from .losses import COLORS
-from .pictures import to_dense
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,7 +167,7 @@ class ErrorDisplay:
             Itself.
         """
         check_scalar(self.quantile, "quantile", Real, min_val=0, max_val=1)
-        errors = {kind: np.asarray(values, dtype=float) for kind, values in self.errors.items()}
+        errors = _check_errors(self.errors)
         self.threshold_ = float(np.quantile(errors[HELD_OUT], self.quantile))
         self.flagged_ = {k: float((e > self.threshold_).mean()) for k, e in errors.items()}
         self.ax_, self.figure_ = new_axes(ax)
@@ -185,12 +186,29 @@ class ErrorDisplay:
     def _draw_bars(self, errors, kwargs):
         edges, scale = _bins(np.concatenate(list(errors.values())), self.response_method)
         self.ax_.set_xscale(scale)
-        for color, (kind, values) in zip(COLORS, errors.items(), strict=False):
+        for color, (kind, values) in zip(itertools.cycle(COLORS), errors.items(), strict=False):
             style = {"bins": edges, "weights": np.full(len(values), 1 / len(values))}
             style |= {"histtype": "stepfilled", "alpha": 0.5, "color": color}
             label = f"{kind}, {self.flagged_[kind]:.1%} above"
             inside = np.clip(values, edges[0], edges[-1])
             self.ax_.hist(inside, **{**style, "label": label, **kwargs})
+
+
+def _check_errors(given):
+    """Return errors by kind, those of rows held out among them."""
+    errors = check_curves(given, "errors", "n_samples")
+    if HELD_OUT not in errors:
+        raise ValueError(
+            f"errors must have the entry {HELD_OUT!r}, of which the threshold is a quantile. Got "
+            f"{list(errors)} instead."
+        )
+    for kind, values in errors.items():
+        if np.isnan(values).any():
+            raise ValueError(
+                f"errors[{kind!r}] contains NaN in {np.isnan(values).sum()} of {len(values)} "
+                "rows. Leave these rows out."
+            )
+    return errors
 
 
 def _bins(errors, response_method):
@@ -208,7 +226,5 @@ def _errors_of(estimator, X, response_method):
     if response_method == "score_samples":
         check_has(estimator, "score_samples")
         return -np.asarray(estimator.score_samples(X))
-    check_has(estimator, "inverse_transform")
-    X_hat = to_dense(estimator.inverse_transform(estimator.transform(X)))
-    residual = check_array(to_dense(to_array(X)), dtype=np.float64) - X_hat
-    return np.square(residual).sum(axis=1)
+    X, X_hat = rows_and_reconstructions(estimator, X)
+    return np.square(X - X_hat).sum(axis=1)

@@ -11,8 +11,10 @@ from sklearn.utils import check_array, check_scalar
 
 from ..data.inputs import to_array
 from ..estimator.wrapped import check_has
+from ..metrics.reconstructions import rows_and_reconstructions
 from .axes import make_room, new_axes
 from .codes import check_pair
+from .inputs import check_axes, check_names, check_shape
 from .manifolds import check_limits
 from .pictures import to_dense
 
@@ -164,37 +166,37 @@ class VectorFieldDisplay:
         display : VectorFieldDisplay
             Itself.
         """
+        field = check_shape(self.field, "field", ("n_rows", "n_columns", 2))
+        grid = check_axes(self.grid, "grid", *field.shape[1::-1])
+        across, up = check_names(self.names, "names", 2, "axes")
+        points = np.empty((0, 2)) if self.points is None else self.points
+        points = check_shape(points, "points", ("n_samples", 2), may_be_empty=True)
         self.ax_, self.figure_ = new_axes(ax)
-        strength = np.linalg.norm(self.field, axis=2)
-        self._draw_shades(strength)
-        if self.points is not None:
-            chosen = _some(self.points)
-            self.ax_.scatter(*chosen.T, s=3, color="0.35", linewidths=0)
-        self._draw_arrows(strength, kwargs)
-        self.ax_.set(xlabel=self.names[0], ylabel=self.names[1])
-        self.ax_.set(xlim=self.grid[0][[0, -1]], ylim=self.grid[1][[0, -1]])
+        strength = np.linalg.norm(field, axis=2)
+        self._draw_shades(grid, strength)
+        self.ax_.scatter(*_some(points).T, s=3, color="0.35", linewidths=0)
+        self._draw_arrows(grid, field, strength, kwargs)
+        self.ax_.set(xlabel=across, ylabel=up, xlim=grid[0][[0, -1]], ylim=grid[1][[0, -1]])
         if self.estimator_name:
             self.ax_.set_title(self.estimator_name)
         if ax is None:
             make_room(self.figure_)
         return self
 
-    def _draw_shades(self, strength):
+    def _draw_shades(self, grid, strength):
         seen = np.log10(np.maximum(strength, np.finfo(float).tiny))
         low, high = np.quantile(seen, [0.02, 0.98])
         levels = np.linspace(min(low, high - 1e-3), high, N_LEVELS)
-        self.shades_ = self.ax_.contourf(
-            *self.grid, seen, levels=levels, cmap="GnBu", extend="both"
-        )
+        self.shades_ = self.ax_.contourf(*grid, seen, levels=levels, cmap="GnBu", extend="both")
         bar = self.figure_.colorbar(self.shades_, ax=self.ax_, format="%.1f")
         bar.set_label("log10 of the length")
 
-    def _draw_arrows(self, strength, kwargs):
+    def _draw_arrows(self, grid, field, strength, kwargs):
         step = slice(FINENESS // 2, None, FINENESS)
         bound = np.median(strength) or 1.0
-        arrows = self.field[step, step] / (strength[step, step, None] + bound)
+        arrows = field[step, step] / (strength[step, step, None] + bound)
         style = {"color": "#D55E00", "width": 0.003, **kwargs}
-        across, up = (values[step] for values in self.grid)
+        across, up = (values[step] for values in grid)
         self.arrows_ = self.ax_.quiver(across, up, arrows[..., 0], arrows[..., 1], **style)
 
 
@@ -203,7 +205,8 @@ def _move_rows(estimator, rows, X):
     table = type(X)(rows, columns=X.columns) if hasattr(X, "iloc") else rows
     if hasattr(estimator, "score_field"):
         return estimator.score_field(table)
-    return to_dense(estimator.inverse_transform(estimator.transform(table))) - rows
+    rows, moved = rows_and_reconstructions(estimator, table)
+    return moved - rows
 
 
 def _move_codes(estimator, Z):

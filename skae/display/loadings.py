@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
+from .inputs import check_names, check_shape
 from .pictures import relative_to_largest
 
 if TYPE_CHECKING:
@@ -123,15 +124,9 @@ class LoadingsDisplay:
             If there is not a name for each feature, or of another kind.
         """
         loadings = _get_loadings(estimator)
-        n_features = loadings.shape[1]
         if feature_names is None:
-            names = [f"x{i}" for i in range(n_features)]
+            names = [f"x{i}" for i in range(loadings.shape[1])]
             feature_names = list(getattr(estimator, "feature_names_in_", names))
-        if len(feature_names) != n_features:
-            raise ValueError(
-                f"feature_names must hold a name for each of {n_features} features. "
-                f"Got {len(feature_names)} instead."
-            )
         name = type(estimator).__name__
         display = cls(loadings, feature_names, n_top=n_top, kind=kind, estimator_name=name)
         return display.plot(ax=ax, **kwargs)
@@ -152,9 +147,10 @@ class LoadingsDisplay:
             This one, with `ax_` and `figure_`.
         """
         check_scalar(self.n_top, "n_top", Integral, min_val=1)
-        if self.kind not in ("heatmap", "bars"):
-            raise ValueError(f"kind must be 'heatmap' or 'bars'. Got {self.kind!r} instead.")
-        relative = relative_to_largest(self.loadings)
+        _check_kind(self.kind)
+        loadings = check_shape(self.loadings, "loadings", ("n_components", "n_features"))
+        names = check_names(self.feature_names, "feature_names", loadings.shape[1], "features")
+        relative = relative_to_largest(loadings)
         strongest = np.argsort(-np.abs(relative).max(axis=0), kind="stable")
         self.features_ = np.sort(strongest[: self.n_top])
         n_components, n_features = len(relative), len(self.features_)
@@ -162,8 +158,9 @@ class LoadingsDisplay:
         self.ax_, self.figure_ = new_axes(ax, (0.35 * n_features, height * n_components))
         draw = self._draw_heatmap if self.kind == "heatmap" else self._draw_bars
         self.image_, self.bars_ = draw(relative[:, self.features_], kwargs)
-        names = [str(self.feature_names[i]) for i in self.features_]
-        self.ax_.set_xticks(range(n_features), names, rotation=90)
+        self.ax_.set_xticks(
+            range(n_features), [str(names[i]) for i in self.features_], rotation=90
+        )
         self.ax_.set_yticks(range(n_components), [str(i + 1) for i in range(n_components)])
         self.ax_.set_ylabel("Component")
         if self.estimator_name:
@@ -189,6 +186,11 @@ class LoadingsDisplay:
         self.ax_.set_ylim(len(relative) - 0.5, -0.5)
         self.ax_.set_xlim(-0.6, len(places) - 0.4)
         return None, bars
+
+
+def _check_kind(kind):
+    if kind not in ("heatmap", "bars"):
+        raise ValueError(f"kind must be 'heatmap' or 'bars'. Got {kind!r} instead.")
 
 
 def _has_loadings(step):

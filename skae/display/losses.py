@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
+from .inputs import check_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,13 +124,8 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             This one, with `ax_` and `figure_`.
         """
+        curves = self._curves()
         self.ax_, self.figure_ = new_axes(ax)
-        curves = [("training", self.train_loss, {"color": COLORS[0]})]
-        if self.validation_loss is not None:
-            curves.append(("validation", self.validation_loss, {"color": COLORS[1]}))
-        if self.terms and len(self.terms) > 1:
-            for color, (name, values) in zip(COLORS[2:], self.terms.items(), strict=False):
-                curves.append((name, values, {"color": color, "linestyle": "--"}))
         self.lines_ = []
         for label, values, style in curves:
             epochs = np.arange(1, len(values) + 1)
@@ -141,6 +138,22 @@ class LossCurveDisplay:
         if ax is None:
             make_room(self.figure_)
         return self
+
+    def _curves(self):
+        """Return the name, the losses and the style of each curve."""
+        given = [("train_loss", "training", self.train_loss, {"color": COLORS[0]})]
+        if self.validation_loss is not None:
+            given.append(
+                ("validation_loss", "validation", self.validation_loss, {"color": COLORS[1]})
+            )
+        if self.terms and len(self.terms) > 1:
+            for color, (name, values) in zip(itertools.cycle(COLORS[2:]), self.terms.items()):
+                style = {"color": color, "linestyle": "--"}
+                given.append((f"terms[{name!r}]", name, values, style))
+        return [
+            (label, check_shape(values, name, ("n_epochs",), may_be_empty=True), style)
+            for name, label, values, style in given
+        ]
 
 
 def _has_losses(estimator):

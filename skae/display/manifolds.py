@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
 from .codes import check_pair
+from .inputs import check_axes, check_images
 from .pictures import (
     check_image_shape,
     draw,
@@ -180,16 +181,18 @@ class ManifoldDisplay:
         display : ManifoldDisplay
             This one, with `ax_` and `figure_`.
         """
-        height, width = self.images.shape[2:4]
-        self.ax_, self.figure_ = new_axes(ax, size_in_inches(self.images, 0.4))
+        images = check_images(self.images, "images", "n_rows", "n_columns")
+        height, width = images.shape[2:4]
+        centers = check_axes(self.centers, "centers", *images.shape[1::-1])
+        i, j = check_pair(self.components, np.inf)
+        self.ax_, self.figure_ = new_axes(ax, size_in_inches(images, 0.4))
         extent = []
-        for values, n_pixels in zip(self.centers, (width, height), strict=True):
+        for values, n_pixels in zip(centers, (width, height), strict=True):
             margin = (values[1] - values[0]) * n_pixels / (2 * n_pixels + 2)
             extent += [values[0] - margin, values[-1] + margin]
-        low, high = self.value_range or value_range(self.images, self.images.ndim == 5)
-        shades = {"low": low, "high": high, "cmap": self.cmap or grey_map(self.images)}
-        self.image_ = draw(self.ax_, self.images, **shades, options=kwargs, extent=extent)
-        i, j = self.components
+        low, high = self.value_range or value_range(images, images.ndim == 5)
+        shades = {"low": low, "high": high, "cmap": self.cmap or grey_map(images)}
+        self.image_ = draw(self.ax_, images, **shades, options=kwargs, extent=extent)
         self.ax_.set(xlabel=f"code {i}", ylabel=f"code {j}")
         self.ax_.spines[:].set_visible(False)
         if self.estimator_name:

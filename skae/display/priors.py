@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 from sklearn.utils import check_array, check_scalar
 
+from .._sklearn import safe_indexing
 from ..data.inputs import to_array
 from ..estimator.wrapped import where_inside
 from ..training.randomness import draw_seed
@@ -161,6 +162,10 @@ class PriorDisplay:
             Itself.
         """
         Z, Z_prior = (check_array(getattr(self, n), input_name=n) for n in ("Z", "Z_prior"))
+        if Z_prior.shape[1] != Z.shape[1]:
+            raise ValueError(
+                f"Z_prior must have the {Z.shape[1]} columns of Z. Got {Z_prior.shape[1]} instead."
+            )
         self.ax_, self.figure_ = new_axes(ax)
         draw = self._draw_line if Z.shape[1] == 1 else self._draw_regions
         draw(Z, Z_prior, kwargs)
@@ -216,7 +221,8 @@ def _conditions_of(estimator, X, given, n_draws, n_rows):
     """Return what `sample_prior` is given, and how many codes for each condition."""
     columns = getattr(getattr(estimator, "_condition", None), "columns", None)
     if columns is not None:
-        given = {"condition": to_dense(to_array(X))[:, columns[1]]}
+        table = X if hasattr(X, "columns") else to_dense(to_array(X))
+        given = {"condition": safe_indexing(table, columns[1], axis=1)}
     return given, max(1, n_draws // n_rows) if given else n_draws
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..estimator.wrapped import check_has
 from .axes import make_room, new_axes, size_in_inches
+from .inputs import check_images, check_names
 from .pictures import (
     check_image_shape,
     draw,
@@ -156,13 +157,15 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
             This one, with `ax_` and `figure_`.
         """
-        n_rows, _n_images, height, *_ = self.images.shape
-        self.ax_, self.figure_ = new_axes(ax, size_in_inches(self.images))
-        low, high = value_range(self.images[0], is_coloured=self.images.ndim == 5)
-        shades = {"low": low, "high": high, "cmap": grey_map(self.images[0])}
-        self.image_ = draw(self.ax_, self.images, **shades, options=kwargs)
+        images = check_images(self.images, "images", "n_rows", "n_images")
+        n_rows, _n_images, height, *_ = images.shape
+        names = check_names(self.row_names, "row_names", n_rows, "rows of images")
+        self.ax_, self.figure_ = new_axes(ax, size_in_inches(images))
+        low, high = value_range(images[0], is_coloured=images.ndim == 5)
+        shades = {"low": low, "high": high, "cmap": grey_map(images[0])}
+        self.image_ = draw(self.ax_, images, **shades, options=kwargs)
         middles = np.arange(n_rows) * (height + 1) + (height - 1) / 2
-        self.ax_.set_yticks(middles, self.row_names)
+        self.ax_.set_yticks(middles, names)
         self.ax_.set_xticks([])
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)

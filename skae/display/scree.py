@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.inputs import to_array
 from ..estimator.explained import explained_by_prefixes
 from ..estimator.wrapped import where_inside
 from .axes import make_room, new_axes
+from .inputs import check_curves
 from .losses import COLORS
 
 if TYPE_CHECKING:
@@ -118,25 +120,35 @@ class ScreeDisplay:
         display : ScreeDisplay
             This one, with `ax_` and `figure_`.
         """
+        train = check_curves(self.train_shares, "train_shares", "n_components")
+        kinds = [("training", train, "-")]
+        if self.held_out_shares is not None:
+            kinds.append(("held out", _check_held_out(self.held_out_shares, train), "--"))
         self.ax_, self.figure_ = new_axes(ax)
         self.lines_ = []
-        kinds = [("training", self.train_shares, "-")]
-        if self.held_out_shares is not None:
-            kinds.append(("held out", self.held_out_shares, "--"))
-        for i, name in enumerate(self.train_shares):
+        for i, name in enumerate(train):
             for kind, shares, linestyle in kinds:
                 style = {"color": COLORS[i % len(COLORS)], "linestyle": linestyle, "marker": "."}
                 label = f"{name}, {kind}" if len(kinds) > 1 else name
-                sizes = np.arange(1, len(shares[name]) + 1)
-                self.lines_ += self.ax_.plot(
-                    sizes, shares[name], **{"label": label, **style, **kwargs}
-                )
+                sizes, options = np.arange(1, len(shares[name]) + 1), {"label": label, **style}
+                self.lines_ += self.ax_.plot(sizes, shares[name], **{**options, **kwargs})
         self.ax_.set(xlabel="Number of components", ylabel="Share of the variance explained")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.legend(frameon=False)
         if ax is None:
             make_room(self.figure_)
         return self
+
+
+def _check_held_out(shares, train):
+    """Return the curves of held-out rows, one for each of the training rows."""
+    curves = check_curves(shares, "held_out_shares", "n_components")
+    if set(curves) != set(train):
+        raise ValueError(
+            f"held_out_shares must have the names of train_shares, {list(train)}. Got "
+            f"{list(curves)} instead."
+        )
+    return curves
 
 
 def _is_ordered(model):
@@ -162,7 +174,12 @@ def _held_out_shares(model, X):
             "A curve of held-out rows needs components_ of centred rows and their mean_, as PCA "
             f"has. Got {type(model).__name__} without mean_ instead: leave X out."
         )
-    X = np.asarray(to_array(X), dtype=np.float64)
+    X = check_array(to_array(X), dtype=np.float64, input_name="X")
+    if X.shape[1] != len(model.mean_):
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(model).__name__} is expecting "
+            f"{len(model.mean_)} features as input."
+        )
     centred = X - model.mean_
     along = centred @ model.components_.T
-    return np.cumsum(np.square(along).sum(axis=0)) / np.square(centred).sum()
+    return np.cumsum(np.square(along).sum(axis=0)) / (np.square(centred).sum() or 1.0)

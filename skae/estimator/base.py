@@ -11,7 +11,7 @@ from .._sklearn import fit_context
 from ..data.batches import Batches
 from ..data.moments import row_norms
 from ..data.streams import keep_watch, start_watch
-from ..data.tables import chunk_size, has_nan
+from ..data.tables import chunk_size, has_nan, share
 from ..data.units import Units
 from ..data.weights import check_weights
 from ..fast.choice import make_repeater
@@ -25,20 +25,20 @@ from ..training.engine import Engine
 from ..training.randomness import make_generators
 from ..training.threads import threads_for
 from .choices import (
-    STRONG,
     batch_size_for,
     has_hidden_layers,
+    has_linear_path,
     has_own_networks,
     hidden_layer_sizes_of,
     n_epochs_for,
 )
 from .coder import BaseCoder
 from .decay import alpha_for
-from .explained import learn_shares
+from .explained import forget_shares, learn_shares
 from .inference import map_rows
 from .loadings import learn_loadings
 from .networks import make_network
-from .outcome import Outcome, loss_over, warn_of_interruption
+from .outcome import Outcome, losses_over, warn_of_interruption
 from .persistence import (
     complete_old_state,
     parameters_to_go_by,
@@ -91,8 +91,9 @@ class BaseAutoencoder(BaseCoder):
         The trained networks.
 
     history_ : skorch.history.History
-        One row per epoch: every loss term on the training and validation rows, and the time;
-        ``rescued`` after a loss that was not finite.
+        One row per epoch: every loss term on the training and validation rows; the duration
+        ``dur`` in seconds, which copies and files do not have; ``rescued`` after a loss that was
+        not finite.
 
     loss_curve_ : list of float
         Training loss after each epoch, in scaled units.
@@ -180,6 +181,7 @@ class BaseAutoencoder(BaseCoder):
         self._prepare(table, weights, resume=resume, one_pass=one_pass)
         self._X_dtype = table.dtype.name
         self._train(table, weights, resume=resume, one_pass=one_pass)
+        forget_shares(self)
         if self.ordered:
             unseen = None if one_pass else validation_rows(self, table.shape[0], weights)
             learn_shares(self, table, weights, unseen)
@@ -239,6 +241,7 @@ class BaseAutoencoder(BaseCoder):
         if not resume:
             self._n_inputs = X.shape[1]
             self._split_seed = self._seed
+            self._is_stream = one_pass  # whose later rows may have more than these
             self._code_mean = self._code_units = None
             seen = weights_of_training(self, X.shape[0], weights)
             self._learn_units(X, seen)
@@ -307,11 +310,8 @@ class BaseAutoencoder(BaseCoder):
                 net.convergence.start(net, net.monitored_loss(net.evaluate(valid)))
             may_keep_start = self._keeps_the_better and not one_pass
             outcome = Outcome(self, rows, seen, start if may_keep_start else None)
-            alpha = alpha_for(self, train, resume, one_pass)
-            if alpha is None:
-                self.alpha_, net.n_finished_, net.n_epochs_ = STRONG, 0, n_epochs
-            else:
-                self.alpha_ = net.alpha = alpha
+            self.alpha_ = net.alpha = alpha_for(self, train, resume, one_pass)
+            if net.n_finished_ is None:  # the trial of decays has not been interrupted
                 with epochs_as_tasks(self, lambda: as_fitted(self, rows, seen)):
                     net.train(train, valid, n_epochs)
             outcome.settle(n_epochs)
@@ -322,10 +322,9 @@ class BaseAutoencoder(BaseCoder):
         warn_of_interruption(net)
 
     _keeps_the_better = True  # of the linear start and the end of training
-    _tries_decays = True  # for alpha="auto"
 
     def _start_networks(self, rows, weights):
-        """Give the networks their start; return weights and monitored loss of a linear one.
+        """Give the networks their start; return weights and losses of a linear one.
 
         Without a linear path there is nothing to return. Where the start is PCA and the objective
         PCA's there is nothing to compute, and no rounding in the loss.
@@ -335,13 +334,15 @@ class BaseAutoencoder(BaseCoder):
             return None
         minimises_the_residual = type(self.module_) is AutoencoderModule and not self.ordered
         if self._linear_path_by_default() and minimises_the_residual:
-            return self.net_.weights(), residual
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+            return self.net_.weights(), {"training": residual}
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _describe_start(self):
         """Return the name of the linear start, and whether nothing trainable is better."""
         if self._linear_path_by_default():
             return "PCA's solution", not has_hidden_layers(self)
+        if not has_linear_path(self):
+            return "the column means", False
         return "a linear path at the principal components", False
 
     # What a fitted model does
@@ -382,7 +383,7 @@ class BaseAutoencoder(BaseCoder):
         """
         X = self._check_X(X)
         weights = check_weights(sample_weight, X)
-        mean = torch.from_numpy(self.mean_).to(self.device_)
+        mean = share(self.mean_).to(self.device_)
 
         def distances(module, x):
             left, all_ = x - self._reconstruct_batch(module, x).double(), x - mean
@@ -422,6 +423,8 @@ class BaseAutoencoder(BaseCoder):
         state = super().__getstate__()
         if "net_" in state:
             state["net_"] = to_arrays(self.net_.state())
+            for row in state["net_"]["history"]:
+                row.pop("dur", None)  # or no two fits would have the same hash
             del state["_units"]
             state.pop("_code_units", None)
         return state

@@ -9,9 +9,10 @@ from .recipes import BaseRecipe, recipe_of
 
 EVERYTHING = (-math.inf, math.inf)
 
-# What alpha="auto" comes to, chosen by tests/benchmarks/defaults.py. A strong decay leaves hardly
-# more than the linear path.
-WEAK, MEDIUM, STRONG = 0.1, 1.0, 30.0
+# The decays that alpha="auto" tries, chosen by tests/benchmarks/defaults.py and decay_trial.py:
+# the usual two, two more for data with outliers, and one that leaves hardly more than the linear
+# path, or a constant.
+WEAK, MEDIUM, STRONGER, STRONG = 0.1, 1.0, (3.0, 10.0), 30.0
 
 # What max_iter="auto" comes to. Few rows are few steps an epoch, and many rows need no 100 epochs.
 STEPS = 8000
@@ -23,7 +24,12 @@ ORDERED_FACTOR = 3
 def hidden_layer_sizes_of(estimator):
     """Return a list, of one layer too."""
     sizes = estimator.hidden_layer_sizes
-    return [sizes] if isinstance(sizes, Integral) else list(sizes)
+    return [to_int(size) for size in ([sizes] if isinstance(sizes, Integral) else sizes)]
+
+
+def to_int(size):
+    """Return Python's integer for numpy's, whose products may overflow; all else as it is."""
+    return int(size) if isinstance(size, Integral) else size
 
 
 def has_hidden_layers(estimator):
@@ -41,7 +47,7 @@ def n_components_of(estimator, n_features):
     """Return the size of the code."""
     if estimator.n_components == "auto":
         return estimator._components_per_feature * n_features
-    return estimator.n_components
+    return to_int(estimator.n_components)
 
 
 def has_linear_path(estimator):
@@ -56,13 +62,13 @@ def batch_size_for(estimator, n_samples):
     if estimator.batch_size == "auto":
         of_all = min(256, max(16, _ranks.total(n_samples) // 16))
         return math.ceil(of_all / _ranks.n_ranks())
-    return estimator.batch_size
+    return to_int(estimator.batch_size)
 
 
 def n_epochs_for(estimator, n_samples):
     """Return the number of epochs of a fit, at most; `n_samples` counts validation rows too."""
     if estimator.max_iter != "auto":
-        return estimator.max_iter
+        return to_int(estimator.max_iter)
     n_batches = _ranks.largest(math.ceil(n_samples / batch_size_for(estimator, n_samples)))
     n_epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / n_batches)))
     factor = ORDERED_FACTOR if estimator.ordered else 1

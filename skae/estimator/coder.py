@@ -9,14 +9,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import __version__, _ranks
 from .._sklearn import CallbackSupportMixin, fit_context, with_callbacks
-from ..data.inputs import check_bool, describe_columns, how_to_encode
+from ..data.columns import advise_on_columns
+from ..data.inputs import check_bool
 from ..training.devices import is_available
 from ..training.torch_settings import torch_as_usual
+from .absent import Absent, explain_components, explain_shares
 from .declarations import check_declarations
 from .files import write_model
 from .inference import map_rows
 from .links import find_page_template
-from .parameters import check_shape_is_kept, explain_parameters, warn_of_ignored
+from .parameters import (
+    advise_on_words,
+    check_shape_is_kept,
+    explain_parameters,
+    warn_of_ignored,
+)
 from .persistence import (
     VERSION,
     as_it_was_on_failure,
@@ -24,7 +31,6 @@ from .persistence import (
     parameters_to_go_by,
     read_state,
     refuse_instances,
-    without_codes,
 )
 from .prefixes import fill_up
 from .preparation import choose_device
@@ -36,6 +42,7 @@ from .subclassing import (
     complete_docstring,
     complete_method_docstrings,
     complete_signature,
+    default_parameters,
 )
 from .tasks import metadata_of, tasks_of_fit, without_callbacks
 from .validation import (
@@ -45,6 +52,7 @@ from .validation import (
     check_training_data,
     warn_of_targets,
 )
+from .values import plain_parameters
 
 
 class BaseCoder(
@@ -108,6 +116,10 @@ class BaseCoder(
     _doc_link_module = "skae"
     _doc_link_template = find_page_template()
 
+    # What PCA has: set where a fit knows it, and otherwise an error that says what there is
+    components_ = Absent(explain_components)
+    explained_variance_ratio_ = Absent(explain_shares)
+
     _tasks = None  # of scikit-learn's callbacks, while there is a fit that has any
 
     _takes_holes = False  # whether X may have NaN, which is for not observed
@@ -117,7 +129,12 @@ class BaseCoder(
 
     def _validate_params(self):
         explain_parameters(self)
-        super()._validate_params()
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if advice := advise_on_words(self):
+                raise type(error)(f"{error} {advice}") from error
+            raise
 
     # What a subclass says of itself
 
@@ -189,6 +206,7 @@ class BaseCoder(
         told = {"X": X, "y": y, "metadata": metadata_of(others)}
         with (
             as_it_was_on_failure(self),
+            plain_parameters(self, default_parameters(type(self))),
             _ranks.together(getattr(self, "distributed", False)),
             tasks_of_fit(self, one_pass, **told) as tasks,
             torch_as_usual(),
@@ -196,7 +214,7 @@ class BaseCoder(
             if resume:
                 check_shape_is_kept(self, self._fitted_params)
             X, weights = check_training_data(self, X, sample_weight, not resume, least)
-            check_is_alike(self, X, resume)
+            check_is_alike(self, X, resume, others.get("condition"))
             if not one_pass:  # which has no use for some of the parameters
                 warn_of_ignored(self)
             choose_device(self, resume)
@@ -209,12 +227,9 @@ class BaseCoder(
 
     # Input
 
-    def _advise_on_text(self, entries):
-        """Say what to do about columns of X, with their first entries, that are no numbers."""
-        return (
-            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
-            f"before this one: {how_to_encode(entries)}."
-        )
+    def _advise_on_columns(self, entries):
+        """Return what to do about columns of X that hold something other than numbers."""
+        return advise_on_columns(entries)
 
     def _check_X(self, X):
         check_is_fitted(self)
@@ -353,7 +368,9 @@ class BaseCoder(
         """Write the estimator, fitted or not, to a file that `skae.load` reads.
 
         The file is safetensors with JSON in its header: numbers, text and arrays, no code. It
-        takes the place of an older one in one step, when all of it is on the disk.
+        takes the place of an older one in one step, when all of it is on the disk, and keeps the
+        permissions of that. Where the path is a symbolic link, the file that it leads to is
+        replaced.
 
         Parameters
         ----------
@@ -369,12 +386,13 @@ class BaseCoder(
         TypeError
             If the estimator keeps anything but numbers, text and arrays, apart from parameters:
             those are handed in again, ``skae.load(path, encoder=MyNet)``.
+        RuntimeError
+            If the estimator is being fitted meanwhile, in another thread or by a callback.
         ImportError
             Without safetensors.
         """
         check_bool(codes, "codes")
-        drops = not codes and self.__sklearn_is_fitted__()
-        write_model(without_codes(self) if drops else self, path)
+        write_model(self, path, codes=codes or not self.__sklearn_is_fitted__())
 
     def __getstate__(self):
         return {**without_callbacks(super().__getstate__()), VERSION: __version__}

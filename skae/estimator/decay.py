@@ -1,30 +1,46 @@
-"""How much the network beside a linear path may learn: as much as unseen rows gain by."""
+"""Chooses alpha="auto" by a held-out trial."""
+
+import warnings
+from collections import defaultdict
+
+import numpy as np
+import torch
 
 from .. import _ranks
 from ..data.batches import Batches
+from ..data.sources import ChosenRows
 from ..data.tables import chunk_size
-from .choices import (
-    MEDIUM,
-    STRONG,
-    WEAK,
-    batch_size_for,
-    has_hidden_layers,
-    has_linear_path,
-)
-from .halves import FEWEST_ROWS, halves_of, rows_with_weight
+from ..training.randomness import make_generator
+from .choices import MEDIUM, STRONG, STRONGER, WEAK, has_hidden_layers, has_linear_path
+from .halves import FEWEST_ROWS, rows_with_weight
+from .held_out import Tried, distances_of_outliers, memorises
 from .persistence import with_attributes
 
 MOST_ROWS = 10000  # above which a network of usual size learns too little of the noise to be tried
-ENOUGH_ROWS = 500  # of which one half says what the other half is like
-FEWEST_EPOCHS = 30  # below which half of them say too little
+FEWEST_EPOCHS = 30  # below which a part of them says too little
+
+# Chosen by tests/benchmarks/decay_trial.py.
+SHARE_OF_EPOCHS = 0.25  # that a network of the trial is trained for
+CLEAR = 2.0  # standard errors of a gain beyond which a weaker decay is tried
+# Below so many rows a trial whose gain is not clear goes on, twice as long and, of few rows, with
+# twice as many halves.
+MEDIUM_ROWS, FEW_ROWS = 1000, 200
+
+
+class Interrupted(Exception):
+    """Raised where Ctrl-C has ended the training of a network of the trial."""
 
 
 def alpha_for(estimator, batches, resume, one_pass):
-    """Return the weight decay of a training; None after an interrupt.
+    """Return the weight decay of a training.
+
+    After an interrupt of the trial the estimator has the better of its start and the network that
+    was tried, and its engine says that the training has ended (`Engine.n_finished_`).
 
     Parameters
     ----------
     estimator : BaseAutoencoder
+        With its networks at their start.
     batches : Batches
         Those of the training.
     resume : bool
@@ -36,15 +52,43 @@ def alpha_for(estimator, batches, resume, one_pass):
         return estimator.alpha
     if one_pass:
         return 0.0
-    return estimator.alpha_ if resume else choose_alpha(estimator, batches)
+    if resume:
+        return estimator.alpha_
+    index = rows_with_weight(batches.rows, batches.weights, batches.index)
+    given = _without_trial(estimator, _ranks.total(len(index)), _ranks.smallest(len(index)))
+    return Trial(estimator, batches, index).choose() if given is None else given
 
 
-def choose_alpha(estimator, batches):
-    """Return the weight decay of ``alpha="auto"`` for a first training; None after an interrupt.
+def _without_trial(estimator, n_rows, n_least):
+    """Return the decay where there is no trial, else None; `n_least` of the rows are on a rank."""
+    is_linear = has_linear_path(estimator)
+    weak = WEAK if is_linear else 0.0
+    if (is_linear and not has_hidden_layers(estimator)) or not estimator.net_.step_.n_decayed:
+        return 0.0
+    if n_rows > MOST_ROWS:
+        return weak * MOST_ROWS / n_rows
+    if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS or n_least < 2:
+        return weak
+    return None
 
-    The network is tried on half of the rows, for half of the epochs, with two decays. What lowers
-    the loss of the other half most, below that of the linear start, is taken; where nothing does,
-    the decay is strong.
+
+def weakest_decay(estimator):
+    """Return the weakest decay that is tried.
+
+    Without a linear path it is 0: there is no start to keep. Log odds grow without bound under
+    it, where no prior holds codes back, but later than a trial can see.
+    """
+    if has_linear_path(estimator):
+        return WEAK
+    is_unbounded = estimator.likelihood == "bernoulli" and not estimator._is_density
+    return MEDIUM if is_unbounded else 0.0
+
+
+class Trial:
+    """Networks trained on halves of the rows for a short time, compared on the other halves.
+
+    Where there is a linear path they are compared with their start, the linear model; else with
+    networks under so strong a decay that their output is a constant. Either is the plain model.
 
     Parameters
     ----------
@@ -52,51 +96,167 @@ def choose_alpha(estimator, batches):
         With its networks at their start.
     batches : Batches
         Those of the training.
+    index : tensor of int64
+        The numbers of its rows that have weight.
     """
-    rows, weights = batches.rows, batches.weights
-    index = rows_with_weight(rows, weights, batches.index)
-    n_rows = _ranks.total(len(index))
-    given = _without_trial(estimator, n_rows, _ranks.smallest(len(index)))
-    if given is not None:
-        return given
-    halves = halves_of(estimator, rows, weights, index)
-    folds = [halves, halves[::-1]] if n_rows <= ENOUGH_ROWS else [halves]
-    gains = {STRONG: 0.0}
-    for alpha in (MEDIUM, WEAK):
-        found = [_gain(estimator, *fold, alpha) for fold in folds]
-        if None in found:
-            return None
-        gains[alpha] = sum(found)
-    return max(gains, key=gains.get)
+
+    def __init__(self, estimator, batches, index):
+        self.estimator, self.batches, self.index = estimator, batches, index
+        self.weak, self.share_of_epochs = weakest_decay(estimator), SHARE_OF_EPOCHS
+        self.n_rows = _ranks.total(len(index))
+        self.generator = make_generator(estimator._seed, "trial")
+        weights = batches.weights
+        mine = np.ones(len(index)) if weights is None else weights.cpu()[index].double().numpy()
+        (self.weights,) = _gathered(mine)
+        self.folds, self.plain, self.parts = [], {}, defaultdict(list)
+        self._add_folds()
+
+    def _add_folds(self):
+        """Draw a pair of halves: places in `index` of rows to train on, and of those held out.
+
+        The former are whole batches of the size of the training, whose steps are then prepared
+        once.
+        """
+        n, size = len(self.index), self.batches.batch_size
+        order, n_learnt = torch.randperm(n, generator=self.generator), n // 2
+        n_learnt -= n_learnt % size if size < n_learnt else 0
+        self.folds.append((order[:n_learnt], order[n_learnt:]))
+        self.folds.append((order[-n_learnt:], order[:-n_learnt]))
+
+    # The choice
+
+    def choose(self):
+        """Return the decay whose networks do best on rows that they were not trained on.
+
+        A decay under which they memorise outliers is left out.
+        """
+        try:
+            return self._choose()
+        except Interrupted:
+            return self._hand_over()
+
+    def _choose(self):
+        medium = self._try(MEDIUM)
+        is_longer = self.n_rows < MEDIUM_ROWS and abs(medium.n_errors) <= CLEAR
+        if is_longer:
+            medium = self._try_for_longer(MEDIUM)
+        if medium.n_errors < (CLEAR if is_longer else -CLEAR):
+            return STRONG
+        self.distances = distances_of_outliers(medium)
+        best = self._best_of_more(medium)
+        is_worth_it = best.n_errors > 1 and not self._memorises(best)
+        return best.alpha if is_worth_it else STRONG
+
+    def _try_for_longer(self, alpha):
+        """Train for longer, and of few rows on other halves too, where the gain is not clear."""
+        self.share_of_epochs = 2 * SHARE_OF_EPOCHS
+        self.parts.clear()
+        if self.n_rows < FEW_ROWS:
+            self._add_folds()
+        return self._try(alpha)
+
+    def _best_of_more(self, medium):
+        """Try decays on the side where there is something to gain; return the best."""
+        if self._memorises(medium):
+            return self._weakest_of_stronger()
+        if self.weak < MEDIUM and medium.n_errors > CLEAR:
+            needs_all = self.n_rows < FEW_ROWS or self.distances.any()
+            weak = self._try(self.weak, None if needs_all else 1)
+            lead = weak.lead(medium)
+            if lead > 0:
+                is_better = weak.is_better_for_all(medium) and not self._memorises(weak)
+                return weak if is_better else medium
+            if lead > -1:
+                return medium
+        strong = self._try(STRONGER[0])
+        return strong if strong.lead(medium) > 0 else medium
+
+    def _memorises(self, tried):
+        return memorises(tried, self.distances)
+
+    def _weakest_of_stronger(self):
+        """Return the first of the stronger decays with which networks do not memorise."""
+        for alpha in STRONGER:
+            tried = self._try(alpha)
+            if not self._memorises(tried):
+                break
+        return tried
+
+    # The networks
+
+    def _try(self, alpha, n_folds=None):
+        """Train networks with one decay on the first halves; return what became of the rows."""
+        self._say(alpha)
+        parts = self.parts[alpha]
+        for fold in range(len(parts), n_folds or len(self.folds)):
+            parts.append(self._try_fold(alpha, fold))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
+            return Tried(alpha, self.weights, *_gathered(*np.nanmean(parts, axis=0)))
+
+    def _say(self, alpha):
+        if self.estimator.verbose and _ranks.rank() == 0:
+            print(f"Trying weight decay {alpha:g} on half of the rows.")
+
+    def _try_fold(self, alpha, fold):
+        """Return the losses of the rows for one pair of halves, as in `Tried`."""
+        learnt, held_out = self.folds[fold]
+        if fold not in self.plain and alpha != STRONG and not has_linear_path(self.estimator):
+            self.plain[fold] = self._try_fold(STRONG, fold)[1, held_out]
+        trial, net = self._make_network(alpha)
+        trial._start_networks(*self._rows_of(learnt))
+        if fold not in self.plain and alpha != STRONG:
+            self.plain[fold] = self._losses(net, held_out)
+        self._train(net, alpha, learnt)
+        losses = np.full((3, len(self.index)), np.nan)
+        losses[0, held_out] = self.plain.get(fold, np.nan)
+        losses[1, held_out] = self._losses(net, held_out)
+        losses[2, learnt] = self._losses(net, learnt)
+        return losses
+
+    def _make_network(self, alpha):
+        """Return a copy of the estimator and its engine, for a short training without a word."""
+        n_epochs = max(1, round(self.share_of_epochs * self.estimator._n_epochs))
+        short = {"_n_epochs": n_epochs, "n_iter_no_change": None, "early_stopping": False}
+        trial = with_attributes(self.estimator, **short, callbacks=None, verbose=0)
+        net = trial.net_ = trial._build_engine()
+        net.alpha = alpha
+        return trial, net
+
+    def _train(self, net, alpha, learnt):
+        rows, weights = self._rows_of(learnt)
+        size, shuffling = self.batches.batch_size, net.generators["shuffling"]
+        net.train(Batches(rows, weights, size, generator=shuffling))
+        if net.n_finished_ is not None:
+            self.interrupted = net, alpha
+            raise Interrupted
+
+    def _rows_of(self, places):
+        """Return the rows at some places of the index, and their weights."""
+        numbers = self.index[places.sort()[0]].to(self.batches.rows.device)
+        weights = self.batches.weights
+        rows = ChosenRows(self.batches.rows, numbers)
+        return rows, None if weights is None else weights[numbers]
+
+    def _losses(self, net, places):
+        """Return the monitored loss of each row, in the order of the places."""
+        rows, _ = self._rows_of(places)
+        losses = net.evaluate_rows(Batches(rows, None, chunk_size(rows.shape[1])))
+        ordered = np.empty(len(places))
+        ordered[places.argsort().numpy()] = losses
+        return ordered
+
+    def _hand_over(self):
+        """Give the estimator the network whose training was interrupted; return its decay.
+
+        At the end of the fit the start takes its place where it is better.
+        """
+        (tried, alpha), net = self.interrupted, self.estimator.net_
+        net.load_state(tried.state())
+        net.n_finished_, net.n_epochs_ = len(net.history), None
+        return alpha
 
 
-def _without_trial(estimator, n_rows, n_least):
-    """Return the decay where there is no trial, else None; `n_least` of the rows are on a rank."""
-    if not (has_linear_path(estimator) and has_hidden_layers(estimator)):
-        return 0.0
-    if not estimator._tries_decays:
-        return MEDIUM if n_rows <= MOST_ROWS else WEAK * MOST_ROWS / n_rows
-    if estimator._n_epochs < FEWEST_EPOCHS or n_rows < FEWEST_ROWS or n_least < 2:
-        return WEAK
-    return WEAK * MOST_ROWS / n_rows if n_rows > MOST_ROWS else None
-
-
-def _gain(estimator, learnt, held_out, alpha):
-    """Return by how much training on some rows lowers the loss of others; None if interrupted."""
-    short = {"_n_epochs": max(1, estimator._n_epochs // 2), "n_iter_no_change": None}
-    quiet = {"callbacks": None, "verbose": 0, "early_stopping": False}
-    trial = with_attributes(estimator, **short, **quiet)
-    net = trial.net_ = trial._build_engine()
-    net.alpha = 2 * alpha  # half of the rows need about twice as much
-    trial._start_networks(*learnt)
-    size = batch_size_for(trial, len(learnt[0]))
-    before = _loss(net, held_out)
-    batches = Batches(*learnt, size, generator=net.generators["shuffling"])
-    net.train(batches, n_epochs=trial._n_epochs)
-    return before - _loss(net, held_out) if net.n_finished_ is None else None
-
-
-def _loss(net, part):
-    """Return the monitored loss over rows with weights."""
-    batches = Batches(*part, chunk_size(part[0].shape[1]))
-    return net.monitored_loss(net.evaluate(batches))
+def _gathered(*arrays):
+    """Return arrays over the rows of all ranks, as a list."""
+    return [np.concatenate(parts) for parts in zip(*_ranks.gather(arrays), strict=True)]

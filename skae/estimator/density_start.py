@@ -6,7 +6,7 @@ import torch
 from .. import _ranks
 from ..data.moments import N_DENSE, principal_components, scatter
 from ..data.sources import rows_that_count
-from ..data.tables import chunks_of
+from ..data.tables import chunks_of, share
 from ..nn import linear_gaussian
 from ..nn.holes import LinearGaussian
 from ..training.randomness import global_generator_for
@@ -148,7 +148,7 @@ def linear_model_of(estimator):
     """Return the model by which rows with holes are completed; None where none is known yet."""
     if estimator._linear is None:
         return None
-    parts = {name: torch.from_numpy(part) for name, part in estimator._linear.items()}
+    parts = {name: share(part) for name, part in estimator._linear.items()}
     parts["loadings"] = parts["loadings"][: estimator._n_features_out]  # of an ordered code
     return LinearGaussian(**parts)
 

@@ -15,6 +15,7 @@ from .values import is_same
 PART = "!part"
 RECIPES = "skae.networks"  # where those are defined that a document can hold
 NUMBERS = "biuf"  # kinds of arrays that safetensors knows
+LARGEST_NUMBER = 8  # bytes
 BYTES = "USMm"  # kinds that are written as bytes: text and times
 SIMPLE = (type(None), bool, int, str)
 
@@ -55,8 +56,8 @@ class Writer:
             return {"!tuple": self._write_all(value, path)}
         if type(value) is dict:
             return self._write_dict(value, path)
-        if isinstance(value, np.generic) and value.dtype.kind in NUMBERS:
-            return {"!number": self._keep(np.asarray(value), path)}
+        if isinstance(value, np.generic):
+            return {"!scalar": self._write_array(np.asarray(value), path)}
         if isinstance(value, np.ndarray):
             return self._write_array(value, path)
         if isinstance(value, torch.device):
@@ -85,9 +86,10 @@ class Writer:
 
     def _write_array(self, array, path):
         by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
-        if array.dtype.kind in NUMBERS and by_columns:  # products would differ in the last bit
+        is_number = array.dtype.kind in NUMBERS and array.dtype.itemsize <= LARGEST_NUMBER
+        if is_number and by_columns:  # products would differ in the last bit
             return {"!by columns": self._keep(array.T, path)}
-        if array.dtype.kind in NUMBERS:
+        if is_number:
             return {"!array": self._keep(array, path)}
         if array.dtype.kind in BYTES:
             described = [array.dtype.str, list(array.shape)]
@@ -125,6 +127,25 @@ def is_writable(value):
     except Unwritable:
         return False
     return True
+
+
+def is_generator(value):
+    """Whether a value is numpy's usual generator, whose state a document can hold."""
+    if not isinstance(value, np.random.RandomState):
+        return False
+    return state_of_generator(value)["bit_generator"] == "MT19937"
+
+
+def state_of_generator(random_state):
+    """Return the state of a generator, a dict."""
+    return random_state.get_state(legacy=False)
+
+
+def read_generator(document, arrays):
+    """Return the generator whose state a `Writer` has made a document of."""
+    random_state = np.random.RandomState(0)
+    random_state.set_state(read_document(document, arrays, {}))
+    return random_state
 
 
 def read_document(document, arrays, parts, recipes=None):
@@ -173,7 +194,7 @@ def read_document(document, arrays, parts, recipes=None):
         "!float": float,
         "!tuple": lambda content: tuple(read(content)),
         "!items": lambda content: {read(key): read(entry) for key, entry in content},
-        "!number": lambda name: arrays[name][()],
+        "!scalar": lambda content: read(content)[()],
         "!array": lambda name: arrays[name],
         "!by columns": lambda name: arrays[name].T,
         "!bytes": read_bytes,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .. import _ranks
-from ..data.tables import SomeRows
+from ..data.tables import SomeRows, share
 from .inference import iter_batches
 
 
@@ -33,6 +33,12 @@ def learn_shares(estimator, X, weights, unseen=None):
         estimator.validation_explained_variance_ratio_ = np.diff(prefixes, prepend=0)
 
 
+def forget_shares(estimator):
+    """Drop what an earlier fit has set, which may have been one with an ordered code."""
+    for kind in ("", "feature_", "validation_"):
+        vars(estimator).pop(f"{kind}explained_variance_ratio_", None)
+
+
 def explained_by_prefixes(estimator, X, weights=None):
     """Return the share of the variance of X that the first 1, 2, ... numbers explain.
 
@@ -49,7 +55,7 @@ def _explained(estimator, X, weights):
     """
     weights = np.ones(X.shape[0]) if weights is None else weights
     shares = weights / _ranks.total(weights.sum())
-    mean = torch.from_numpy(estimator.mean_).to(estimator.device_)
+    mean = share(estimator.mean_).to(estimator.device_)
 
     def squares(module, x, w):
         """Return those of the rows, and of what each prefix leaves of them."""
@@ -61,6 +67,6 @@ def _explained(estimator, X, weights):
             found.append(w @ left.square())
         return torch.stack(found)
 
-    parts = iter_batches(estimator, X, X.dtype, squares, torch.from_numpy(shares))
+    parts = iter_batches(estimator, X, X.dtype, squares, share(shares))
     total, *left = _ranks.total(sum(values for _, values in parts))
     return -np.diff([total, *left], axis=0), total

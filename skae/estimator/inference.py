@@ -5,7 +5,7 @@ import torch
 from sklearn.utils import assert_all_finite
 
 from ..data.sparse_rows import remember
-from ..data.tables import chunk_size, iter_chunks, to_tensor
+from ..data.tables import chunk_size, iter_chunks, share, to_tensor
 from ..training.threads import reconsider_threads, threads_for
 from ..training.torch_settings import torch_as_usual
 
@@ -43,7 +43,7 @@ def map_rows(estimator, X, dtype, function, *others):
 
 def iter_batches(estimator, X, dtype, function, *others):
     """Yield the rows of each batch, as a slice, and what `map_rows` puts there."""
-    precision = torch.from_numpy(np.empty(0, dtype)).dtype
+    precision = share(np.empty(0, dtype)).dtype
     with torch_as_usual():
         module = estimator._module_in(precision)
     width = max(X.shape[1], estimator.n_features_in_, estimator._n_features_out)

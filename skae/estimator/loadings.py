@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .. import _ranks
-from ..data.tables import SomeRows
+from ..data.tables import SomeRows, share
 from ..training.randomness import make_random_state
 from .inference import iter_batches, map_rows
 
@@ -59,7 +59,7 @@ def _jacobian(estimator, module, x):
         if not z.requires_grad:
             return x.new_full((len(x), z.shape[1], x.shape[1]), torch.nan)
         rows = [torch.autograd.grad(total, x, retain_graph=True)[0] for total in z.sum(0)]
-        J = torch.stack(rows, dim=1) / torch.as_tensor(estimator.scale_).to(x)
+        J = torch.stack(rows, dim=1) / share(np.asarray(estimator.scale_)).to(x)
         if estimator._code_units is not None:
             J = J / estimator._code_units.scale.to(x)[:, None]
         return J.detach()

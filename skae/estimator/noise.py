@@ -1,8 +1,7 @@
 """The noise of a Gaussian likelihood: what ``noise_variance="auto"`` comes to.
 
-A variance of each column fits better, and costs a row that is unlike the others more. Which of the
-two holds is asked of unseen rows, with the linear model in the network's place: it is there before
-training, and the noise is mostly its.
+A variance of each column fits better, but a row that is unlike the others then has a far lower
+density. The choice is made before training, by the held-out likelihood of the linear model.
 """
 
 import math
@@ -13,6 +12,8 @@ import torch
 
 from .. import _ranks
 from ..data.moments import N_DENSE, scatter
+from ..data.regression import Residuals
+from ..data.sources import ChosenRows
 from ..nn.linear_gaussian import (
     LEAST_NOISE,
     expected_log_density,
@@ -25,7 +26,14 @@ from .holes import ROUGHLY, expect, fit_linear_model
 from .persistence import with_attributes
 from .start import start_mean_of
 
-FLOORS = (1e-3, 1e-2, 1e-1)  # of noise per feature, relative to the shared one
+# Floors of noise per feature, relative to the shared one. The lower ones are for columns that are
+# tied to each other, such as a width, a height and an area. They have to gain `LEAST_GAIN` nats of
+# a row, because networks learn little beside so little noise.
+FLOORS, FLOORS_OF_TIES, LEAST_GAIN = (1e-3, 1e-2, 1e-1), (1e-5, 1e-7, 1e-9, 0.0), 0.1
+LEAST_OF_TIES = 1e-12  # as in scikit-learn's FactorAnalysis
+# Parts of the rows, each held out once: a few rows may decide what a single part is like. Of more
+# than `N_WIDE` columns factor analysis takes long, and the parts are two.
+N_PARTS, N_PARTS_WIDE, N_WIDE = 4, 2, 128
 FACTORS = (2.0, 5.0, 10.0)  # of the shared one, where a few rows with holes left too little
 # Rows are too few for a code where a half has fewer of them for each of its numbers, and a linear
 # model leaves more of the other half, relative to its own: the noise would be far too small.
@@ -132,37 +140,78 @@ def choose_noise(estimator, rows, weights):
     too_little = too_few or not bool(varies.any())
     if too_little or len(varies) > N_DENSE or estimator.covariance_type == "identity":
         return Noise("shared", LEAST_NOISE, constant, n_rows)
-    halves = halves_of(estimator, rows, weights, index)
     if estimator._has_holes:
+        halves = halves_of(estimator, rows, weights, index)
         kind, least = _choose_with_holes(estimator, *halves, constant)
         return Noise(kind, least, constant, n_rows)
-    learnt, held_out = (_covariance_of(estimator, *half, varies) for half in halves)
-    k, floor = estimator._n_features_out, LEAST_NOISE
-    if n_rows // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * len(learnt):
-        floor = _floor_of_few_rows(learnt, held_out, k)
-    kind, least = _choose(learnt, held_out, k, floor)
+    parts = _covariances_of_parts(estimator, rows, weights, index, varies)
+    d, k, floor = int(varies.sum()), estimator._n_features_out, LEAST_OF_TIES
+    if n_rows // 2 < ROWS_PER_NUMBER * k < ROWS_PER_NUMBER * d:
+        middle = len(parts) // 2
+        floor = _floor_of_few_rows(_pooled(parts[:middle]), _pooled(parts[middle:]), k)
+    kind, least = _choose(parts, k, floor)
     return Noise(kind, least, constant, n_rows)
 
 
-def _covariance_of(estimator, rows, weights, varies):
-    """Return the covariance of what a linear model's code has to explain of varying columns."""
-    part, mean, _ = estimator._linear_part(rows, weights)
-    covariance, _ = scatter(part, weights, mean, None)
-    return covariance[varies][:, varies]
+def _covariances_of_parts(estimator, rows, weights, index, varies):
+    """Return for each part of the rows a covariance of varying columns, and the part's weight.
 
-
-def _choose(learnt, held_out, n_components, floor):
-    """Return the noise that explains one covariance best, learnt from another: kind and floor."""
-    loadings, shared = probabilistic_pca_of(learnt, n_components)
-    best = expected_log_density(held_out, loadings, shared.clamp_min(floor))
-    found = "shared", floor
-    loadings, noise = factor_analysis(learnt, n_components)
-    for share in FLOORS:
-        least = max(floor, share * float(shared))
-        value = expected_log_density(held_out, loadings, noise.clamp_min(least))
-        if value > best:
-            best, found = value, ("per_feature", least)
+    The covariance is of what a linear model's code has to explain.
+    """
+    _, mean, slopes = estimator._linear_part(rows, weights)
+    n_parts = N_PARTS if len(varies) <= N_WIDE else N_PARTS_WIDE
+    n_parts = min(n_parts, 2 * (_ranks.smallest(len(index)) // 2))  # none is empty
+    order = torch.randperm(len(index), generator=make_generator(estimator._seed, "trial"))
+    found = []
+    for part in index[order].tensor_split(n_parts):
+        chosen = part.sort()[0].to(rows.device)
+        some, w = ChosenRows(rows, chosen), None if weights is None else weights[chosen]
+        some = some if slopes is None else Residuals(some, slopes)
+        covariance, _ = scatter(some, w, mean, None)
+        total = _ranks.total(float(len(chosen) if w is None else w.double().sum()))
+        found.append((covariance[varies][:, varies], total))
     return found
+
+
+def _pooled(parts):
+    """Return the covariance of the rows of some parts."""
+    return sum(w * covariance for covariance, w in parts) / sum(w for _, w in parts)
+
+
+def _choose(parts, n_components, floor):
+    """Return the noise that explains each part of the rows best, learnt from the others.
+
+    Parameters
+    ----------
+    parts : list of (covariance, weight)
+    n_components : int
+    floor : float
+        What noise variances are at least.
+
+    Returns
+    -------
+    kind : {"shared", "per_feature"}
+    least : float
+    """
+    _, of_all = probabilistic_pca_of(_pooled(parts), n_components)
+    floors = [max(floor, share * float(of_all)) for share in FLOORS + FLOORS_OF_TIES]
+    values = 0.0
+    for i, (held_out, weight) in enumerate(parts):
+        learnt = _pooled(parts[:i] + parts[i + 1 :])
+        values = values + weight * _held_out(learnt, held_out, n_components, floor, floors)
+    values = values / sum(weight for _, weight in parts)
+    values[1 + len(FLOORS) :] -= LEAST_GAIN
+    best = int(values.nan_to_num(nan=-math.inf).argmax())
+    return ("per_feature", floors[best - 1]) if best else ("shared", max(floor, LEAST_NOISE))
+
+
+def _held_out(learnt, held_out, n_components, floor, floors):
+    """Return log densities of a covariance: with shared noise, and with noise above each floor."""
+    loadings, shared = probabilistic_pca_of(learnt, n_components)
+    values = [expected_log_density(held_out, loadings, shared.clamp_min(floor))]
+    loadings, noise = factor_analysis(learnt, n_components, floor)
+    values += [expected_log_density(held_out, loadings, noise.clamp_min(f)) for f in floors]
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _choose_with_holes(estimator, learnt, held_out, constant):
@@ -193,9 +242,9 @@ def _floor_of_few_rows(learnt, held_out, n_components):
     _, vectors = torch.linalg.eigh(learnt)
     seen, unseen = (_left_by(vectors[:, -n_components:], part) for part in (learnt, held_out))
     if unseen <= OVERFITTED * seen:
-        return LEAST_NOISE
+        return LEAST_OF_TIES
     _, of_all = probabilistic_pca_of((learnt + held_out) / 2, n_components)
-    return max(LEAST_NOISE, math.sqrt(unseen * float(of_all)))
+    return max(LEAST_OF_TIES, math.sqrt(unseen * float(of_all)))
 
 
 def _left_by(components, covariance):

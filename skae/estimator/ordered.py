@@ -2,6 +2,7 @@
 
 from sklearn.utils.metaestimators import available_if
 
+from .absent import Absent, explain_shares
 from .loadings import jacobian_of
 from .shared_arguments import SHARED_ARGUMENTS
 from .subclassing import complete_method_docstrings
@@ -47,6 +48,9 @@ class OrderedCodes:
     """
 
     _has_loadings, _takes_condition = True, False
+
+    validation_explained_variance_ratio_ = Absent(explain_shares)
+    feature_explained_variance_ratio_ = Absent(explain_shares)
 
     @property
     def n_components_(self):

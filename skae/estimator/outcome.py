@@ -1,4 +1,4 @@
-"""What has become of a training, and what the user is told of it."""
+"""Judges a finished training: keeps the better weights, and warns."""
 
 import math
 
@@ -11,6 +11,7 @@ from ..data.tables import chunk_size
 from ..exceptions import DivergenceWarning, InterruptionWarning, StartKeptWarning, warn
 from .choices import STRONG
 from .recipes import recipe_of
+from .size import is_chosen
 from .start import start_mean_of
 
 DIVERGED = 10  # times the loss at the start, or the variance of the data: beyond it all is lost
@@ -18,10 +19,18 @@ N_FEW_ROWS = 256  # rows by which that is judged
 NOTHING_LEFT = 1e-3  # share of the variance below which a start leaves nothing to gain
 
 
-def loss_over(net, rows, weights):
-    """Return the monitored loss of a module over all rows, as it is now."""
-    batches = Batches(rows, weights, chunk_size(rows.shape[1]))
-    return net.monitored_loss(net.evaluate(batches))
+def losses_over(estimator, rows, weights):
+    """Return the losses over all rows by which the end of a training is compared with its start.
+
+    By what they are called: the monitored loss, and that of the whole code where it is ordered.
+    Where the size of the code is chosen after the training, the whole code is not the model's.
+    """
+    net, batches = estimator.net_, Batches(rows, weights, chunk_size(rows.shape[1]))
+    losses = {"training": net.monitored_loss(net.evaluate(batches))}
+    if estimator.ordered and not is_chosen(estimator):
+        with net.module_.nested.whole_code():
+            losses["whole code's training"] = net.monitored_loss(net.evaluate(batches))
+    return losses
 
 
 class Outcome:
@@ -37,8 +46,8 @@ class Outcome:
     rows : RowsOnDevice or RowsOnHost
         Those of the training, in the network's units.
     weights : tensor of shape (n_samples,) or None
-    start : tuple (weights of the networks, loss) or None
-        The linear start, where it may be kept.
+    start : tuple (weights of the networks, losses) or None
+        The linear start, with its `losses_over` the rows, where it may be kept.
     """
 
     def __init__(self, estimator, rows, weights, start):
@@ -127,16 +136,16 @@ class Outcome:
 
         Then return what the losses are of, that of the end, and the start's.
         """
-        start_weights, start_loss = self.start
+        start_weights, start_losses = self.start
         convergence, before = self.net.convergence, self.validation_loss_before
         if convergence.keep_best and convergence.best_ == before:  # its weights are here
             curve = self.estimator.validation_loss_curve_
             return "validation", min(curve, default=math.nan), before
-        loss = loss_over(self.estimator.net_, self.rows, self.weights)
-        if loss <= start_loss:
-            return None
-        self.net.set_weights(start_weights)  # a NaN is not better either
-        return "training", loss, start_loss
+        for kind, loss in losses_over(self.estimator, self.rows, self.weights).items():
+            if not loss <= start_losses[kind]:  # a NaN is not better either
+                self.net.set_weights(start_weights)
+                return kind, loss, start_losses[kind]
+        return None
 
     def _warn_of_the_start(self, kind, end, start):
         """Say that training was of no use, where it could have been."""
@@ -155,15 +164,15 @@ class Outcome:
         )
 
     def _warn_of_restraint(self):
-        """Say that the networks were held back, as rows that they had not seen gained nothing."""
+        """Warn that the networks were held back, because they gained nothing on held-out rows."""
         name, _ = self.estimator._describe_start()
         if self._is_nothing_left():
             return
         warn(
-            "Tried on half of the rows, the networks did not lower the loss of the other half: "
-            f"the model is held near its start, {name}, by alpha_={STRONG:g}, and that will do "
-            "for such data. More rows may change it, and so may n_components; any number for "
-            "alpha, such as 0.1, trains without this trial.",
+            f"On held-out rows the networks did no better than {name}, or they memorised "
+            f"outliers, so the model stays close to {name} (alpha_={STRONG:g}), which is enough "
+            "for such data. More rows or another n_components may change it; a number for alpha, "
+            "such as 0.1, trains without this trial.",
             StartKeptWarning,
         )
 
@@ -181,10 +190,19 @@ class Outcome:
 def warn_of_interruption(net):
     """Warn where Ctrl-C has ended the training of an engine."""
     n_finished, n_epochs = net.n_finished_, net.n_epochs_
-    if n_finished is not None:
-        warn(
-            f"The training was interrupted after {n_finished} of {n_epochs} epochs, and the "
-            "model is what they have made of it. Interrupt twice within two seconds to stop "
-            "the whole program, a grid search say.",
-            InterruptionWarning,
+    if n_finished is None:
+        return
+    if n_epochs is None:
+        what = (
+            f"The trial of alpha='auto' was interrupted after {n_finished} epochs, and the model "
+            "is the network that was trained on half of the rows, or its start if that is better."
         )
+    else:
+        what = (
+            f"The training was interrupted after {n_finished} of {n_epochs} epochs, and the "
+            "model is what they have made of it."
+        )
+    warn(
+        f"{what} Interrupt twice within two seconds to stop the whole program, a grid search say.",
+        InterruptionWarning,
+    )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from skorch.callbacks import LRScheduler
 
+from .._keywords import did_you_mean
 from .._sklearn import StrOptions
 from ..exceptions import ParameterWarning, warn
 from .choices import has_hidden_layers, has_linear_path, reaches_everything
@@ -121,6 +122,18 @@ def _explain_share_of_variance(estimator, n_components):
         f"PCA({n_components!r}).fit(X).n_components_ is the number of components with which PCA "
         "reaches it."
     )
+
+
+def advise_on_words(estimator):
+    """Return which words were probably meant where a parameter is none of those that it may be."""
+    meant = {}
+    for name, kinds in estimator._parameter_constraints.items():
+        known = [word for kind in kinds if isinstance(kind, StrOptions) for word in kind.options]
+        value = getattr(estimator, name, None)
+        if known and isinstance(value, str) and value not in known:
+            meant[name] = did_you_mean(value, known)
+    words = [f"{name}={word!r}" for name, word in meant.items() if word]
+    return f"Did you mean {', '.join(words)}?" if words else ""
 
 
 # Of parameters of several classes; only of estimators that have all that a line is about.

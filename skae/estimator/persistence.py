@@ -9,6 +9,7 @@ from sklearn.base import clone
 from .. import __version__
 from .._sklearn import parse_version
 from ..data.streams import moments_of
+from ..data.tables import share
 from ..exceptions import VersionWarning, warn
 from ..training.torch_settings import torch_as_usual
 from .recipes import BaseRecipe
@@ -160,8 +161,8 @@ def to_arrays(tree):
 
 
 def to_tensors(tree):
-    """Return nested dicts and lists with tensors in place of arrays."""
-    return _map_leaves(tree, np.ndarray, torch.from_numpy)
+    """Return nested dicts and lists with tensors in place of arrays, which training writes to."""
+    return _map_leaves(tree, np.ndarray, lambda array: share(np.require(array, None, "W")))
 
 
 def _map_leaves(tree, kind, function):

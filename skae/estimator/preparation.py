@@ -4,6 +4,7 @@ import torch
 
 from .. import _ranks
 from ..data.sources import make_source
+from ..data.tables import share
 from ..training.devices import check_device
 from ..training.randomness import draw_seed
 
@@ -36,4 +37,4 @@ def to_rows(estimator, X, weights):
     """
     device, dtype = torch.device(estimator.device_), getattr(torch, estimator.dtype)
     rows = make_source(X, estimator._units, dtype, device)
-    return rows, None if weights is None else torch.from_numpy(weights).to(device, dtype)
+    return rows, None if weights is None else share(weights).to(device, dtype)

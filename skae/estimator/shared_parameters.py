@@ -128,13 +128,14 @@ SHARED_PARAMETERS = {
         [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         'float or "auto"',
         """
-        Decoupled weight decay; never on biases and on the linear path. "auto" is what unseen rows
-        gain by, where there is a linear path: the networks are trained on half of the rows, for
-        half of the epochs, with 0.1 and with 1, and the decay that lowers the loss of the other
-        half more is taken; where neither does, it is 30, which leaves hardly more than the linear
-        path, and there is a warning. `alpha_` tells which. A fit takes 2.3 times as long. The
+        Decoupled weight decay; never on biases and on the linear path. "auto" chooses 0.1, 1, 3 or
+        10 by a trial: networks are trained on half of the rows for a quarter of the epochs, and
+        compared on the other half with the linear path or, where there is none, with a constant.
+        Where they gain nothing, or memorise outliers, it is 30, which leaves hardly more than
+        that, and there is a warning. `alpha_` tells which. A fit takes about twice as long. The
         trial is left out, with 0.1, in fits of fewer than 30 epochs, and above 10000 rows, with
-        1000 / n_samples. Without a linear path and in `partial_fit` it is 0.
+        1000 / n_samples; without a linear path both are 0, and the trial has 0 in place of 0.1. In
+        `partial_fit` it is 0.
         """,
     ),
     "dropout": _shared(
@@ -251,7 +252,7 @@ SHARED_PARAMETERS = {
         :mod:`torch.distributed`'s process group, which must be there. Each is given rows of its
         own; `batch_size` is that of one of them, "auto" its share of what one process would take,
         and `max_iter` goes by all rows. All must be called in the same order, with the same
-        parameters, and end with the same model.
+        parameters, columns and kinds of tables, and end with the same model.
         """,
     ),
     "warm_start": _shared(

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..data.tables import share
 from ..training.randomness import make_generator
 from .size import has_unseen_rows
 
@@ -49,7 +50,7 @@ def validation_rows(estimator, n_rows, weights):
     """
     if not sets_rows_aside(estimator):
         return None
-    weights = None if weights is None else torch.from_numpy(weights)
+    weights = None if weights is None else share(weights)
     return split(estimator, n_rows, weights)[0].numpy()
 
 

@@ -3,12 +3,13 @@
 import torch
 
 from ..data.moments import principal_components
+from ..data.tables import share
 from .choices import has_linear_path
 
 
 def start_mean_of(estimator):
     """Return the mean of the training data in the network's units."""
-    mean = torch.from_numpy(estimator.mean_)
+    mean = share(estimator.mean_)
     return torch.zeros_like(mean) if estimator._shifted else mean
 
 
@@ -41,4 +42,6 @@ def start_at_pca(estimator, rows, weights):
     if not is_linear:
         return None
     module.start_linear(components, variances, mean)
+    if getattr(module, "has_free_scale", False) and not estimator._is_stream:
+        module.drop_components(~components.any(dim=1))
     return residual

@@ -3,12 +3,13 @@
 What a class does not say itself it takes from its parents, and they from a table.
 """
 
-import functools
 import inspect
 import itertools
 import re
 import textwrap
 from typing import NamedTuple
+
+from .._keywords import explains_unknown_keywords
 
 PLACE = "{shared "  # how a line of a docstring begins that is to be filled in
 NO_DEFAULT = inspect.Parameter.empty
@@ -24,41 +25,23 @@ def parameters_of(method):
 def complete_signature(cls):
     """Put the parent's parameters in the place of ``**others`` in the signature of a constructor.
 
-    A class leaves out what it names in ``_fixed_parameters``.
+    A class leaves out what it names in ``_fixed_parameters``. What is left over is refused: the
+    parent would take a parameter that the class has fixed, and `get_params` not know of it.
     """
     constructor = vars(cls).get("__init__")
     if constructor is None:
         return
     signature = inspect.signature(constructor)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    if len(own) == len(signature.parameters):
-        return
-    left_out = {p.name for p in own}.union(vars(cls).get("_fixed_parameters", ()))
-    others = [
-        p.replace(kind=p.KEYWORD_ONLY)
-        for p in parameters_of(super(cls, cls).__init__).values()
-        if p.name not in left_out
-    ]
-    constructor.__signature__ = signature.replace(parameters=[*own, *others])
-    cls.__init__ = _refuse_unknown(constructor, cls)
-
-
-def _refuse_unknown(constructor, cls):
-    """Return a constructor that does not hand on to the parent what its class does not have.
-
-    The parent would take a parameter that the class has fixed, and `get_params` not know of it.
-    """
-    known = set(inspect.signature(constructor).parameters)
-
-    @functools.wraps(constructor)
-    def __init__(self, *args, **kwargs):
-        for name in kwargs.keys() - known:
-            if any(name in vars(parent).get("_fixed_parameters", ()) for parent in cls.__mro__):
-                raise TypeError(f"{cls.__name__} has no parameter {name!r}: its value is fixed.")
-            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
-        constructor(self, *args, **kwargs)
-
-    return __init__
+    if len(own) < len(signature.parameters):
+        left_out = {p.name for p in own}.union(vars(cls).get("_fixed_parameters", ()))
+        others = [
+            p.replace(kind=p.KEYWORD_ONLY)
+            for p in parameters_of(super(cls, cls).__init__).values()
+            if p.name not in left_out
+        ]
+        constructor.__signature__ = signature.replace(parameters=[*own, *others])
+    cls.__init__ = explains_unknown_keywords(constructor)
 
 
 def complete_constraints(cls, table):

@@ -10,13 +10,14 @@ from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..data.columns import check_has_no_dates, columns_without_numbers
 from ..data.inputs import (
     check_codes_not_deeper,
     check_is_real_table,
     shape_of,
-    text_columns,
     to_array,
 )
+from ..data.names import check_names, names_of, row_to_frame
 from ..data.tables import Bytes
 from ..data.weights import check_weights
 from ..exceptions import ParameterWarning, warn
@@ -51,7 +52,7 @@ def check_training_data(estimator, X, sample_weight, reset, min_samples):
         )
     if sample_weight is None:
         return X, None
-    weights = check_weights(sample_weight, X, ensure_non_negative=True)
+    weights = check_weights(sample_weight, X)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return X, weights
@@ -77,12 +78,13 @@ def check_rows(estimator, X, reset, **options):
         options = {"ensure_all_finite": "allow-nan"} | options
     try:
         X = validate_data(estimator, X, dtype=KINDS, accept_sparse="csr", reset=reset, **options)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         advice = _advise(estimator, X, reset, is_fit="ensure_min_samples" in options)
         if "NaN" in str(error) and getattr(estimator, "ordered", False):
             advice = "With ordered=True rows must be whole: skae.Imputer fills them."
         if advice:
-            raise ValueError(f"{str(error).rstrip('.')}. {advice}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{str(error).rstrip('.')}. {advice}") from error
         raise
     if X.dtype == np.uint8:
         return X.astype(np.float32) if sparse.issparse(X) else Bytes(X)
@@ -91,9 +93,14 @@ def check_rows(estimator, X, reset, **options):
 
 def _advise(estimator, X, reset, is_fit):
     """Return what may be done about a table that was refused, as far as we know."""
-    if entries := text_columns(X):
-        return estimator._advise_on_text(entries)
+    if entries := columns_without_numbers(X):
+        return estimator._advise_on_columns(entries)
     shape = shape_of(X)
+    if reset and is_fit and len(shape) == 2 and shape[0] == 1:
+        return (
+            "fit, and the first call of partial_fit, learn mean and scale from their rows, and "
+            "need two of them at least; later calls of partial_fit take one."
+        )
     if reset or len(shape) != 2 or shape[1] == estimator.n_features_in_:
         return ""
     if is_fit:
@@ -123,17 +130,22 @@ def check_codes(estimator, X):
 
 
 def check_ends(estimator, x0, x1, n_steps):
-    """Return two rows, checked; names of features are not asked of a single row."""
+    """Return two rows, checked; a row may come without names where `fit` saw some."""
     check_is_fitted(estimator)
     check_scalar(n_steps, "n_steps", Integral, min_val=2)
     ends = []
     for name, x in (("x0", x0), ("x1", x1)):
+        x = row_to_frame(x)
         row = np.ravel(x.toarray() if sparse.issparse(x) else to_array(x))[None]
+        check_has_no_dates(x if hasattr(x, "columns") else row, name)
         if row.shape[1] != estimator.n_features_in_:
             raise ValueError(
                 f"{name} has {row.shape[1]} features, but {type(estimator).__name__} is expecting "
                 f"{estimator.n_features_in_} features as input."
             )
+        found, known = names_of(x), getattr(estimator, "feature_names_in_", None)
+        if found is not None and known is not None:
+            check_names(found, list(known), name)
         ends.append(check_array(row, dtype=FLOATS, input_name=name))
     return np.vstack(ends)
 

@@ -13,9 +13,9 @@ def tell_of_empty_columns(imputer):
     if not len(empty):
         return
     names = getattr(imputer, "feature_names_in_", np.arange(imputer.n_features_in_))[empty]
-    done = "their missing cells become 0" if imputer.keep_empty_features else "left out"
+    done = "Their missing cells become 0" if imputer.keep_empty_features else "They are left out"
     warn(
-        f"Columns without any observed value: {', '.join(map(str, names))}. They are {done}; "
+        f"Columns without any observed value: {', '.join(map(str, names))}. {done}; "
         f"keep_empty_features={not imputer.keep_empty_features} is the other choice.",
         ParameterWarning,
     )

@@ -1,5 +1,6 @@
 """The imputer: what users see of the mixture."""
 
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -7,10 +8,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._keywords import explains_unknown_keywords
 from .._sklearn import HasMethods, Interval, StrOptions, fit_context
+from ..data.inputs import to_array
 from ..data.weights import check_weights, weighted_mean
+from ..exceptions import ParameterWarning, warn
 from . import answers
 from .advice import tell_of_empty_columns, tell_of_what_is_given_up
 from .choice import LEAST_RIDGE, Settings
@@ -19,7 +24,17 @@ from .densities import Density
 from .em import Rows
 from .holes import Holes
 from .inputs import FLOATS, check_rows
+from .state import from_plain, to_plain
 from .units import learn_columns
+
+
+def _has_indicator(imputer):
+    if not imputer.add_indicator:
+        raise AttributeError(
+            "inverse_transform needs the columns of the indicator, which say what was missing: "
+            "set add_indicator=True, and fit."
+        )
+    return True
 
 
 class _Given(NamedTuple):
@@ -28,6 +43,18 @@ class _Given(NamedTuple):
     X: np.ndarray
     observed: np.ndarray
     table: answers.Table
+
+
+@contextmanager
+def _as_it_was_on_failure(imputer):
+    """Undo what a fit has changed if it ends in an error or an interrupt."""
+    before = dict(vars(imputer))
+    try:
+        yield
+    except BaseException:
+        vars(imputer).clear()
+        vars(imputer).update(before)
+        raise
 
 
 class Imputer(TransformerMixin, BaseEstimator):
@@ -209,6 +236,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    @explains_unknown_keywords
     def __init__(
         self,
         n_components="auto",
@@ -263,11 +291,15 @@ class Imputer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X holds infinity, more components are asked for than there are rows, or components
-            and an estimator.
+            If X holds infinity, or more components are asked for than there are rows.
         """
+        with _as_it_was_on_failure(self):
+            self._fit(X, sample_weight)
+        return self
+
+    def _fit(self, X, sample_weight):
         X, observed = self._check(X, reset=True, ensure_min_samples=2)
-        weights = check_weights(sample_weight, X, ensure_non_negative=True)
+        weights = check_weights(sample_weight, X)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         counts = weights > 0
@@ -282,11 +314,10 @@ class Imputer(TransformerMixin, BaseEstimator):
         model = fit_model(rows, self._settings(), self.random_state_)
         self._keep(model)
         tell_of_what_is_given_up(self, model)
-        return self
 
     def _settings(self):
         return Settings(
-            None if self.n_components == "auto" else self.n_components,
+            None if self.n_components == "auto" or self.estimator else self.n_components,
             None if self.ridge == "auto" else self.ridge,
             self.n_init,
             self.max_iter,
@@ -329,12 +360,15 @@ class Imputer(TransformerMixin, BaseEstimator):
             ).fit(X)
 
     def _check_n_components(self, n_rows):
-        if self.estimator is not None and self.n_components != "auto":
-            raise ValueError(
-                f"n_components={self.n_components} is for the mixture, in whose place estimator "
-                "stands: leave one of them out."
+        if self.n_components == "auto":
+            return
+        if self.estimator is not None:
+            warn(
+                f"n_components={self.n_components} has no effect: estimator takes the place of "
+                "the mixture. Leave one of them out.",
+                ParameterWarning,
             )
-        if self.n_components != "auto" and self.n_components > n_rows:
+        elif self.n_components > n_rows:
             raise ValueError(
                 f"n_components={self.n_components} needs as many rows. Got n_samples={n_rows}."
             )
@@ -408,7 +442,8 @@ class Imputer(TransformerMixin, BaseEstimator):
             Number of completed tables.
 
         random_state : int, RandomState instance or None, default=None
-            Determines the draws.
+            Determines the draws. None takes the `random_state` of the estimator: with an int the
+            draws are the same at each call.
 
         Returns
         -------
@@ -421,7 +456,8 @@ class Imputer(TransformerMixin, BaseEstimator):
         """
         given = self._given(X)
         check_scalar(n_draws, "n_draws", Integral, min_val=1)
-        random = check_random_state(random_state)
+        seed = self.random_state if random_state is None else random_state
+        random = check_random_state(seed)
         values = answers.draw(self._members, given.table, n_draws, random)
         return self._put(given, self._columns.leave(values), self._columns.centres)
 
@@ -470,6 +506,7 @@ class Imputer(TransformerMixin, BaseEstimator):
         values = self._columns.leave_deviations(values)
         return self._put(given._replace(X=np.zeros_like(given.X)), values, 0.0)
 
+    @available_if(_has_indicator)
     def inverse_transform(self, X):
         """Return rows with missing values where the indicator says that there were.
 
@@ -485,16 +522,11 @@ class Imputer(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If there is no indicator.
+        AttributeError
+            With ``add_indicator=False``.
         """
         check_is_fitted(self)
-        if self.indicator_ is None:
-            raise ValueError(
-                "inverse_transform needs the columns of the indicator, which say what was "
-                "missing: set add_indicator=True."
-            )
-        X = check_array(X, dtype=FLOATS, ensure_all_finite="allow-nan")
+        X = check_array(to_array(X), dtype=FLOATS, ensure_all_finite="allow-nan")
         kept, marked = self._kept, self.indicator_.features_
         if X.shape[1] != len(kept) + len(marked):
             raise ValueError(
@@ -569,6 +601,41 @@ class Imputer(TransformerMixin, BaseEstimator):
             Nats per row; higher is better.
         """
         return weighted_mean(self.score_samples(X), sample_weight)
+
+    # Persistence
+
+    def save(self, path):
+        """Write the imputer, fitted or not, to a file that `skae.load` reads.
+
+        The file is safetensors with JSON in its header: numbers, text and arrays, no code. It
+        takes the place of an older one in one step, when all of it is on the disk.
+
+        Parameters
+        ----------
+        path : path-like
+            Of the file, with the ending that you like.
+
+        Raises
+        ------
+        TypeError
+            With `estimator`: pickle such an imputer.
+        ImportError
+            Without safetensors.
+        """
+        from ..estimator.files import write_model  # it imports torch, which nothing else here does
+
+        if self.estimator is not None:
+            raise TypeError(
+                "save writes numbers, text and arrays, and this imputer holds an estimator, a "
+                f"{type(self.estimator).__name__}: pickle the imputer, which keeps everything."
+            )
+        write_model(self, path)
+
+    def __getstate__(self):
+        return to_plain(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(from_plain(state))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

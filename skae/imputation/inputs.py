@@ -3,13 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from ..data.inputs import (
-    check_is_real_table,
-    describe_columns,
-    how_to_encode,
-    text_columns,
-    to_array,
-)
+from ..data.columns import advise_on_columns, columns_without_numbers
+from ..data.inputs import check_is_real_table, to_array
 
 FLOATS = [np.float64, np.float32]
 
@@ -33,23 +28,10 @@ def check_rows(imputer, X, reset, **options):
     try:
         X = validate_data(imputer, X, dtype=FLOATS, reset=reset, **options)
     except (TypeError, ValueError) as error:
-        if advice := _advise(X, error):
-            raise type(error)(f"{str(error).rstrip('.')}. {advice}") from error
+        if entries := columns_without_numbers(X):
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            advice = advise_on_columns(entries)
+            raise kind(f"{str(error).rstrip('.')}. {advice}") from error
         raise
     X = X.astype(X.dtype.newbyteorder("="), copy=False)
     return X, ~np.isnan(X) if by_nan else imputer.missing_values != X
-
-
-def _advise(X, error):
-    """Return what may be done about a table that was refused, as far as we know."""
-    if "NAType" in str(error):
-        return (
-            "X has columns of objects with pd.NA: X.convert_dtypes() gives columns of numbers "
-            "the dtypes that hold it."
-        )
-    if entries := text_columns(X):
-        return (
-            f"X must hold numbers, and {describe_columns(entries)}. Encode labels in a step "
-            f"before this one: {how_to_encode(entries)}."
-        )
-    return ""

@@ -1,7 +1,7 @@
-"""How well data are given back or holes filled, how usual rows are, how two samples differ.
+"""Measures of reconstructions, filled values, densities and drawn rows.
 
-The first work on scikit-learn's transformers (PCA, NMF, a Pipeline of them, ...) as on skae's own,
-and measure in the units of the X they are given.
+Those of reconstructions and of filled values work on scikit-learn's transformers (PCA, NMF, a
+Pipeline of them, ...) as on skae's own, and measure in the units of the X they are given.
 
 In searches and cross-validation pass scorers as objects, ``scoring=explained_variance_scorer``, or
 no `scoring` at all, for the estimator's own score. Scikit-learn's metrics by name, such as
@@ -9,6 +9,7 @@ no `scoring` at all, for the estimator's own score. Scikit-learn's metrics by na
 `predict`: the search warns that scoring failed, and all scores are NaN.
 """
 
+from .copies import copy_share
 from .densities import score_percentiles
 from .discrepancies import maximum_mean_discrepancy, maximum_mean_discrepancy_null
 from .imputations import imputation_score, imputation_scorer
@@ -20,6 +21,7 @@ from .reconstructions import (
 )
 
 __all__ = [
+    "copy_share",
     "explained_variance",
     "explained_variance_scorer",
     "imputation_score",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_scalar
 
+from ..data.columns import check_has_no_dates
 from ..data.inputs import to_array
 from ..estimator.wrapped import check_has
 
@@ -70,6 +71,7 @@ def score_percentiles(
     for name in ("sample", "score_samples"):
         check_has(estimator, name)
     check_scalar(n_draws, "n_draws", Integral, min_val=1)
+    check_has_no_dates(X, "X")
     X = check_array(to_array(X), ensure_all_finite="allow-nan", input_name="X")
     scores = estimator.score_samples(X)
     drawn = estimator.sample(n_draws, random_state=random_state)

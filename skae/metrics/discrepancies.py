@@ -1,12 +1,14 @@
 """How much two samples differ."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, check_scalar
 
+from ..data.columns import check_has_no_dates
 from ..data.inputs import to_array
 
 Array = NDArray[np.float64]
@@ -42,8 +44,8 @@ def maximum_mean_discrepancy(X: Any, Y: Any, *, bandwidths: str | ArrayLike = "m
     Raises
     ------
     ValueError
-        If a sample has fewer than two rows, their numbers of columns differ, or a bandwidth is not
-        positive.
+        If a sample has fewer than two rows, their numbers of columns differ, a bandwidth is not
+        positive, or there is none.
 
     See Also
     --------
@@ -104,6 +106,11 @@ def maximum_mean_discrepancy_null(
     null : ndarray of shape (n_permutations,)
         The discrepancy of each permutation.
 
+    Raises
+    ------
+    ValueError
+        As `maximum_mean_discrepancy`, and if `n_permutations` is less than 1.
+
     See Also
     --------
     maximum_mean_discrepancy : The discrepancy of the rows as they are.
@@ -117,6 +124,7 @@ def maximum_mean_discrepancy_null(
     >>> bool(maximum_mean_discrepancy(X, Y) < np.quantile(null, 0.95))
     True
     """
+    check_scalar(n_permutations, "n_permutations", Integral, min_val=1)
     kernel, n = _pooled_kernel(X, Y, bandwidths)
     keys = check_random_state(random_state).random_sample((n_permutations, len(kernel)))
     order = keys.argsort(axis=1)
@@ -125,6 +133,8 @@ def maximum_mean_discrepancy_null(
 
 def _pooled_kernel(X: Any, Y: Any, bandwidths: str | ArrayLike) -> tuple[Array, int]:
     """Return the kernel between all rows, its diagonal zero, and the number of rows of X."""
+    for A, name in ((X, "X"), (Y, "Y")):
+        check_has_no_dates(A, name)
     X, Y = (
         check_array(to_array(A), dtype=np.float64, ensure_min_samples=2, input_name=name)
         for A, name in ((X, "X"), (Y, "Y"))
@@ -137,12 +147,25 @@ def _pooled_kernel(X: Any, Y: Any, bandwidths: str | ArrayLike) -> tuple[Array, 
     if isinstance(bandwidths, str) and bandwidths == "median":
         median = np.sqrt(np.median(squared[np.triu_indices_from(squared, 1)])) or 1.0
         bandwidths = median * unit * np.array([0.5, 1.0, 2.0])
-    bandwidths = np.atleast_1d(np.asarray(bandwidths, dtype=np.float64))
-    if not (bandwidths > 0).all():
-        raise ValueError(f"bandwidths must be positive. Got {bandwidths} instead.")
-    kernel = np.mean([np.exp(-squared / (2 * (s / unit) ** 2)) for s in bandwidths], axis=0)
+    kernel = np.mean(
+        [np.exp(-squared / (2 * (s / unit) ** 2)) for s in _check_bandwidths(bandwidths)], axis=0
+    )
     np.fill_diagonal(kernel, 0.0)
     return kernel, len(X)
+
+
+def _check_bandwidths(bandwidths: str | ArrayLike) -> Array:
+    """Return bandwidths as an array, at least one."""
+    try:
+        values = np.atleast_1d(np.asarray(bandwidths, dtype=np.float64))
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or not values.size or not (values > 0).all():
+        raise ValueError(
+            "bandwidths must be positive numbers, at least one, or 'median'. Got "
+            f"{bandwidths!r} instead."
+        )
+    return values
 
 
 def _squared_distances(X: Array) -> tuple[Array, float]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_random_state, check_scalar
 
+from ..data.columns import check_has_no_dates
 from ..data.inputs import to_array
 from ..data.weights import check_weights
 from ..estimator.wrapped import check_has
@@ -86,11 +87,14 @@ def imputation_score(
     """
     check_has(estimator, "transform")
     X = to_array(X)
+    check_has_no_dates(X, "X")
     values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
     observed = ~np.isnan(values) & (values != missing_values)
     hidden = _hide(observed, fraction, random_state)
     filled = estimator.transform(_like(np.where(hidden, missing_values, values), X))
     filled = check_array(filled, dtype=np.float64, ensure_all_finite="allow-nan")
+    if len(filled) != len(values):
+        raise ValueError(f"transform returns {len(filled)} rows of {len(values)}.")
     if filled.shape[1] < values.shape[1]:
         raise ValueError(
             f"transform returns {filled.shape[1]} columns of {values.shape[1]}, and which is not "

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
+from ..data.columns import check_has_no_dates
 from ..data.inputs import to_array
 from ..data.weights import check_weights
 from ..estimator.wrapped import check_has
@@ -17,14 +18,26 @@ from ..estimator.wrapped import check_has
 Array = NDArray[np.float64]
 
 
-def _residuals(estimator: Any, X: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
-    """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
+def rows_and_reconstructions(estimator: Any, X: Any) -> tuple[Array, Array]:
+    """Return rows and what the estimator makes of them, two arrays of one shape."""
     check_has(estimator, "inverse_transform")
     X = to_array(X)
+    check_has_no_dates(X, "X")
     X_hat = estimator.inverse_transform(estimator.transform(X))
     X, X_hat = (
         check_array(A.toarray() if sparse.issparse(A) else A, dtype=np.float64) for A in (X, X_hat)
     )
+    if X_hat.shape != X.shape:  # numpy would repeat a single row or column
+        raise ValueError(
+            f"inverse_transform must return rows of the shape of X, {X.shape}. That of "
+            f"{type(estimator).__name__} returns {X_hat.shape}."
+        )
+    return X, X_hat
+
+
+def _residuals(estimator: Any, X: Any, sample_weight: Any) -> tuple[Array, Array, Array]:
+    """Return X and X minus its reconstruction where rows count, and their shares, (n, 1)."""
+    X, X_hat = rows_and_reconstructions(estimator, X)
     weights = check_weights(sample_weight, X)
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -58,6 +71,8 @@ def mean_squared_reconstruction_error(
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+    ValueError
+        If ``inverse_transform`` returns an array of another shape than X.
 
     See Also
     --------
@@ -105,6 +120,8 @@ def explained_variance(estimator: Any, X: Any, *, sample_weight: ArrayLike | Non
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+    ValueError
+        If ``inverse_transform`` returns an array of another shape than X.
 
     See Also
     --------

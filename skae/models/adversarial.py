@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from .._sklearn import Interval, StrOptions
+from ..data.tables import share
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
 from ..estimator.inference import map_rows
@@ -186,7 +187,7 @@ class AdversarialModule(AutoencoderModule):
 
     def draw_prior(self, n_samples, generator):
         """Return draws from the prior, (n_samples, n_components)."""
-        draws = torch.as_tensor(self.prior(n_samples, self.n_components, generator))
+        draws = _to_tensor(self.prior(n_samples, self.n_components, generator))
         return draws.to(next(self.discriminator.parameters()))
 
     def draw(self, n_rows, generators):
@@ -449,21 +450,21 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
     def _make_networks(self, n_features, generator):
         if self.encoder_type == "deterministic":
             return super()._make_networks(n_features, generator)
-        k, sizes = self.n_components, hidden_layer_sizes_of(self)
+        k, sizes = self._n_features_out, hidden_layer_sizes_of(self)
         encoder = make_network(self, "encoder", n_features, sizes, 2 * k, generator)
         return encoder, make_network(self, "decoder", k, sizes[::-1], n_features, generator)
 
     def _make_module(self, n_features, generator):
         encoder, decoder = self._make_networks(n_features, generator)
         discriminator = MLP(
-            self.n_components, self._get_discriminator_sizes(), 1, generator=generator
+            self._n_features_out, self._get_discriminator_sizes(), 1, generator=generator
         )
         return self._module_class(
             encoder,
             decoder,
             discriminator,
-            prior=_make_prior(self.prior, self.n_prior_components, self.n_components),
-            n_components=self.n_components,
+            prior=_make_prior(self.prior, self.n_prior_components, self._n_features_out),
+            n_components=self._n_features_out,
             is_gaussian=self.encoder_type == "gaussian",
             weight=self._get_adversarial_weight(n_features),
             **self._module_options(),
@@ -471,7 +472,6 @@ class AdversarialAutoencoder(SamplesFromPrior, BaseAutoencoder):
 
     # The start, better as a reconstruction, knows nothing of the prior.
     _keeps_the_better = False
-    _tries_decays = False  # which would say nothing of the match
 
     def prior_log_odds(self, X):
         r"""Return the discriminator's verdict on each row: the log-odds that its code is a draw.
@@ -504,12 +504,17 @@ def _make_prior(prior, n_prior_components, n_components):
     return draw_standard if prior == "standard" else MixturePrior(n_prior_components, n_components)
 
 
+def _to_tensor(draws):
+    """Return what a sampler of the user's has returned, an array or a tensor, as a tensor."""
+    return share(draws) if isinstance(draws, np.ndarray) else torch.as_tensor(draws)
+
+
 def _check_prior(prior, n_components, device):
     """Refuse a sampler of the user's that does not return finite draws of the right shape."""
     generator = torch.Generator(device).manual_seed(0)
     try:
         with seeded_global_generator(generator):
-            draws = torch.as_tensor(prior(3, n_components, generator))
+            draws = _to_tensor(prior(3, n_components, generator))
     except Exception as error:
         raise ValueError(
             "prior must draw codes when called as prior(n_samples, n_components, generator), the "

@@ -1,9 +1,12 @@
 """The deterministic autoencoder. Its module is that of most others too: `nn.autoencoder`."""
 
+from numbers import Integral
+
 from ..estimator.base import BaseAutoencoder
 from ..estimator.ordered import OrderedCodes
 from ..estimator.sampling import SamplesFromCodes
 from ..estimator.size import SIZES
+from ..exceptions import ParameterWarning, warn
 
 
 class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
@@ -22,7 +25,8 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or "auto", default=2
-        Size of the code. With ``ordered=True`` also a share of the variance, between 0 and 1, for
+        Size of the code; with a linear path, components beyond the rank of the training rows are
+        0. With ``ordered=True`` also a share of the variance, between 0 and 1, for
         the smallest prefix that explains it on the training rows, of as many numbers as PCA needs
         for it; or "auto", for the smallest prefix whose loss on rows set aside
         (`validation_fraction`) is within one standard error of the lowest, in nats: what the
@@ -101,3 +105,15 @@ class Autoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         verbose=0,
     ):
         self._store(locals())
+
+    def _check_parameters_for(self, n_features):
+        k, least = self.n_components, 2  # the default, which nobody has chosen for one column
+        is_too_wide = isinstance(k, Integral) and k > max(n_features, least)
+        if is_too_wide and self._get_code_activation() == "identity":
+            warn(
+                f"n_components={k} is more than the {n_features} columns of X: a code of "
+                f"{n_features} components suffices to reproduce every row. Set n_components to "
+                f"{n_features} or less; SparseAutoencoder and DenoisingAutoencoder learn from "
+                "wider codes.",
+                ParameterWarning,
+            )

@@ -6,15 +6,17 @@ import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
 
+from .. import _ranks
 from .._sklearn import Interval, StrOptions, fit_context
+from ..data.columns import describe_columns, is_text
 from ..data.conditions import Condition, learn_condition
-from ..data.inputs import check_bool, describe_columns, to_array
+from ..data.inputs import check_bool
 from ..data.regression import Residuals, regress
 from ..data.tables import SideBySide, SomeColumns, chunk_to_tensor, chunks_of
 from ..data.units import JointUnits
 from ..data.weights import weighted_mean
 from ..estimator.base import has_no_early_stopping
-from ..estimator.choices import reaches_everything
+from ..estimator.choices import has_linear_path, reaches_everything
 from ..estimator.coder import points_between
 from ..estimator.evidence import decompose_bound
 from ..estimator.inference import map_rows
@@ -160,7 +162,7 @@ class ConditionalVAE(VAE):
         likelihood="gaussian",
         noise_variance="auto",
         beta=1.0,
-        warm_up=0.0,
+        warm_up="auto",
         free_bits=0.0,
         n_mc_samples=1,
         importance_weighted=False,
@@ -218,7 +220,8 @@ class ConditionalVAE(VAE):
         ------
         ValueError
             As in `VAE.fit`; and if the condition has another number of rows than X, is neither
-            labels nor numbers, or is given beside `condition_features`.
+            labels nor numbers, or is given beside `condition_features`. Later calls, and all other
+            methods, refuse a DataFrame whose columns have other names or another order.
         """
         warn_of_targets(X, y)
         return self._fit(X, sample_weight, y=y, condition=condition)
@@ -278,9 +281,10 @@ class ConditionalVAE(VAE):
             for rows in chunks_of(modelled):
                 super()._check_reach(modelled[rows])
 
-    def _advise_on_text(self, entries):
-        if self.condition_features is None:
-            return super()._advise_on_text(entries)
+    def _advise_on_columns(self, entries):
+        has_text = any(is_text(entry) for _, entry in entries)
+        if self.condition_features is None or not has_text:
+            return super()._advise_on_columns(entries)
         return (
             f"X must hold numbers, and {describe_columns(entries)}. Leave labels out of X, and "
             "pass them as condition= in place of condition_features."
@@ -295,7 +299,13 @@ class ConditionalVAE(VAE):
             vars(self).pop("condition_classes_", None)
             if self._condition.kind == "labels":
                 self.condition_classes_ = self._condition.classes
-        return self._condition.beside(X, condition)
+        table = self._condition.beside(X, condition)
+        if reset:
+            self._condition.warn_of_single_rows(_ranks.total(table.shape[0]))
+        return table
+
+    def _weighs_kl(self):
+        return self.conditional_prior != "none" and super()._weighs_kl()
 
     # Units, networks and their start
 
@@ -313,7 +323,7 @@ class ConditionalVAE(VAE):
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()
-        if self._n_conditions:
+        if self._n_conditions and has_linear_path(self):
             name = f"linear regression on the condition, then {name}"
         return name, is_optimal
 
@@ -360,7 +370,10 @@ class ConditionalVAE(VAE):
             In the units of the data seen by `fit`; columns that are the condition are filled in.
         """
         Z = check_codes(self, X)
-        C = self._condition.encode(condition, Z.shape[0], Z.dtype)
+        return self._decode_under(Z, self._condition.encode(condition, Z.shape[0], Z.dtype))
+
+    def _decode_under(self, Z, C):
+        """Return the data that codes stand for under conditions that have been checked."""
 
         def decode(module, z, c):
             x = self._units.leave(module.decode(z, self._condition.enter(c)))
@@ -572,7 +585,8 @@ class ConditionalVAE(VAE):
         Parameters
         ----------
         condition : label or array-like of shape (n_numbers,), default=None
-            The condition of all of them; with `condition_features` it is that of x0.
+            The condition of all of them, also as a row of a DataFrame; with `condition_features`
+            it is that of x0.
 
         {shared parameters}
 
@@ -582,11 +596,9 @@ class ConditionalVAE(VAE):
             In the units of X; an array whatever `set_output` asks for.
         """
         ends = check_ends(self, x0, x1, n_steps)
-        rows = None if condition is None else [to_array(condition)] * n_steps
-        XC = self._to_table(ends, reset=False, condition=rows and rows[:2])
-        if self._condition.kind == "columns":
-            rows = np.repeat(ends[:1, self._condition.columns[1]], n_steps, axis=0)
-        return self.inverse_transform(points_between(self._encode(XC), n_steps), condition=rows)
+        XC, C = self._condition.beside_all(ends, condition)
+        Z = points_between(self._encode(XC), n_steps)
+        return self._decode_under(Z, np.repeat(C, n_steps, axis=0))
 
     # Persistence
 

@@ -21,7 +21,7 @@ LEAST_SPREAD = 1e-6  # of a number of the code, as a share of the variance of al
 
 def make_prior(estimator, generator):
     """Return the prior of the module, with initial weights drawn from `generator`."""
-    k, n_conditions = estimator.n_components, estimator._n_conditions
+    k, n_conditions = estimator._n_features_out, estimator._n_conditions
     if estimator.conditional_prior == "none":
         return FittedPrior(k)
     if estimator.conditional_prior == "standard" or not n_conditions:

@@ -2,11 +2,13 @@
 
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 from torch.func import vjp, vmap
 
 from .._sklearn import Interval, StrOptions
+from ..data.tables import share
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_hidden_layers, n_components_of
 from ..estimator.inference import map_rows
@@ -289,7 +291,7 @@ class ContractiveAutoencoder(SamplesFromCodes, BaseAutoencoder):
     def _jacobian_batch(self, module, x):
         with torch.inference_mode(False):  # under which nothing is differentiated
             x = self._units.enter(x.clone(), x.dtype)
-            scale = torch.as_tensor(self.scale_).to(x)
+            scale = share(np.asarray(self.scale_)).to(x)
             return module.jacobian(x).detach() / scale
 
     def tangent_directions(self, X, n_directions=1):

@@ -17,7 +17,7 @@ from ..estimator.choices import reach_of
 from ..estimator.inference import map_rows
 from ..estimator.needs import needs_value
 from ..estimator.ordered import OrderedCodes
-from ..estimator.outcome import loss_over
+from ..estimator.outcome import losses_over
 from ..estimator.persistence import with_fitted_params
 from ..estimator.sampling import SamplesFromCodes, check_codes_are_kept, seed_for_samples
 from ..estimator.size import SIZES
@@ -157,8 +157,9 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
     ----------
     n_components : int, float or "auto", default="auto"
         Size of the code; "auto" is the number of features: it is the noise that keeps the model
-        from copying, not the code. With ``ordered=True`` a share of the variance, or "auto", asks
-        for the size that the data need, see `Autoencoder`.
+        from copying, not the code. With a linear path, components beyond the rank of the training
+        rows are 0. With ``ordered=True`` a share of the variance, or "auto", asks for the size
+        that the data need, see `Autoencoder`.
 
     corruption : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"
@@ -343,7 +344,7 @@ class DenoisingAutoencoder(OrderedCodes, SamplesFromCodes, BaseAutoencoder):
         if start_at_pca(self, rows, weights) is None:
             return None
         # Under the noise, as the loss of the end is measured.
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _describe_start(self):
         name, is_optimal = super()._describe_start()

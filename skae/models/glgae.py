@@ -13,6 +13,7 @@ from .._sklearn import Interval, StrOptions, fit_context
 from ..data.inputs import check_bool
 from ..data.moments import weighted_moments
 from ..data.streams import keep_watch, start_watch
+from ..data.tables import share
 from ..data.units import Units, check_magnitude, to_scale
 from ..estimator.coder import BaseCoder
 from ..estimator.inference import map_rows
@@ -307,8 +308,9 @@ class GLGAE(ScoresLikelihood, BaseCoder):
             asked = "partial_fit" if one_pass else "solver='online'"
             others = "fit with solver='batch' adds up the statistics of all ranks"
             check_is_alone(self, asked, f"nodes follow one batch after the other; {others}")
-        # Places of nodes may be an array of the user's.
-        self._fitted_params = copy.deepcopy(parameters_to_go_by(self))
+        # An array of the user's may change later.
+        places = copy.deepcopy(self.node_layout)
+        self._fitted_params = {**parameters_to_go_by(self), "node_layout": places}
         if not resume:
             self._prepare(X, weights)
         rows, weights = to_rows(self, X, np.ones(X.shape[0]) if weights is None else weights)
@@ -326,7 +328,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
     def _prepare(self, X, weights):
         """Draw the seed and learn the units."""
         take_seed(self)
-        self._n_features_out, self._X_dtype = self.n_components, X.dtype.name
+        self._n_features_out, self._X_dtype = int(self.n_components), X.dtype.name
         moments = weighted_moments(X, weights)
         self.mean_, self.scale_ = moments.mean, to_scale(moments)
         check_magnitude(moments, self.scale_, self.dtype)
@@ -441,7 +443,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
             names.append("ridge")
         params = {name: self._fitted_params[name] for name in names}
         A = (self.nodes_data_ - self.mean_) / self.scale_
-        A, B = (torch.from_numpy(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
+        A, B = (share(a).to(self.device_, dtype) for a in (A, self.nodes_latent_))
         variance = self.noise_variance_ / self.scale_**2
         return OBJECTIVES[objective](A, B, variance, **params)
 
@@ -486,7 +488,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
         def log_density(nodes, x):
             x = self._units.enter(x, x.dtype)
             if kind == "marginal":
-                return nodes.log_density(x, torch.from_numpy(self.node_weights_).to(x))
+                return nodes.log_density(x, share(self.node_weights_).to(x))
             if self._fitted_params["objective"] == "bound":
                 nodes = self._module_in(x.dtype, "likelihood")
             return nodes.log_profile(x, self._fitted_params["max_encode_iter"])
@@ -582,7 +584,7 @@ class GLGAE(ScoresLikelihood, BaseCoder):
                 "embedding_ holds the codes of training rows, which forget_rows has dropped. "
                 "transform computes codes of any rows."
             )
-        return self._embedding
+        return self._embedding.astype(self._X_dtype, copy=False)
 
     @property
     def prototypes_(self):

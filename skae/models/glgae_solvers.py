@@ -3,7 +3,7 @@
 import torch
 
 from .. import _ranks
-from ..data.tables import chunks_of
+from ..data.tables import chunks_of, share
 from ..training.threads import reconsider_threads
 
 MIN_ITER = 6  # before the objective may be called settled
@@ -113,7 +113,7 @@ class OnlineSolver:
         self.forgetting, self.learns_variance = forgetting, learns_variance
         if statistics is not None:
             device = nodes.B.device
-            statistics = {k: torch.from_numpy(v).to(device) for k, v in statistics.items()}
+            statistics = {k: share(v).to(device) for k, v in statistics.items()}
         self.statistics = statistics
 
     def follow(self, rows, weights, batch_size, generator):

@@ -413,7 +413,7 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
             check_is_alone(self, f"sparsity={self.sparsity!r}", f"{WHOLE_BATCH}; {kinds}")
 
     def _get_n_active(self, n_features):
-        return self.n_nonzero_coefs or max(1, n_features // 10)
+        return int(self.n_nonzero_coefs or max(1, n_features // 10))
 
     def _check_parameters_for(self, n_features):
         n_components, n_active = n_components_of(self, n_features), self._get_n_active(n_features)
@@ -506,7 +506,8 @@ class SparseAutoencoder(SamplesFromCodes, BaseAutoencoder):
                 "components_ exists for a built-in, linear decoder only: with decoder=None and "
                 "hidden_layer_sizes=()."
             )
-        return self.module_.decoder.first_weight().detach().T.cpu().numpy().copy()
+        atoms = self.module_.decoder.first_weight().detach().T.cpu().numpy()
+        return atoms.astype(self._X_dtype)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw new rows from the distribution of the training codes, decoded.

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import _ranks
 from .._sklearn import Interval, StrOptions
-from ..data.inputs import check_bool
+from ..data.inputs import check_bool, plain
 from ..data.streams import N_STORED_CODES, join_moments, moments_of
 from ..estimator.base import BaseAutoencoder
 from ..estimator.choices import has_linear_path, hidden_layer_sizes_of
@@ -27,7 +27,7 @@ from ..estimator.likelihoods import ScoresLikelihood
 from ..estimator.networks import make_network
 from ..estimator.noise import Noise, choose_noise, noise_of, noise_options
 from ..estimator.ordered import OrderedCodes
-from ..estimator.outcome import loss_over
+from ..estimator.outcome import losses_over
 from ..estimator.preparation import to_rows
 from ..estimator.ranks import WHOLE_BATCH, check_is_alone
 from ..estimator.sampling import KeepsCodes, draws_fitted, seed_for_samples
@@ -42,6 +42,7 @@ from ..nn.variational import VAEModule
 from ..training.callbacks import WarmUp
 from ..training.randomness import make_generator
 
+WARM_UP = 0.5  # of the epochs, without a linear start; figures in docs/defaults.md
 ACTIVE_VARIANCE = 0.01  # of a unit's posterior mean over the rows (Burda et al. 2016)
 
 
@@ -96,9 +97,11 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     noise_variance : {"auto", "shared", "per_feature"} or float, default="auto"
         Variance of the Gaussian likelihood: one learned number; a learned number for each feature;
         or a number to keep, in the squared units of X. Learned ones stay above 1e-6 of the
-        squared scale. "auto" is the one of the two with which the linear model, learned from half
-        of the rows, fits the other half best; with a number for each feature that stays above a
-        thousandth, hundredth or tenth of the shared one, by the same rows. Columns that are
+        squared scale. "auto" is the one of the two with which the linear model fits rows best that
+        it was not learned from; the rows are held out in parts, four or, of more than 128
+        columns, two. A number for each feature then stays above a share of the shared one that
+        the same rows choose: a thousandth, a hundredth, a tenth, or, where columns are nearly
+        functions of others, less, down to 1e-12 of the squared scale. Columns that are
         constant are then set apart: each counts as in its place with probability
         (n + 1) / (n + 2), and as drawn from a Cauchy distribution otherwise, so that a row in
         which it differs costs some tens of nats and not thousands.
@@ -106,10 +109,14 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     beta : float, default=1.0
         Weight of the KL. Scores are always those of weight 1.
 
-    warm_up : float, default=0.0
+    warm_up : float or "auto", default="auto"
         Share of the epochs that `max_iter` allows in which the weight of the KL rises from 0 to
-        `beta`. Stopping and best weights begin after it. Calls of `partial_fit` count as epochs,
-        and ``max_iter="auto"`` is then what it is for the rows of the first.
+        `beta`. "auto" is 0.5 where training starts at random weights, so that the decoder learns
+        to use the code before the KL counts: with the Bernoulli likelihood, a bounded
+        `output_activation`, own networks or ``linear_path=False``. It is 0 where training starts
+        at the linear model, and with ``importance_weighted=True``. Stopping and best weights
+        begin after the warm-up. Calls of `partial_fit` count as epochs, and ``max_iter="auto"``
+        is then what it is for the rows of the first.
 
     free_bits : float, default=0.0
         Nats of KL in each component of the code that cost nothing, on average over a batch; with
@@ -212,7 +219,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             Interval(Real, 0, None, closed="neither"),
         ],
         "beta": [Interval(Real, 0, None, closed="left")],
-        "warm_up": [Interval(Real, 0, 1, closed="left")],
+        "warm_up": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
         "importance_weighted": ["boolean"],
@@ -230,7 +237,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         likelihood="gaussian",
         noise_variance="auto",
         beta=1.0,
-        warm_up=0.0,
+        warm_up="auto",
         free_bits=0.0,
         n_mc_samples=1,
         importance_weighted=False,
@@ -281,10 +288,10 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             check_is_alone(self, f"free_bits={self.free_bits!r}", WHOLE_BATCH)
         if not self.importance_weighted:
             return
-        for name, plain in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
-            if getattr(self, name) != plain:
+        for name, usual in (("beta", 1), ("warm_up", 0), ("free_bits", 0)):
+            if getattr(self, name) not in (usual, "auto"):
                 raise ValueError(
-                    f"importance_weighted=True needs {name}={plain}: its bound has no separate KL "
+                    f"importance_weighted=True needs {name}={usual}: its bound has no separate KL "
                     f"that could be weighed. Got {getattr(self, name)!r} instead."
                 )
 
@@ -319,7 +326,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             **noise_options(self, n_features),
             beta=self.beta,
             free_bits=self.free_bits,
-            n_mc_samples=self.n_mc_samples,
+            n_mc_samples=int(self.n_mc_samples),
             importance_weighted=self.importance_weighted,
             corruption=self.corruption
             and Corruption(self.corruption, self.corruption_level, n_features),
@@ -327,11 +334,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         )
         module.n_conditions = c
         module.takes_holes, module.linear = self._has_holes, linear_model_of(self)
-        module.starts_linear = (
-            self.likelihood == "gaussian"
-            and has_linear_path(self)
-            and self.covariance_type != "identity"
-        )
+        module.starts_linear = self._starts_linear() and self.covariance_type != "identity"
         return module
 
     _module_class = VAEModule
@@ -348,7 +351,21 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
         return [WarmUp(n)] * (n > 0) + super()._make_callbacks()
 
     def _n_unjudged_epochs(self):
-        return math.ceil(self.warm_up * self._n_epochs)
+        return math.ceil(self._warm_up_share() * self._n_epochs)
+
+    def _warm_up_share(self):
+        """Return `warm_up`, and what "auto" means."""
+        if self.warm_up != "auto":
+            return self.warm_up
+        return WARM_UP if self._weighs_kl() and not self._starts_linear() else 0.0
+
+    def _weighs_kl(self):
+        """Whether the objective has a KL of its own, whose weight can be set."""
+        return not self.importance_weighted
+
+    def _starts_linear(self):
+        """Whether training starts at the linear model, and not at random weights."""
+        return self.likelihood == "gaussian" and has_linear_path(self)
 
     def _learn_likelihood(self, X, weights):
         if self.noise_variance != "auto":
@@ -368,7 +385,9 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
     # The start: the linear Gaussian model, at its maximum likelihood
 
     def _describe_start(self):
-        _, is_optimal = super()._describe_start()
+        name, is_optimal = super()._describe_start()
+        if not has_linear_path(self):
+            return name, is_optimal
         if self.covariance_type == "identity":
             return "the best linear model", is_optimal
         is_factor_analysis = noise_of(self).kind == "per_feature"
@@ -384,32 +403,36 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             start_prior(self, rows, weights, self.n_prior_components)
         if not has_linear_path(self):
             return None
-        return self.net_.weights(), loss_over(self.net_, rows, weights)
+        return self.net_.weights(), losses_over(self, rows, weights)
 
     def _learn_from_codes(self, X, streaming=False):
-        """Find the active units, and warn where there are hardly any."""
+        """Find the active units, and warn where half of the code or more is unused."""
         super()._learn_from_codes(X, streaming)
         self._learn_moments(X, streaming)
         self.active_units_ = self._code_moments["covariance"].diagonal() > ACTIVE_VARIANCE
         n_active, k = int(self.active_units_.sum()), len(self.active_units_)
         varies = bool(self._variance.any())
-        if varies and n_active < max(1, k / 10):
+        if varies and n_active <= k / 2:
             warn(
                 f"The posterior has collapsed: {n_active} of {k} components of the code carry "
                 f"information about the row, the decoder ignores the others. {self._cures()}where "
-                "the columns have nothing to do with each other nothing will help.",
+                "the columns have nothing to do with each other nothing will help, and fewer "
+                "components will do.",
                 CollapseWarning,
             )
 
     def _cures(self):
-        """Say what helps against a collapse, of the parameters that the class has."""
-        cures = {
-            "beta": f"a smaller beta (now {self.beta:g})",
-            "warm_up": "warm_up=0.5",
-            "free_bits": "free_bits=0.5",
-        }
-        there = [words for name, words in cures.items() if name in self.get_params(deep=False)]
-        return f"Try {' or '.join(there)}; " if there else ""
+        """Say what is left to try against a collapse, of the parameters that the class has."""
+        weighs, warms = self._weighs_kl(), self._warm_up_share() >= WARM_UP
+        cures = [
+            ("beta", weighs, f"a smaller beta (now {self.beta:g})"),
+            ("warm_up", weighs and not warms, "warm_up=0.5"),
+            ("free_bits", weighs and not self.free_bits, "free_bits=0.1"),
+            ("importance_weighted", self.importance_weighted, "importance_weighted=False"),
+        ]
+        there = self.get_params(deep=False)
+        words = [cure for name, is_left, cure in cures if is_left and name in there]
+        return f"Try {' or '.join(words)}; " if words else ""
 
     def _learn_moments(self, X, streaming):
         """Learn mean and covariance of the codes of some rows, beside those of before."""
@@ -469,7 +492,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
 
     def _score_rows(self, X, n_importance_samples):
         check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
-        return bound_of(self, X, n_importance_samples)
+        return bound_of(self, X, plain(n_importance_samples))
 
     @available_if(predicts_cells)
     def posterior_predictive(self, X, n_draws=100):
@@ -498,7 +521,7 @@ class VAE(OrderedCodes, ScoresLikelihood, KeepsCodes, BaseAutoencoder):
             In the squared units of X.
         """
         X = self._check_X(X)
-        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        n_draws = plain(check_scalar(n_draws, "n_draws", Integral, min_val=1))
         log_weights, means = predictive_of(self, X, n_draws)
         variances = np.broadcast_to(self.noise_variance_, means.shape[-1:]).copy()
         return softmax(log_weights, axis=1), means, variances

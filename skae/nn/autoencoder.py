@@ -43,7 +43,7 @@ class AutoencoderModule(BaseModule):
 
     #: Whether the objective does not depend on the scale of each number of the code, as long as
     #: the decoder undoes what the encoder does. A promise of a class, as `repeatable` is: users
-    #: then get codes of unit variance.
+    #: then get codes of unit variance, and components beyond the rank of the rows stay 0.
     free_scale = True
 
     def __init__(
@@ -100,6 +100,15 @@ class AutoencoderModule(BaseModule):
         self.encoder.start_bias(-weight @ mean)
         if starts_itself(self.decoder):
             self.decoder.start_linear((scales[:, None] * back).T)
+
+    @torch.no_grad()
+    def drop_components(self, dropped):
+        """Let the components of a mask, (n_components,), which start at 0, stay there.
+
+        The encoder has no weights to them. Without weights from them the gradients are 0, too.
+        """
+        for name in self.decoder.of_inputs:
+            self.decoder.get_parameter(name)[:, dropped] = 0
 
     def left_by_prefixes(self, variances, residual):
         """Return what the linear start makes of the loss of each prefix, (n_components,).

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
 LEAST_BINARY_VARIANCE = 1e-6
-LARGEST_LOG_SCALE = 8.0  # standard deviations of codes stay between exp(-8) and exp(8)
+LARGEST_LOG_SCALE = 16.0  # standard deviations of codes stay between exp(-16) and exp(16)
 
 
 class Likelihood(NamedTuple):

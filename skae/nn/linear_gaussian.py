@@ -55,6 +55,8 @@ def probabilistic_pca_of(covariance: Tensor, n_components: int) -> tuple[Tensor,
 def expected_log_density(covariance: Tensor, loadings: Tensor, noise: Tensor) -> float:
     r"""Return the mean of log N(x; 0, W W^T + \Psi) over rows with a covariance, in nats.
 
+    NaN where the model's covariance is singular to rounding.
+
     Parameters
     ----------
     covariance : tensor of shape (n_features, n_features)
@@ -65,7 +67,9 @@ def expected_log_density(covariance: Tensor, loadings: Tensor, noise: Tensor) ->
         The diagonal of Psi.
     """
     d = len(covariance)
-    factor = torch.linalg.cholesky(loadings.T @ loadings + torch.diag(noise.expand(d)))
+    factor, info = torch.linalg.cholesky_ex(loadings.T @ loadings + torch.diag(noise.expand(d)))
+    if info:
+        return math.nan
     explained = torch.cholesky_solve(covariance, factor).trace()
     log_determinant = 2 * factor.diagonal().log().sum()
     return float(-0.5 * (explained + log_determinant + d * math.log(2 * math.pi)))

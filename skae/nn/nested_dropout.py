@@ -1,7 +1,8 @@
 """Nested dropout: in training each row keeps a prefix of its code, so that the code is ordered."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,6 +51,7 @@ class NestedDropout(nn.Module):
     def __init__(self, n_components: int) -> None:
         super().__init__()
         self.n_components = n_components
+        self._measures_whole = False
         shares = shares_of_prefixes(n_components)
         self.register_buffer("shares", shares, persistent=False)
         self.register_buffer("ends", shares.cumsum(0)[:-1].float(), persistent=False)
@@ -96,11 +98,22 @@ class NestedDropout(nn.Module):
         """
         if prefix is not None:
             return _weigh(terms_of(prefix, *others), self.weights[prefix])
+        if self._measures_whole:
+            return terms_of(self.n_components - 1, *others)
         total: dict[str, Tensor] = {}
         for j, share in self.evaluated():
             found = _weigh(terms_of(j, *others), share * self.weights[j])
             total = {name: total.get(name, 0) + term for name, term in found.items()}
         return total
+
+    @contextmanager
+    def whole_code(self) -> Iterator[None]:
+        """Let a loss that is measured be that of the whole code, without a weight."""
+        self._measures_whole = True
+        try:
+            yield
+        finally:
+            self._measures_whole = False
 
     def evaluated(self) -> list[tuple[int, float]]:
         """Return the prefixes, by one less than their lengths, that a loss is measured with.

@@ -21,7 +21,7 @@ from .network import apply, draw_masks, is_ours
 from .posterior_search import approximate_posterior
 from .priors import FittedPrior, MixturePrior, VampPrior
 
-TINY = 1e-12  # of noise above its least
+TINY = 1e-15  # of noise above its least
 
 
 class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
@@ -200,20 +200,18 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
             x_seen = torch.where(x.isnan(), x, x_seen)
         q = self.q_z(x_seen, c, encoder_masks)
 
-        def terms(*others):
+        def terms(q, noise, log_ratio, *others):
             z = q.draw(noise)  # (n_mc_samples, batch, n_components)
-            return self.terms(x, z, noise, q, self.p_x(z, c, decoder_masks), self.p_z(c), *others)
+            p_x = self.p_x(z, c, decoder_masks, log_ratio)
+            return self.terms(x, z, noise, q, p_x, self.p_z(c), *others)
 
         def terms_of_prefix(prefix, *others):
-            """Take for q the prior where a number is dropped, whose mean the decoder sees."""
+            """Replace q by the prior where a component is dropped; z is the prior's mean there."""
             mask = self.nested.kept[prefix]
-            kept = q.masked(mask)
-            z = kept.draw(noise * mask)
-            p_x = self.p_x(z, c, decoder_masks, self.log_noise_ratio(prefix))
-            return self.terms(x, z, noise, kept, p_x, self.p_z(c), *others)
+            return terms(q.masked(mask), noise * mask, self.log_noise_ratio(prefix), *others)
 
         if self.nested is None:
-            return terms(*others)
+            return terms(q, noise, None, *others)
         return self.nested.terms(terms_of_prefix, *others)
 
     def terms(self, x, z, noise, q, p_x, p_z):
@@ -225,7 +223,8 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         z : tensor of shape (n_mc_samples, batch, n_components)
             Draws from q.
         noise : tensor of shape (n_mc_samples, batch, n_components)
-            What they were made of.
+            What the draws were made of: standard normal numbers, and 0 where a component of an
+            ordered code is dropped.
         q, p_x, p_z : distributions
             q(z | x), p(x | z) and p(z), with a condition given it.
         """

@@ -30,6 +30,7 @@ from .progress import is_terminal
 from .randomness import part_ways
 from .step import STEPS_OF_WARM_UP, Step, factor_of, weight_of
 from .threads import reconsider_threads
+from .torch_settings import without_denormals
 
 
 class Engine(NeuralNet):
@@ -113,7 +114,7 @@ class Engine(NeuralNet):
     def initialize_module(self):
         super().initialize_module()
         self.step_ = Step(self.module_, self.generators)
-        self.flat_, self._twins = self.step_.flat, {}
+        self.flat_, self._twins, self.n_finished_ = self.step_.flat, {}, None
         return self
 
     def initialize_optimizer(self, triggered_directly=None):
@@ -141,10 +142,16 @@ class Engine(NeuralNet):
     # What is learnt, as a whole
 
     def state(self):
-        """Return all that a later `train` depends on, as tensors, numbers and strings."""
+        """Return all that a later `train` depends on, as tensors, numbers and strings.
+
+        The rate of the last step is not part of it: each training begins with its own.
+        """
+        optimizer = copy.deepcopy(self.optimizer_.state_dict())
+        for group in optimizer["param_groups"]:
+            group["lr"] = factor_of(group)
         return {
             "weights": self.weights(),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
+            "optimizer": optimizer,
             "optimizer_name": type(self.optimizer_).__name__,
             "n_remembered": self.step_.n_remembered,
             "batch_size": self.batch_size,
@@ -254,7 +261,7 @@ class Engine(NeuralNet):
 
         self.notify("on_train_begin", X=batches, y=None)
         try:
-            with agreed_interrupts():
+            with agreed_interrupts(), without_denormals():
                 self.fit_loop((batches, valid_batches), epochs=epochs)
         except KeyboardInterrupt as interrupt:
             if _ranks.is_shared() and not isinstance(interrupt, (Converged, Agreed)):
@@ -400,6 +407,17 @@ class Engine(NeuralNet):
         sums, size = _ranks.total(sums, size)
         terms = dict(zip(step["names"], (sums / size).tolist(), strict=True))
         return {**terms, "loss": sum(terms.values())}
+
+    def evaluate_rows(self, batches):
+        """Return the monitored loss of each row, (n_rows,), with the module in evaluation mode."""
+        self._set_training(False)
+        self._evaluation_generator = self._fresh_evaluation_generator()
+        losses = []
+        for batch in batches:
+            terms = self.validation_step(batch)["y_pred"]
+            loss = self.monitored_loss({**terms, "loss": sum(terms.values())})
+            losses.append(loss.double().expand(len(batch[0])).cpu())
+        return torch.cat(losses).numpy()
 
     def _fresh_evaluation_generator(self):
         generator = self.generators["evaluation"]

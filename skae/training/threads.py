@@ -95,13 +95,16 @@ def others_inside():
 def _start_afresh():
     """Forget, in a forked process, the threads that it does not have.
 
-    One of them may have held the lock. Those that share torch's operations are not there either:
-    whoever waits for them waits for ever, so large steps too run on one thread.
+    One of them may have held the lock. The threads that share torch's operations do not exist
+    there either, and an operation that waits for them never ends. All of torch therefore runs on
+    one thread in the child: networks are built, copied and pickled outside `threads_for` as well.
     """
-    global _lock, _inside, _governor, _is_forked
+    global _lock, _inside, _governor, _is_forked, _users_setting
     me = threading.get_ident()
     _inside = {me: _inside[me]} if me in _inside else {}
     _lock, _governor, _is_forked = threading.Lock(), Governor(), True
+    _users_setting = _mine.users_setting = 1
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""What the user has set in torch, while we compute."""
+"""Settings of torch for the time of a computation, whatever the user has set."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -16,3 +16,23 @@ def torch_as_usual():
     device = nullcontext() if usual else torch.device("cpu")
     with device, torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+@contextmanager
+def without_denormals():
+    """Round numbers below the normal range to zero, in this thread.
+
+    Weights under strong decay become that small, and processors compute with them several times
+    more slowly (tests/benchmarks/speed.py).
+    """
+    was_on = _flushes_denormals()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(was_on)
+
+
+def _flushes_denormals():
+    """Whether this thread rounds them to zero already; torch does not tell."""
+    return not bool(torch.tensor(1e-39, dtype=torch.float32, device="cpu") * 0.5)

@@ -48,7 +48,7 @@ def contenders(image_shape, n_components, is_density):
 
     def model(**params):
         if is_density:
-            return VAE(n_components, likelihood="bernoulli", random_state=0, **params)
+            return VAE(n_components, likelihood="bernoulli", warm_up=0.0, random_state=0, **params)
         return Autoencoder(n_components, random_state=0, **params)
 
     return {

@@ -33,6 +33,7 @@ def fit(X, k, rates, batch_size, seed):
     vae = VAE(
         50,
         likelihood="bernoulli",
+        warm_up=0.0,
         hidden_layer_sizes=(200, 200),
         activation="tanh",
         n_mc_samples=k,

@@ -125,6 +125,7 @@ def main():
             ConditionalVAE(
                 50,
                 likelihood="bernoulli",
+                warm_up=0.0,
                 hidden_layer_sizes=(500, 500),
                 learning_rate_init=rate,
                 batch_size=100,

@@ -5,20 +5,18 @@
 
 "apart" is how often the nearest neighbour among draws and unseen rows is of the same kind (0.5 is
 perfect), "sure" the mean of the largest probability that a logistic regression of training rows
-gives to draws, relative to unseen rows; "distance" is that to the nearest training row, and "of
-unseen" the same of what the model makes of unseen rows: draws that are nearer would be copies.
+gives to draws, relative to unseen rows; "copies" is the share of draws that are nearer to a
+training row than to an unseen one (0.5 is fair), with its standard error; "distance" is that to
+the nearest training row, and "of unseen" the same of what the model makes of unseen rows.
 """
 
 import argparse
 import warnings
 
 import numpy as np
+from judges import Judge
 from mnist import load
 from sklearn.datasets import load_digits
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score, train_test_split
-from sklearn.neighbors import NearestNeighbors
 
 import skae.estimator.windows
 from skae import VAE, AdversarialAutoencoder, Autoencoder, ConditionalVAE, DenoisingAutoencoder
@@ -30,48 +28,6 @@ WAYS = {  # how each estimator has drawn before, beside what it does now
     DenoisingAutoencoder: [{}, {"codes": "chain"}],
     ConditionalVAE: [{}, {"codes": "prior"}],
 }
-
-
-class Judge:
-    """What compares draws with unseen rows.
-
-    Parameters
-    ----------
-    X, y : arrays
-        All rows and their labels.
-    n_train : int
-    """
-
-    def __init__(self, X, y, n_train):
-        parts = train_test_split(X, y, train_size=n_train, random_state=0)
-        self.train, self.unseen, self.y, self.y_unseen = parts
-        self.classifier = LogisticRegression(max_iter=1000).fit(self.train, self.y)
-        self.nearest = NearestNeighbors(n_neighbors=1).fit(self.train)
-
-    def sureness(self, rows):
-        """Return how sure a classifier is of rows."""
-        return self.classifier.predict_proba(rows).max(axis=1).mean()
-
-    def distance(self, rows):
-        """Return the mean distance to the nearest training row."""
-        return self.nearest.kneighbors(rows)[0].mean()
-
-    def beside(self, rows):
-        """Return unseen rows with others below them, and which are the others."""
-        kind = np.repeat([0, 1], [len(self.unseen), len(rows)])
-        return np.vstack([self.unseen, rows]), kind
-
-    def told(self, rows):
-        """Return the accuracy of boosted trees that tell rows from unseen ones."""
-        Z, kind = self.beside(rows)
-        trees = HistGradientBoostingClassifier(random_state=0)
-        return cross_val_score(trees, Z, kind, cv=5).mean()
-
-    def apart(self, rows):
-        """Return the accuracy of a nearest neighbour that tells rows from unseen ones."""
-        Z, kind = self.beside(rows)
-        near = NearestNeighbors(n_neighbors=2).fit(Z).kneighbors(Z, return_distance=False)[:, 1]
-        return (kind[near] == kind).mean()
 
 
 def draw(model, judge, way):
@@ -112,10 +68,12 @@ def main():
             of_unseen = judge.distance(model.reconstruct(judge.unseen, **given))
             for way in ways:
                 S = draw(model, judge, way)
+                copies = judge.copies(S)
                 print(
                     f"{estimator.__name__:24} {k!s:4} {way.get('codes', 'fitted'):7} apart "
                     f"{judge.apart(S):.3f} told {judge.told(S):.3f} "
-                    f"sure {judge.sureness(S) / sure:.2f} distance "
+                    f"sure {judge.sureness(S) / sure:.2f} "
+                    f"copies {copies.share:.2f} ± {copies.standard_error:.2f} distance "
                     f"{judge.distance(S):.2f} of unseen {of_unseen:.2f}",
                     flush=True,
                 )
