@@ -552,6 +552,7 @@ WHOLE_CODES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # under much corruption
 @pytest.mark.parametrize("kind", ["totals", "duplicates"])
 @pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper", "gaussian", "swap"])
 @pytest.mark.parametrize("vae", WHOLE_CODES, ids=lambda vae: type(vae).__name__)

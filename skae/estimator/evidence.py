@@ -15,11 +15,15 @@ SCORE_ROWS, SCORE_CELLS = 2**14, 2**18  # decoded at a time while bounds are com
 PAIRS = 2**22  # numbers held at a time while every code meets every posterior
 
 
-def posterior_of(estimator, X, dtype=None):
-    """Return q(z | x) of all rows, on the CPU, by default in the precision of X."""
+def posterior_of(estimator, X, dtype=None, of_scores=False):
+    """Return q(z | x) of all rows, on the CPU, by default in the precision of X.
+
+    With `of_scores` it is what codes are drawn from for scores.
+    """
 
     def parameters(module, x):
-        q = module.q_z(*module.split(estimator._units.enter(x, x.dtype)))
+        find = module.proposal if of_scores else module.q_z
+        q = find(*module.split(estimator._units.enter(x, x.dtype)))
         parts = [q.mean, q.log_scale.expand_as(q.mean)]
         return torch.cat(parts if q.lower is None else [*parts, q.lower.flatten(-2)], dim=-1)
 
@@ -93,13 +97,17 @@ def decompose_bound(estimator, X):
     noise = torch.from_numpy(
         map_rows(estimator, X, np.float64, lambda _, x: next(draws.split(draws.hash(x), 1))[0])
     )
-    q = posterior_of(estimator, X, np.float64)
+    q = posterior_of(estimator, X, np.float64, of_scores=True)
     z = q.draw(noise)
 
     def log_densities(module, x, z):
         x, c = module.split(estimator._units.enter(x, x.dtype))
-        p_z, q_z = module.p_z(c), module.q_z(x, c)
-        exact = q_z.kl(p_z).sum(-1) if is_diagonal(p_z) else x.new_full((len(x),), math.nan)
+        p_z = module.p_z(c)
+        exact = (
+            module.q_z(x, c).kl(p_z).sum(-1)
+            if is_diagonal(p_z)
+            else x.new_full((len(x),), math.nan)
+        )
         log_p_x = module.log_p_x(module.p_x(z, c), x) - log_volume(estimator, module, x)
         return torch.stack([log_p_x, p_z.log_prob(z), exact], dim=1)
 

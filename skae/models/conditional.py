@@ -61,7 +61,8 @@ class ConditionalVAE(VAE):
     conditional_prior : {"learned", "standard", "none"}, default="learned"
         p(z | c): a Gaussian with diagonal covariance whose parameters a network makes of c;
         N(0, I) whatever c; or none: the KL is left out, and a Gaussian fitted to the codes serves
-        scores and samples.
+        scores and samples. As no KL has then given q(z | x, c) a width, codes are drawn for scores
+        from Laplace's approximation of p(z | x, c), under that Gaussian.
 
     condition_features : array-like of int, str or bool, or None, default=None
         Columns of X that are the condition, as numbers; by their names where X is a DataFrame.
@@ -438,6 +439,9 @@ class ConditionalVAE(VAE):
     def score_samples(self, X, n_importance_samples=16, *, condition=None):
         """Return a lower bound of the log-likelihood of each row given its condition.
 
+        With ``conditional_prior="none"`` it is the likelihood under the Gaussian fitted to the
+        codes, by draws from Laplace's approximation of p(z | x, c).
+
         Parameters
         ----------
         n_importance_samples : int, default=16
@@ -471,7 +475,8 @@ class ConditionalVAE(VAE):
         """Return what the evidence lower bound consists of, averaged over rows.
 
         As `VAE.elbo_decomposition`, with q(z | x, c) and p(z | c); the aggregated posterior is
-        that of all rows and conditions.
+        that of all rows and conditions. With ``conditional_prior="none"`` the approximation of
+        p(z | x, c) takes the place of q(z | x, c).
 
         Parameters
         ----------

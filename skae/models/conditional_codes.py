@@ -14,6 +14,8 @@ from ..nn.networks import MLP
 from ..nn.priors import ConditionalPrior, FittedPrior, StandardPrior
 from ..training.randomness import make_random_state
 
+LEAST_SPREAD = 1e-6  # of a number of the code, as a share of the variance of all
+
 # The prior p(z | c)
 
 
@@ -46,14 +48,21 @@ def fit_prior(estimator, X, streaming):
     streaming : bool
         Whether the rows go on a stream.
     """
-    q = posterior_of(estimator, choose_rows(X, N_STORED_CODES, estimator._seed))
-    covariances, moments = q.covariance.double(), estimator._code_moments
+    moments, prior = estimator._code_moments, estimator.module_.prior
+    prior.fit(moments["mean"], _above_zero(moments["covariance"]))
+    rows = choose_rows(X, N_STORED_CODES, estimator._seed)
+    covariances = posterior_of(estimator, rows, of_scores=True).covariance.double()
     within, n_rows = _ranks.total(covariances.sum(0), len(covariances))
     within = (within / n_rows).numpy()
     if streaming:
         within = moments["share"] * estimator._within + (1 - moments["share"]) * within
     estimator._within = within
-    estimator.module_.prior.fit(moments["mean"], within + moments["covariance"])
+    prior.fit(moments["mean"], _above_zero(within + moments["covariance"]))
+
+
+def _above_zero(covariance):
+    """Return a covariance with an inverse: numbers of the code may not vary."""
+    return covariance + LEAST_SPREAD * (np.trace(covariance) or 1.0) * np.eye(len(covariance))
 
 
 def draw_from_prior(p_z, n_rows, generator):

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 LOG_2PI = math.log(2 * math.pi)
+LEAST_BINARY_VARIANCE = 1e-6
 LARGEST_LOG_SCALE = 16.0  # standard deviations of codes stay between exp(-16) and exp(16)
 
 
@@ -60,6 +61,11 @@ class Gaussian:
     def scale(self) -> Tensor:
         """The diagonal of B."""
         return self.log_scale.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        """The squares of the diagonal of B, in double precision."""
+        return (2 * self.log_scale.double()).exp()
 
     @property
     def log_determinant(self) -> Tensor:
@@ -247,6 +253,12 @@ class Bernoulli:
     def mean(self) -> Tensor:
         """E[x]."""
         return torch.sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of x, in double precision and above 0."""
+        mean = self.mean.double()
+        return (mean * (1 - mean)).clamp_min(LEAST_BINARY_VARIANCE)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), minus the cross-entropy for values between 0 and 1."""

@@ -18,6 +18,7 @@ from .distributions import (
 from .holes import TakesHoles
 from .nested_vae import NestedVAE
 from .network import apply, draw_masks, is_ours
+from .posterior_search import approximate_posterior
 from .priors import FittedPrior, MixturePrior, VampPrior
 
 TINY = 1e-15  # of noise above its least
@@ -250,6 +251,10 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         free = self.free_bits * self.n_components / kl.shape[1]
         return torch.where(kl.mean(0) > free, kl, torch.full_like(kl, free))
 
+    def proposal(self, x, c=None):
+        """Return what codes are drawn from for scores, here q(z | x)."""
+        return self.q_z(x, c)
+
     def importance_bound(self, x, noise):
         """Return log mean_k w_k, where w_k = p(x, z_k) / q(z_k | x), in double precision.
 
@@ -269,7 +274,7 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
         return bound if is_empty is None else torch.where(is_empty, 0.0, bound)
 
     def weighted_draws(self, x, noise):
-        """Yield log w_k, (n_draws, batch), and p(x | z_k), of draws from q(z | x).
+        """Yield log w_k, (n_draws, batch), and p(x | z_k), of draws from `proposal`.
 
         Parameters
         ----------
@@ -284,9 +289,9 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
             p(x | z) at the draws.
         """
         x, c = self.split(x)
-        q, p_z, target = self.q_z(x, c), self.p_z(c), x.double()
+        q, p_z, target = self.proposal(x, c), self.p_z(c), x.double()
         for e in noise:
-            z = q.draw(e.to(x))
+            z = q.draw(e.to(q.mean)).to(x)
             p_x = self.p_x(z, c)
             # Squares of single precision overflow 1e19 away from the data.
             log_p = self.log_p_x(p_x, target) + p_z.log_prob(z.double())
@@ -378,6 +383,13 @@ class ConditionalVAEModule(VAEModule):
     def p_z(self, c=None):
         """Return p(z | c)."""
         return self.prior(self, c)
+
+    def proposal(self, x, c=None):
+        """Return q(z | x, c); with a fitted prior, for which no KL has trained it, p(z | x, c)."""
+        q = self.q_z(x, c)
+        if not isinstance(self.prior, FittedPrior):
+            return q
+        return approximate_posterior(self, x, c, q.mean)
 
     def decoder_input(self, z, c):
         """Return z and c side by side."""
