@@ -15,12 +15,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 import skae
 from skae import VAE, Autoencoder, ConditionalVAE
+from skae.data import batches
 from skae.metrics import score_percentiles
 from skae.networks import Conv
 from skae.nn.holes import condition
+from skae.nn.repeatable import has_foreign_code
+from skae.training.engine import Engine
 
 X, y = load_iris(return_X_y=True)
 WINE = load_wine().data
@@ -53,6 +57,7 @@ VARIANTS = {
     "own networks": (VAE(encoder=torch.nn.Linear(4, 4), dropout=0.1, **QUICK), HOLES),
     "conditional": (ConditionalVAE(condition_features=[4], **QUICK), np.c_[HOLES, y]),
 }
+CORRUPTED = [name for name, (model, _) in VARIANTS.items() if model.corruption is not None]
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
@@ -271,6 +276,74 @@ def test_holes_cost_less_than_filled_means():
     codes = model.transform(data[1:])
     left, of_means = (np.square(model.transform(A) - codes).mean() for A in (holes, means))
     assert left < of_means / 4
+
+
+# What a training keeps of its rows
+
+
+def trained(variant, monkeypatch, most_cells=None, n_epochs=3):
+    """Return a fitted model, and the numbers of rows conditioned in each of its trainings."""
+    model, table = VARIANTS[variant]
+    model = clone(model).set_params(max_iter=n_epochs, early_stopping=False, alpha=0.1)
+    counts, counting, train = [], [False], Engine.train
+
+    def counted(y, *others):
+        if counting[0]:
+            counts[-1] += len(y)
+        return condition(y, *others)
+
+    def noted(*args, **kwargs):
+        counts.append(0)
+        counting[0] = True
+        try:
+            return train(*args, **kwargs)
+        finally:
+            counting[0] = False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(skae.nn.holes, "condition", counted)
+        patched.setattr(Engine, "train", noted)
+        if most_cells is not None:
+            patched.setattr(batches, "MOST_CELLS", most_cells)
+        return model.fit(table), counts
+
+
+@pytest.mark.filterwarnings("ignore:The posterior has collapsed")  # after three epochs
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in CORRUPTED])
+def test_a_training_conditions_each_row_once(variant, monkeypatch):
+    """The linear model does not change in it; networks of strangers are given plain rows."""
+    model, counts = trained(variant, monkeypatch)
+    if has_foreign_code(model.module_):
+        assert counts == [3 * 150]
+    else:
+        assert counts == [150]
+
+
+@pytest.mark.parametrize("variant", CORRUPTED)
+def test_corrupted_rows_are_conditioned_in_each_step(variant, monkeypatch):
+    assert trained(variant, monkeypatch)[1] == [3 * 150]
+
+
+@pytest.mark.parametrize("n_epochs", [3, 40], ids=["eager", "repeated"])
+@pytest.mark.parametrize("variant", ["default", "full", "identity", "textbook", "conditional"])
+def test_what_is_kept_is_what_a_step_computes(variant, n_epochs, monkeypatch):
+    """To the rounding of single precision, which steps of 40 epochs magnify."""
+    kept, _ = trained(variant, monkeypatch, n_epochs=n_epochs)
+    computed, counts = trained(variant, monkeypatch, most_cells=0, n_epochs=n_epochs)
+    assert n_epochs > 3 or counts == [3 * 150]
+    tolerance = 1e-5 if n_epochs == 3 else 1e-2
+    np.testing.assert_allclose(kept.loss_curve_, computed.loss_curve_, rtol=tolerance)
+
+
+def test_callbacks_of_a_batch_see_plain_rows():
+    seen = []
+
+    class Look(Callback):
+        def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+            seen.append(batch[0].shape[1])
+
+    VAE(callbacks=[Look()], **QUICK).fit(HOLES)
+    assert set(seen) == {4}
 
 
 # As scikit-learn's users know it

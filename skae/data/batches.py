@@ -4,8 +4,12 @@ import itertools
 
 import torch
 
+from .sources import RowsOnDevice
+from .tables import chunk_size, iter_chunks
+
 RUN_STEPS = 64  # steps taken in one call, where that is possible
 RUN_BYTES = 2**20  # and rows gathered at once for them
+MOST_CELLS = 2**24  # of a table that is made to have more columns beside the rows
 
 
 class Batches:
@@ -62,6 +66,28 @@ class Batches:
         order = self._order()
         for span in self._spans():
             yield self._gather(order, span)
+
+    def widened(self, n_more, columns_of):
+        """Return these batches with more columns beside the rows, or as they are if too large.
+
+        Parameters
+        ----------
+        n_more : int
+            Number of further columns.
+        columns_of : callable
+            Returns them, (n, n_more), for some rows.
+        """
+        n_rows, n_columns = self.rows.shape
+        width = n_columns + n_more
+        if n_rows * width > MOST_CELLS:
+            return self
+        like = self.rows.span(slice(0, 1))
+        data = torch.empty(n_rows, width, dtype=like.dtype, device=like.device)
+        for span in iter_chunks(n_rows, chunk_size(width)):
+            x = self.rows.span(span)
+            data[span] = torch.cat([x, columns_of(x)], dim=1)
+        rows = RowsOnDevice(data, None, data.dtype)
+        return Batches(rows, self.weights, self.batch_size, self.index, self.generator)
 
     def without_weight(self, n):
         """Yield the first batch n times, in which no row counts."""

@@ -75,6 +75,12 @@ class Gaussian:
         return self.log_scale.sum(-1)
 
     @property
+    def variance(self) -> Tensor:
+        """Of each component."""
+        variance = self.scale.square()
+        return variance if self.lower is None else variance + self.lower.square().sum(-1)
+
+    @property
     def factor(self) -> Tensor:
         """B, (..., k, k)."""
         factor = torch.diag_embed(self.scale.expand_as(self.mean))
@@ -119,10 +125,7 @@ class Gaussian:
         The j-th part is the mean of :math:`KL(q(z_j | z_{<j}) \| p(z_j))`: with b_j the j-th row
         of B, :math:`(|b_j|^2 + (m_j - m'_j)^2) / 2 s'^2_j - 1/2 - \log s_j / s'_j`.
         """
-        variance = self.scale.square()
-        if self.lower is not None:
-            variance = variance + self.lower.square().sum(-1)
-        squares = variance + (self.mean - p.mean).square()
+        squares = self.variance + (self.mean - p.mean).square()
         return 0.5 * squares / p.scale.square() - 0.5 - self.log_scale + p.log_scale
 
     def sample(self, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
@@ -152,6 +155,52 @@ class Gaussian:
         lower = None if self.lower is None else self.lower[index]
         log_scale = self.log_scale if self.log_scale.dim() == 0 else self.log_scale[index]
         return Gaussian(self.mean[index], log_scale, lower)
+
+
+class Spread(NamedTuple):
+    """A factor F, (..., k, k), lower triangular with a positive diagonal, that is no parameter's.
+
+    `variance` (..., k) is the diagonal of F F^T, `log_diagonal` (..., k) the logarithm of F's.
+    """
+
+    factor: Tensor
+    variance: Tensor
+    log_diagonal: Tensor
+
+    @classmethod
+    def of(cls, factor: Tensor) -> "Spread":
+        """Return the spread with a factor."""
+        diagonal = factor.diagonal(dim1=-2, dim2=-1)
+        return cls(factor, factor.square().sum(-1), diagonal.log())
+
+
+class SpreadGaussian(Gaussian):
+    r"""N(m, B B^T) with B = diag(s) F for the factor F of a `Spread`.
+
+    Draws and the KL then cost what they do for a diagonal covariance, and so do their gradients.
+
+    Parameters
+    ----------
+    mean : tensor of shape (..., k)
+        m.
+    log_deviation : tensor of shape (..., k)
+        log s.
+    spread : Spread
+    """
+
+    def __init__(self, mean: Tensor, log_deviation: Tensor, spread: Spread) -> None:
+        self.deviation, self.spread = log_deviation.exp(), spread
+        lower = self.deviation[..., None] * spread.factor.tril(-1)
+        super().__init__(mean, log_deviation + spread.log_diagonal, lower)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of each component."""
+        return self.deviation.square() * self.spread.variance
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Return m + B e for standard normal e."""
+        return self.mean + self.deviation * (self.spread.factor @ noise[..., None])[..., 0]
 
 
 SPIKE = 1e-3  # standard deviation of a column that was constant, while it still is

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .distributions import Gaussian, Mixture
+from .distributions import Gaussian, Mixture, Spread, SpreadGaussian
 
 
 class Given(NamedTuple):
@@ -115,31 +115,46 @@ class LinearGaussian(nn.Module):
         given = condition(y, observed, loadings, noise)
         return torch.where(observed, x, (centre + given.mean @ loadings).to(x)), given
 
-    def widen(self, q: Gaussian, given: Given, has_holes: Tensor) -> Gaussian:
-        """Return q(z | x) of rows with holes, given that of their completion.
-
-        It has the covariance of the linear model given the observed cells, its rows and columns
-        multiplied by what the network makes of the standard deviations of a whole row.
+    def spread(self, given: Given) -> Tensor:
+        """Return the factor of z's covariance relative to the deviations of a whole row.
 
         Parameters
         ----------
-        q : Gaussian
         given : Given
-        has_holes : tensor of bool of shape (batch, 1)
-            Which rows have any; the others' is left as it is.
+
+        Returns
+        -------
+        spread : tensor of shape (batch, k, k)
+            Lower triangular, the identity for a whole row.
         """
         loadings, noise = self.loadings.double(), self.noise.double()
         whole = information(torch.ones_like(noise)[None], loadings, noise)[0].diagonal()
-        factor = given.factor
-        log_ratio = (0.5 * whole.log1p()).to(q.mean) + q.log_scale
-        log_scale = log_ratio + factor.diagonal(dim1=-2, dim2=-1).log().to(q.mean)
-        lower = log_ratio.exp()[..., None] * factor.tril(-1).to(q.mean)
-        lower = torch.where(has_holes[..., None], lower, 0.0)
-        return Gaussian(
-            q.mean,
-            torch.where(has_holes, log_scale, q.log_scale),
-            lower if q.lower is None else lower + q.lower,
-        )
+        return (1 + whole).sqrt()[:, None] * given.factor
+
+
+class Completion(NamedTuple):
+    """What the linear model makes of rows with missing cells, in the network's precision.
+
+    `rows` (batch, n_features) have their missing cells filled; the factor of `spread` is what
+    `LinearGaussian.spread` returns; None where q(z | x) does not start at the linear posterior.
+    """
+
+    rows: Tensor
+    spread: Spread | None = None
+
+    def widened(self, q: Gaussian) -> Gaussian:
+        """Return q(z | x_o), given q(z | x) of the filled rows.
+
+        It has the covariance of the linear model given the observed cells, its rows and columns
+        multiplied by what the network makes of the standard deviations of a whole row.
+        """
+        if self.spread is None:
+            return q
+        wide = SpreadGaussian(q.mean, q.log_scale, self.spread)
+        if q.lower is None:
+            return wide
+        lower = q.lower + wide.deviation[..., None] * self.spread.factor.tril(-1)
+        return Gaussian(q.mean, wide.log_scale, lower)
 
 
 class TakesHoles:
@@ -169,16 +184,53 @@ class TakesHoles:
         completed, _ = self.linear.complete(row, c)
         return completed if c is None else torch.cat([completed, c], dim=-1)
 
-    def q_of_observed(self, x, c=None, masks=()):
-        """Return q(z | x_o, c) of the cells o that are not NaN; without any it is p(z | c)."""
+    def completion(self, x, c=None):
+        """Return the `Completion` of rows; nothing is spread of an empty one."""
         missing = x.isnan()
-        completed, given = self.linear.complete(x, c)
-        completed = completed.clamp(0, 1) if self.is_bernoulli else completed
-        q, p_z = self.q_of_whole(completed, c, masks), self.p_z(c)
-        if self.starts_linear:
-            q = self.linear.widen(q, given, missing.any(-1, keepdim=True))
+        rows, given = self.linear.complete(x, c)
+        rows = rows.clamp(0, 1) if self.is_bernoulli else rows
+        if not self.starts_linear:
+            return Completion(rows)
+        has_some = (missing.any(-1) & ~missing.all(-1))[:, None, None]
+        identity = torch.eye(given.mean.shape[1], dtype=x.dtype, device=x.device)
+        factor = torch.where(has_some, self.linear.spread(given).to(x), identity)
+        return Completion(rows, Spread.of(factor))
+
+    def q_of_observed(self, x, c=None, masks=(), completion=None):
+        """Return q(z | x_o, c) of the cells o that are not NaN; without any it is p(z | c).
+
+        The `Completion` of the rows is computed where it is not given.
+        """
+        completion = self.completion(x, c) if completion is None else completion
+        q, p_z = self.q_of_whole(completion.rows, c, masks), self.p_z(c)
         p_z = p_z.matched if isinstance(p_z, Mixture) else p_z
-        return q.replaced(missing.all(-1, keepdim=True), p_z)
+        return completion.widened(q.replaced(x.isnan().all(-1, keepdim=True), p_z))
+
+    # What is the same in every epoch of a training, because the linear model is
+
+    @property
+    def n_kept(self):
+        """Number of columns that `kept_of` returns, 0 where a completion is not kept."""
+        if not self.takes_holes or self.corruption is not None:
+            return 0
+        k, d = self.linear.loadings.shape
+        return d + (k * k + 2 * k) * self.starts_linear
+
+    def kept_of(self, x):
+        """Return the completion of rows as columns that a training keeps beside them."""
+        rows, spread = self.completion(*self.split(x))
+        return torch.cat([part.flatten(1) for part in (rows, *(spread or ()))], dim=1)
+
+    def without_kept(self, x):
+        """Return rows, and the completion that is kept beside them, or None."""
+        k, d = self.linear.loadings.shape
+        n_columns = d + self.n_conditions
+        if x.shape[-1] == n_columns:
+            return x, None
+        if not self.starts_linear:
+            return x[:, :n_columns], Completion(x[:, n_columns:])
+        x, rows, factor, *others = x.split([n_columns, d, k * k, k, k], dim=-1)
+        return x, Completion(rows, Spread(factor.unflatten(-1, (k, k)), *others))
 
     def log_p_x(self, p_x, x):
         """Return log p(x_o | z) of the cells o that are not NaN."""

@@ -194,11 +194,15 @@ class VAEModule(TakesHoles, NestedVAE, AutoencoderModule):
 
     def forward(self, x, encoder_masks, decoder_masks, noise, corruption_noise, *others):
         """Return the loss terms of each row, in nats; `others` are draws of a subclass."""
+        x, completion = self.without_kept(x) if self.takes_holes else (x, None)
         x, c = self.split(x)
         x_seen = x if self.corruption is None else self.corruption(x, corruption_noise)
-        if self.takes_holes:
+        if self.takes_holes and self.corruption is not None:
             x_seen = torch.where(x.isnan(), x, x_seen)
-        q = self.q_z(x_seen, c, encoder_masks)
+        if completion is None:
+            q = self.q_z(x_seen, c, encoder_masks)
+        else:
+            q = self.q_of_observed(x_seen, c, encoder_masks, completion)
 
         def terms(q, noise, log_ratio, *others):
             z = q.draw(noise)  # (n_mc_samples, batch, n_components)

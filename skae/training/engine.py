@@ -262,7 +262,8 @@ class Engine(NeuralNet):
         self.notify("on_train_begin", X=batches, y=None)
         try:
             with agreed_interrupts(), without_denormals():
-                self.fit_loop((batches, valid_batches), epochs=epochs)
+                kept = self._with_kept(batches, epochs)
+                self.fit_loop((kept, valid_batches), epochs=epochs)
         except KeyboardInterrupt as interrupt:
             if _ranks.is_shared() and not isinstance(interrupt, (Converged, Agreed)):
                 raise  # of this rank alone
@@ -277,6 +278,19 @@ class Engine(NeuralNet):
         self.notify("on_train_end", X=batches, y=None)
         self._set_training(False)
         return self
+
+    @torch.no_grad()
+    def _with_kept(self, batches, n_epochs):
+        """Return batches with what the module keeps of each row for the length of a training.
+
+        Callbacks that see batches, and code that is not of this package, are given plain rows.
+        """
+        n_kept = getattr(self.module_, "n_kept", 0)
+        if not n_kept or n_epochs < 2 or self._per_batch_callbacks:
+            return batches
+        if has_foreign_code(self.module_):
+            return batches
+        return batches.widened(n_kept, self.module_.kept_of)
 
     def notify(self, method_name, **arguments):
         """Call the callbacks in turn, each at the end of an epoch only with what it goes by.
