@@ -63,7 +63,7 @@ class Gaussian:
         return self.log_scale.exp()
 
     @property
-    def variance(self) -> Tensor:
+    def diagonal_variance(self) -> Tensor:
         """The squares of the diagonal of B, in double precision."""
         return (2 * self.log_scale.double()).exp()
 
@@ -304,7 +304,7 @@ class Bernoulli:
         return torch.sigmoid(self.logits)
 
     @property
-    def variance(self) -> Tensor:
+    def diagonal_variance(self) -> Tensor:
         """The variance of x, in double precision and above 0."""
         mean = self.mean.double()
         return (mean * (1 - mean)).clamp_min(LEAST_BINARY_VARIANCE)

@@ -58,6 +58,6 @@ def _expand(module, x, c, z, mean, precision):
     J = ((ahead - behind) / (2 * STEP * scales[:, None, None])).permute(1, 2, 0)
     p_x = module.p_x(z, c)
     left = x.double() - p_x.mean.double()
-    weighted = J.mT * torch.where(left.isnan(), 0.0, 1 / p_x.variance)[:, None, :]
+    weighted = J.mT * torch.where(left.isnan(), 0.0, 1 / p_x.diagonal_variance)[:, None, :]
     slope = (weighted @ left.nan_to_num(0.0)[..., None])[..., 0] - (z - mean).double() @ precision
     return torch.linalg.cholesky(precision + weighted @ J), slope
