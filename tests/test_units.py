@@ -257,3 +257,17 @@ def test_a_fixed_noise_variance_holds_in_either_precision(estimator, share, scal
         assert np.isfinite(model.sample(3)).all()
     # Weights differ by single precision, and with little noise the score is a sum of squares.
     np.testing.assert_allclose(*scores, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::skae.exceptions.ParameterWarning")
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("scaling", [None, "global", "standard", "auto"])
+@pytest.mark.parametrize("kind", [VAE, ConditionalVAE])
+def test_one_value_far_from_all_others(kind, scaling, missing):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5))
+    X[3, 2] = 1e7
+    X[rng.random(X.shape) < missing] = np.nan
+    model = kind(2, scaling=scaling, max_iter=4, random_state=0).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.transform(X)).all()
