@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from keyboard import ctrl_c_as_usual
 from scipy.special import expit
 from scipy.stats import trim_mean
@@ -282,6 +283,24 @@ def test_a_fit_that_goes_on_keeps_its_decay(monkeypatch):
     monkeypatch.setattr(decay, "Trial", None)
     before = model.alpha_
     assert model.fit(SWISS_ROLL).alpha_ == before
+
+
+@pytest.mark.parametrize("by_user", [False, True])
+def test_numbers_below_the_normal_range_are_zero_in_training_alone(by_user):
+    tiny, seen = torch.tensor(1e-39), []
+
+    class Look(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(float(tiny * 0.5))
+
+    if not torch.set_flush_denormal(by_user):
+        pytest.skip("this processor has no such mode")
+    try:
+        Autoencoder(2, max_iter=1, callbacks=[Look()], random_state=0).fit(WINE)
+        assert seen == [0.0]
+        assert (float(tiny * 0.5) == 0) == by_user
+    finally:
+        torch.set_flush_denormal(False)
 
 
 # What it tells, and its end

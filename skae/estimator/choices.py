@@ -9,9 +9,8 @@ from .recipes import BaseRecipe, recipe_of
 
 EVERYTHING = (-math.inf, math.inf)
 
-# The decays that alpha="auto" tries, chosen by tests/benchmarks/defaults.py and decay_trial.py:
-# the usual two, two more for data with outliers, and one that leaves hardly more than the linear
-# path, or a constant.
+# The decays that alpha="auto" tries: WEAK and MEDIUM first, STRONGER where networks overfit or
+# memorise outliers. STRONG leaves hardly more than the linear path or, without one, a constant.
 WEAK, MEDIUM, STRONGER, STRONG = 0.1, 1.0, (3.0, 10.0), 30.0
 
 # What max_iter="auto" comes to. Few rows are few steps an epoch, and many rows need no 100 epochs.

@@ -28,11 +28,11 @@ MOST_ROWS = 10000  # above which a network of usual size learns too little of th
 FEWEST_EPOCHS = 30  # below which a part of them says too little
 MANY_EPOCHS = 50  # above which a part of them does not show where log odds grow to
 
-# Chosen by tests/benchmarks/decay_trial.py.
+# Chosen on the tuning half of tests/benchmarks/data_sets.py; decay_trial.py measures what they do.
 SHARE_OF_EPOCHS = 0.25  # that a network of the trial is trained for
 CLEAR = 2.0  # standard errors of a gain beyond which a weaker decay is tried
-# Below so many rows a trial whose gain is not clear goes on, twice as long and, of few rows, with
-# twice as many halves.
+# With fewer than MEDIUM_ROWS rows a trial whose gain is not clear is repeated with twice the
+# epochs; with fewer than FEW_ROWS also on a second pair of halves.
 MEDIUM_ROWS, FEW_ROWS = 1000, 200
 
 
@@ -83,8 +83,9 @@ def _without_trial(estimator, n_rows, n_least):
 def weakest_decay(estimator):
     """Return the weakest decay that is tried.
 
-    Without a linear path it is 0: there is no start to keep. Log odds grow without bound under
-    it, where no prior holds codes back, but in long trainings later than a trial can see.
+    Without a linear path it is 0, because there is no start to keep. A deterministic Bernoulli
+    model is an exception in long trainings: without decay its log odds grow without bound, and
+    the trial is too short to show it.
     """
     if has_linear_path(estimator):
         return WEAK

@@ -1,20 +1,20 @@
-"""Compares networks by the losses of rows that they were not trained on, and finds memorised rows.
+"""Compares networks by the losses of held-out rows, and finds memorised outliers.
 
-A few rows far away may own the mean of all losses, and are not representative: comparisons use
-trimmed means. But just these rows show whether networks memorise what they are trained on, so they
-are looked at on their own.
+A few rows far away may decide the mean of all losses: comparisons therefore use trimmed means.
+Only these rows show whether networks memorise what they are trained on, so they are examined
+separately.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-# Chosen by tests/benchmarks/decay_trial.py.
+# Chosen on the tuning half of tests/benchmarks/data_sets.py; decay_trial.py measures what they do.
 TRIMMED = 0.05  # share of the rows at either end that a comparison leaves out
-# A row is an outlier where its held-out loss is so many times as far above the median as the upper
-# quartile. Networks memorise outliers where these have less than so large an area under the ROC
-# curve among the rows of the training, and training lowers the loss of held-out outliers by less
-# than so large a part of what it does for other rows.
+# FAR: a row is an outlier if its held-out loss is FAR times as far above the median as the upper
+# quartile is. Networks memorise outliers if both of these hold: among training rows, the AUROC of
+# outliers by their loss is below LEAST_AREA; and training lowers the loss of held-out outliers,
+# relative to its size, by less than LEAST_PART of what it does for other rows.
 FAR, LEAST_AREA, LEAST_PART = 15.0, 0.98, 0.35
 
 

@@ -23,7 +23,7 @@ def without_denormals():
     """Round numbers below the normal range to zero, in this thread.
 
     Weights under strong decay become that small, and processors compute with them several times
-    more slowly (tests/benchmarks/speed.py).
+    more slowly.
     """
     was_on = _flushes_denormals()
     torch.set_flush_denormal(True)
@@ -34,5 +34,5 @@ def without_denormals():
 
 
 def _flushes_denormals():
-    """Whether this thread rounds them to zero already; torch does not tell."""
+    """Whether this thread rounds them to zero already, which torch has no function for."""
     return not bool(torch.tensor(1e-39, dtype=torch.float32, device="cpu") * 0.5)
