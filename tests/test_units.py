@@ -271,3 +271,18 @@ def test_one_value_far_from_all_others(kind, scaling, missing):
     model = kind(2, scaling=scaling, max_iter=4, random_state=0).fit(X)
     assert np.isfinite(model.score_samples(X)).all()
     assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore:The loss became NaN")  # and is said to be
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", [VAE, ConditionalVAE])
+def test_a_fixed_noise_far_below_a_value_beside_missing_ones(kind, seed):
+    """The maximum likelihood of the linear model is out of reach of double precision."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 5))
+    X[2, 1] = 1e9
+    X[rng.random(X.shape) < 0.05] = np.nan
+    settings = {"scaling": "standard", "noise_variance": 0.1, "hidden_layer_sizes": (3,)}
+    model = kind(5, **settings, max_iter=1, random_state=0).fit(X)
+    assert np.isfinite(model.score_samples(X)).all()
+    assert np.isfinite(model.transform(X)).all()

@@ -18,6 +18,7 @@ from ..data.sources import ChosenRows
 from ..data.tables import CELLS, iter_chunks
 from ..nn.holes import cholesky, condition
 from ..nn.linear_gaussian import probabilistic_pca
+from ..training.convergence import is_finite
 
 MOST_ROWS = 20000  # that the model is learnt from
 TOLERANCE = 2e-6  # in nats of a row; three or four steps are judged together
@@ -115,6 +116,8 @@ def fit_linear_model(
 def climb(step, model, least, n_steps, tolerance):
     """Return what steps that raise a value make of a model, prolonged where that is better.
 
+    Steps end where rounding leaves no finite result; the last finite model is returned.
+
     Parameters
     ----------
     step : callable
@@ -127,6 +130,8 @@ def climb(step, model, least, n_steps, tolerance):
     tolerance : float
     """
     value, first = step(model)
+    if not is_finite(first):
+        return model
     for _ in range(n_steps // 3):
         middle, second = step(first)
         longer = _prolong(model, first, second)
@@ -135,6 +140,8 @@ def climb(step, model, least, n_steps, tolerance):
         if not found >= middle:
             longer = second
             found, after = step(second)
+        if not is_finite(after):
+            break
         gain, value, model, first = found - value, found, longer, after
         if gain < tolerance:
             break
